@@ -1,0 +1,49 @@
+package devices
+
+import (
+	"log/slog"
+
+	"tidings/devices/schema"
+)
+
+// A Type describes a kind of driver: the keys it declares and how one is built.
+type Type struct {
+	Name string // the `type` of a driver's table: "serial"
+	Help string // one paragraph for the reference page
+
+	// Kind is what a point is whose table does not say: KindNumber for most, KindSwitch for GPIO.
+	Kind PointKind
+
+	// The keys it declares for its own table, for a device's and for a point's. `type`, `offline_after` and mapping's
+	// keys are not among them.
+	Connection, Device, Point []schema.Key
+
+	// Build makes the driver of one table without touching hardware or network; mistakes are recorded with
+	// Table.Errorf, at their place, and nil is returned when there are any it cannot live with.
+	Build func(Connection) Driver
+}
+
+// A Connection is one table of [drivers] with the devices that name it.
+type Connection struct {
+	Name    string
+	Table   *schema.Table
+	Devices []DeviceConfig
+	Log     *slog.Logger
+}
+
+// A DeviceConfig is one table of [devices], from the driver's side.
+type DeviceConfig struct {
+	ID     ID
+	Table  *schema.Table
+	Points []PointConfig
+}
+
+// A PointConfig is one table of a device's points, from the driver's side. Points without a source of their own
+// (computed ones) are not among them.
+type PointConfig struct {
+	Name    string
+	Kind    PointKind // from the table, or: a switch where it has on/off, else the Type's Kind
+	Options []string  // of a choice
+	Safe    Value     // raw: what it is set to when the gateway stops; zero when nothing is to be done
+	Table   *schema.Table
+}
