@@ -1,0 +1,16 @@
+//go:build servers
+
+package xmpptest
+
+import "testing"
+
+func TestProsodyStartsAgainOnItsPorts(t *testing.T) {
+	t.Parallel()
+	p := StartProsody(t, Options{})
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
