@@ -38,6 +38,8 @@ type Options struct {
 	CA *CA
 	// NoTLS makes a server that offers no STARTTLS and takes logins in the clear. Prosody only.
 	NoTLS bool
+	// TLS12 keeps the server to TLS 1.2, where Prosody 0.12 can bind SCRAM to the channel. Prosody only.
+	TLS12 bool
 	// Extra is appended to the global part of the configuration file, in the server's own language.
 	Extra string
 }

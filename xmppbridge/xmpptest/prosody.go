@@ -126,8 +126,8 @@ c2s_ports = { {{.C2S}} }
 legacy_ssl_ports = {}
 {{if not .O.NoTLS}}
 c2s_direct_tls_ports = { {{.DirectTLS}} }
-ssl = { key = "{{.Dir}}/server.key"; certificate = "{{.Dir}}/server.crt"; cafile = "{{.Dir}}/ca.crt" }
-c2s_direct_tls_ssl = { key = "{{.Dir}}/server.key"; certificate = "{{.Dir}}/server.crt" }
+ssl = { key = "{{.Dir}}/server.key"; certificate = "{{.Dir}}/server.crt"; cafile = "{{.Dir}}/ca.crt"{{if .O.TLS12}}; protocol = "tlsv1_2"{{end}} }
+c2s_direct_tls_ssl = { key = "{{.Dir}}/server.key"; certificate = "{{.Dir}}/server.crt"{{if .O.TLS12}}; protocol = "tlsv1_2"{{end}} }
 {{end}}
 component_ports = { {{.Component}} }
 log = { { levels = { min = "info" }; to = "file"; filename = "{{.Dir}}/prosody.log" } }
