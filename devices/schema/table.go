@@ -23,7 +23,7 @@ type Value struct {
 type Table struct {
 	Path string // the key path, such as "devices.lamp.points.power"; empty for the whole file
 	File string
-	Line int // where it is first named
+	Line int // where its header stands or, without one, where it is first named
 
 	values   map[string]Value
 	problems *Problems
@@ -33,6 +33,9 @@ type Table struct {
 func NewTable(path, file string, line int, ps *Problems) *Table {
 	return &Table{Path: path, File: file, Line: line, values: map[string]Value{}, problems: ps}
 }
+
+// Problems is where the table's mistakes are collected.
+func (t *Table) Problems() *Problems { return t.problems }
 
 // Set puts a value behind a key, replacing what was there.
 func (t *Table) Set(key string, v Value) { t.values[key] = v }
@@ -94,9 +97,11 @@ func (t *Table) Name() string {
 // lastDot is the index of the last dot of a key path that is not inside a quoted key, or -1.
 func lastDot(path string) int {
 	last, quoted := -1, false
-	for i := range len(path) {
+	for i := 0; i < len(path); i++ {
 		switch {
-		case path[i] == '"' && (i == 0 || path[i-1] != '\\'):
+		case quoted && path[i] == '\\':
+			i++
+		case path[i] == '"':
 			quoted = !quoted
 		case path[i] == '.' && !quoted:
 			last = i
@@ -235,11 +240,14 @@ func describe(v any) string {
 	case int64, float64, bool:
 		return fmt.Sprint(v)
 	case []any:
+		if len(v) > 0 {
+			if _, ok := v[0].(*Table); ok {
+				return "an array of tables"
+			}
+		}
 		return "an array"
 	case *Table:
 		return "a table"
-	case []map[string]any:
-		return "an array of tables"
 	case time.Time:
 		return "a date"
 	}
