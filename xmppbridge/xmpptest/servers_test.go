@@ -14,3 +14,14 @@ func TestProsodyStartsAgainOnItsPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestEjabberdStartsAgainOnItsPorts(t *testing.T) {
+	t.Parallel()
+	e := StartEjabberd(t, EjabberdOptions{})
+	if err := e.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
