@@ -13,7 +13,7 @@
 //		alice := xmpptest.StartClient(t)
 //		alice.Login(server.Login("alice"))
 //		alice.Subscribe("lamp@" + server.Components[0])
-//		alice.ExpectPresence("lamp@"+server.Components[0], "available")
+//		alice.ExpectPresence(xmpptest.Expect{From: "lamp@" + server.Components[0], Type: "available"})
 //	}
 //
 // Every process started here has a goroutine that waits for it; Stop ends the process (by its own id) and returns

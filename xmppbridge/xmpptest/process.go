@@ -70,11 +70,12 @@ func (o Options) withDefaults(domain string) Options {
 
 // Login is what a client needs to log in.
 type Login struct {
-	JID      string `json:"jid"`      // bare, or full to ask for a resource
-	Password string `json:"password"` //
-	Host     string `json:"host"`     // an address, not looked up in DNS
-	Port     int    `json:"port"`     //
-	CAFile   string `json:"ca_file"`  // the certificate must be of this authority
+	JID       string // bare, or full to ask for a resource
+	Password  string
+	Host      string // an address, not looked up in DNS
+	Port      int
+	CAFile    string // the certificate must be of this authority, for the JID's domain
+	DirectTLS bool   // TLS from the first byte instead of STARTTLS
 }
 
 // server is what Prosody and ejabberd have in common.

@@ -1,0 +1,410 @@
+"""A slixmpp client driven step by step.
+
+Each line on standard input is a JSON object: {"id": 1, "do": "login", "timeout": 30, ...}. Each answer is a line on
+standard output: {"id": 1, "ok": true, ...} or {"id": 1, "ok": false, "error": "..."}. Steps may run at the same time;
+each ends by its timeout. The client ends with its standard input.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import ssl
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import slixmpp
+from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.xmlstream.tostring import tostring
+
+CLIENT = "{jabber:client}"
+STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+DATA = "{jabber:x:data}"
+COMMANDS = "{http://jabber.org/protocol/commands}"
+ITEMS = "{http://jabber.org/protocol/disco#items}"
+INFO = "{http://jabber.org/protocol/disco#info}"
+VALIDATE = "{http://jabber.org/protocol/xdata-validate}"
+PLUGINS = ["xep_0004", "xep_0030", "xep_0050", "xep_0115", "xep_0184", "xep_0199", "xep_0202", "xep_0203"]
+
+
+class StepError(Exception):
+    """A step that failed in a way worth telling, with what else there is to know."""
+
+    def __init__(self, text, **more):
+        super().__init__(text)
+        self.more = more
+
+
+def local(tag):
+    return tag.rsplit("}", 1)[-1]
+
+
+def text_of(element, name):
+    child = element.find(CLIENT + name)
+    return "" if child is None else (child.text or "")
+
+
+def read_error(element):
+    """The <error/> of a stanza: type, condition, the application's own conditions and text."""
+    error = element.find(CLIENT + "error")
+    if error is None:
+        return None
+    result = {"type": error.get("type", ""), "condition": "", "text": "", "application": []}
+    for child in error:
+        if child.tag == STANZAS + "text":
+            result["text"] = child.text or ""
+        elif child.tag.startswith(STANZAS):
+            result["condition"] = local(child.tag)
+        else:
+            result["application"].append(local(child.tag))
+    return result
+
+
+def read_field(field):
+    result = {
+        "var": field.get("var", ""),
+        "type": field.get("type", ""),
+        "label": field.get("label", ""),
+        "values": [v.text or "" for v in field.findall(DATA + "value")],
+        "required": field.find(DATA + "required") is not None,
+        "options": [
+            {"label": o.get("label", ""), "value": (o.findtext(DATA + "value") or "")}
+            for o in field.findall(DATA + "option")
+        ],
+    }
+    validate = field.find(VALIDATE + "validate")
+    if validate is not None:
+        result["datatype"] = validate.get("datatype", "")
+        limits = validate.find(VALIDATE + "range")
+        if limits is not None:
+            result["range"] = [limits.get("min", ""), limits.get("max", "")]
+    return result
+
+
+def read_form(x):
+    def cells(parent):
+        return {f.get("var", ""): (f.findtext(DATA + "value") or "") for f in parent.findall(DATA + "field")}
+
+    reported = x.find(DATA + "reported")
+    return {
+        "type": x.get("type", ""),
+        "title": x.findtext(DATA + "title") or "",
+        "instructions": x.findtext(DATA + "instructions") or "",
+        "fields": [read_field(f) for f in x.findall(DATA + "field")],
+        "reported": [] if reported is None else
+                    [{"var": f.get("var", ""), "label": f.get("label", "")} for f in reported.findall(DATA + "field")],
+        "items": [cells(i) for i in x.findall(DATA + "item")],
+    }
+
+
+def read_command(iq):
+    command = iq.find(COMMANDS + "command")
+    if command is None:
+        raise StepError("the answer holds no command", xml=tostring(iq))
+    actions = command.find(COMMANDS + "actions")
+    form = command.find(DATA + "x")
+    return {
+        "node": command.get("node", ""),
+        "session": command.get("sessionid", ""),
+        "status": command.get("status", ""),
+        "actions": [] if actions is None else [local(a.tag) for a in actions],
+        "execute": "" if actions is None else actions.get("execute", ""),
+        "notes": [{"type": n.get("type", "info"), "text": n.text or ""} for n in command.findall(COMMANDS + "note")],
+        "form": None if form is None else read_form(form),
+    }
+
+
+def read_stanza(stanza):
+    element = stanza.xml
+    result = {
+        "kind": local(element.tag),
+        "from": element.get("from", ""),
+        "to": element.get("to", ""),
+        "id": element.get("id", ""),
+        "type": element.get("type", ""),
+        "error": read_error(element),
+        "xml": tostring(element),
+    }
+    if result["kind"] == "presence":
+        result["type"] = result["type"] or "available"
+        result.update(show=text_of(element, "show"), status=text_of(element, "status"), priority=text_of(element, "priority"))
+    else:
+        result.update(body=text_of(element, "body"))
+    return result
+
+
+class Client(slixmpp.ClientXMPP):
+    """The client, and what it has received and no step has asked for yet."""
+
+    def __init__(self, jid, password, ca_file, domain):
+        super().__init__(jid, password)
+        for plugin in PLUGINS:
+            self.register_plugin(plugin)
+        self["xep_0184"].auto_ack = True
+        self.auto_authorize = True
+        self.auto_subscribe = False
+        self.domain = domain
+        self.ssl_context = ssl.create_default_context(cafile=ca_file)  # verifies the chain and the name
+        self.ca_certs = Path(ca_file)
+        self.inbox = []
+        self.latest = {}
+        self.arrived = asyncio.Condition()
+        self.started = asyncio.get_event_loop().create_future()
+        self.ended = asyncio.get_event_loop().create_future()
+        for event in ("presence_available", "presence_unavailable", "presence_error", "presence_subscribe",
+                      "presence_subscribed", "presence_unsubscribe", "presence_unsubscribed", "presence_probe"):
+            self.add_event_handler(event, self.on_stanza)
+        for event in ("message", "message_error", "groupchat_message"):
+            self.add_event_handler(event, self.on_stanza)
+        self.add_event_handler("session_start", lambda _: self.settle(self.started, None))
+        self.add_event_handler("failed_auth", self.on_failed_auth)
+        self.add_event_handler("ssl_invalid_chain", lambda e: self.fail("certificate refused: %s" % e))
+        self.add_event_handler("connection_failed", lambda e: self.fail("connection failed: %s" % e))
+        self.add_event_handler("stream_error", lambda e: self.fail("stream error: %s" % e["condition"]))
+        self.add_event_handler("disconnected", self.on_disconnected)
+        self.seen_ids = set()
+
+    @staticmethod
+    def settle(future, value):
+        if not future.done():
+            future.set_result(value)
+
+    def fail(self, reason):
+        if not self.started.done():
+            self.started.set_exception(StepError(reason))
+
+    def on_failed_auth(self, stanza):
+        self.fail("login refused: %s" % stanza["condition"])
+        self.abort()
+
+    def on_disconnected(self, reason):
+        self.fail("disconnected: %s" % reason)
+        self.settle(self.ended, str(reason or ""))
+
+    async def on_stanza(self, stanza):
+        if id(stanza.xml) in self.seen_ids:  # a groupchat message raises two events
+            return
+        self.seen_ids.add(id(stanza.xml))
+        item = read_stanza(stanza)
+        item["_keep"] = stanza  # so that the id stays its own
+        if item["kind"] == "presence" and item["type"] in ("available", "unavailable"):
+            self.latest[item["from"]] = item
+        async with self.arrived:
+            self.inbox.append(item)
+            self.arrived.notify_all()
+
+    async def expect(self, matches):
+        """The first stanza not asked for yet that matches; those before it stay."""
+        async with self.arrived:
+            while True:
+                for i, item in enumerate(self.inbox):
+                    if matches(item):
+                        del self.inbox[i]
+                        return item
+                await self.arrived.wait()
+
+
+def public(item):
+    return {k: v for k, v in item.items() if not k.startswith("_")}
+
+
+class Driver:
+    def __init__(self):
+        self.client = None
+
+    def need(self):
+        if self.client is None:
+            raise StepError("not logged in")
+        return self.client
+
+    # Every step is a method; its keyword arguments are the JSON object's members.
+
+    async def login(self, jid, password, host, port, ca_file, direct_tls=False, presence=True):
+        domain = slixmpp.JID(jid).domain
+        client = Client(jid, password, ca_file, domain)
+        self.client = client
+        client.connect((host, port), use_ssl=direct_tls, force_starttls=not direct_tls, disable_starttls=direct_tls)
+        client.default_domain = domain  # the name the certificate must be for
+        await client.started
+        if presence:
+            await client.get_roster()
+            client.send_presence()
+        return {"jid": client.boundjid.full}
+
+    async def logout(self):
+        client, self.client = self.need(), None
+        await client.disconnect()
+        return {}
+
+    async def drop(self):
+        """Lose the connection without a word."""
+        client, self.client = self.need(), None
+        client.abort()
+        return {}
+
+    async def ended(self):
+        """Wait until the server has ended the stream."""
+        return {"reason": await self.need().ended}
+
+    async def roster(self):
+        iq = self.need().make_iq(itype="get")
+        iq.append(ET.fromstring("<query xmlns='jabber:iq:roster'/>"))  # without the version known, so whole
+        iq = await iq.send()
+        return {"items": {
+            item.get("jid"): {
+                "name": item.get("name", ""),
+                "subscription": item.get("subscription", ""),
+                "ask": item.get("ask", ""),
+                "groups": sorted(g.text or "" for g in item.findall("{jabber:iq:roster}group")),
+            }
+            for item in iq.xml.iter("{jabber:iq:roster}item")
+        }}
+
+    async def roster_set(self, jid, name=None, groups=None):
+        await self.need().update_roster(jid, name=name, groups=groups or [])
+        return {}
+
+    async def roster_remove(self, jid):
+        await self.need().del_roster_item(jid)
+        return {}
+
+    async def presence(self, to=None, type=None, show=None, status=None, priority=None):
+        self.need().send_presence(pto=to, ptype=type, pshow=show, pstatus=status, ppriority=priority)
+        return {}
+
+    async def message(self, to, body="", type="chat", stanza_id=None, extra=""):
+        message = self.need().make_message(mto=to, mbody=body, mtype=type)
+        if stanza_id:
+            message["id"] = stanza_id
+        if extra:
+            message.append(ET.fromstring(extra))
+        message.send()
+        return {"stanza_id": message["id"]}
+
+    async def expect(self, kind, sender="", type="", show=None, status=None, body=None, contains="", xml=""):
+        """The next message or presence of sender (full, or bare for any resource) that is as described."""
+        def matches(item):
+            return (
+                item["kind"] == kind
+                and (not sender or sender in (item["from"], item["from"].partition("/")[0]))
+                and (not type or item["type"] == type)
+                and (show is None or item.get("show") == show)
+                and (status is None or item.get("status") == status)
+                and (body is None or item.get("body") == body)
+                and (not contains or contains in item.get("body", "") + item.get("status", ""))
+                and (not xml or xml in item["xml"])
+            )
+        return {"stanza": public(await self.need().expect(matches))}
+
+    async def seen(self, kind="", sender="", clear=False):
+        """What has come and no step has asked for yet."""
+        client = self.need()
+
+        def matches(item):
+            return (not kind or item["kind"] == kind) and (
+                not sender or sender in (item["from"], item["from"].partition("/")[0]))
+        found = [public(i) for i in client.inbox if matches(i)]
+        if clear:
+            client.inbox = [i for i in client.inbox if not matches(i)]
+        return {"stanzas": found}
+
+    async def latest(self):
+        """The last presence of every full JID."""
+        return {"presences": {jid: public(item) for jid, item in self.need().latest.items()}}
+
+    async def items(self, jid, node=""):
+        iq = await self.need()["xep_0030"].get_items(jid=jid, node=node or None)
+        return {"items": [
+            {"jid": i.get("jid", ""), "node": i.get("node", ""), "name": i.get("name", "")}
+            for i in iq.xml.iter(ITEMS + "item")
+        ]}
+
+    async def commands(self, jid):
+        return await self.items(jid, "http://jabber.org/protocol/commands")
+
+    async def info(self, jid, node=""):
+        iq = await self.need()["xep_0030"].get_info(jid=jid, node=node or None, cached=False)
+        return {
+            "features": sorted(f.get("var", "") for f in iq.xml.iter(INFO + "feature")),
+            "identities": [
+                {"category": i.get("category", ""), "type": i.get("type", ""), "name": i.get("name", "")}
+                for i in iq.xml.iter(INFO + "identity")
+            ],
+            "forms": [read_form(x) for x in iq.xml.iter(DATA + "x")],
+        }
+
+    async def command(self, jid, node, action="execute", session=None, fields=None):
+        """One stage of an ad-hoc command. fields are submitted as a form: var to a text or a list of texts."""
+        client = self.need()
+        payload = None
+        if fields is not None:
+            payload = client["xep_0004"].make_form(ftype="submit")
+            for var, value in fields.items():
+                payload.add_field(var=var, ftype="list-multi" if isinstance(value, list) else None, value=value)
+        iq = await client["xep_0050"].send_command(jid, node, action=action, payload=payload, sessionid=session)
+        return {"command": read_command(iq.xml)}
+
+    async def iq(self, to=None, type="get", payload="", stanza_id=None):
+        client = self.need()
+        iq = client.make_iq(ito=to, itype=type)
+        if stanza_id:
+            iq["id"] = stanza_id
+        if payload:
+            iq.append(ET.fromstring(payload))
+        return {"xml": tostring((await iq.send(timeout=3600)).xml)}
+
+    async def ping(self, jid=None):
+        return {"seconds": await self.need()["xep_0199"].ping(jid)}
+
+    async def raw(self, xml):
+        self.need().send_raw(xml)
+        return {}
+
+    async def run(self, request):
+        name, number, timeout = request.pop("do", ""), request.pop("id", 0), request.pop("timeout", 30)
+        try:
+            if name.startswith("_") or name in ("need", "run") or not hasattr(self, name):
+                raise StepError("no such step: %s" % name)
+            answer = dict(await asyncio.wait_for(getattr(self, name)(**request), timeout), ok=True)
+        except IqError as e:
+            answer = {"ok": False, "error": "IQ error", "stanza_error": read_error(e.iq.xml), "xml": tostring(e.iq.xml)}
+        except (asyncio.TimeoutError, IqTimeout):
+            answer = {"ok": False, "error": "%s: nothing of the kind in %s seconds" % (name, timeout)}
+            if self.client is not None:
+                answer["seen"] = [public(i) for i in self.client.inbox]
+        except StepError as e:
+            answer = dict(e.more, ok=False, error="%s: %s" % (name, e))
+        except Exception as e:  # a step must never take the driver down
+            logging.exception("step %s", name)
+            answer = {"ok": False, "error": "%s: %s: %s" % (name, type(e).__name__, e)}
+        answer["id"] = number
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+async def main():
+    loop = asyncio.get_event_loop()
+    reader = asyncio.StreamReader(limit=1 << 24)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    driver, tasks = Driver(), set()
+    while True:
+        line = await reader.readline()
+        if not line:
+            break
+        task = loop.create_task(driver.run(json.loads(line)))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    if driver.client is not None:
+        await asyncio.wait([asyncio.ensure_future(driver.client.disconnect(wait=1.0))], timeout=3)
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=os.environ.get("SLIXMPP_LOG", "WARNING"), stream=sys.stderr)
+    event_loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(event_loop)
+    event_loop.run_until_complete(main())
