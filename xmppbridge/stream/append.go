@@ -36,8 +36,10 @@ func (e *Element) append(dst []byte, outer string) []byte {
 		inner = e.Space
 	}
 	dst = append(dst, '<')
+	name := len(dst)
 	dst = append(dst, prefix...)
 	dst = appendName(dst, e.Name)
+	end := len(dst)
 	if inner != outer {
 		dst = append(dst, " xmlns='"...)
 		dst = appendValue(dst, e.Space)
@@ -54,8 +56,7 @@ func (e *Element) append(dst []byte, outer string) []byte {
 		dst = n.append(dst, inner)
 	}
 	dst = append(dst, "</"...)
-	dst = append(dst, prefix...)
-	dst = appendName(dst, e.Name)
+	dst = append(dst, dst[name:end]...)
 	return append(dst, '>')
 }
 

@@ -72,7 +72,7 @@ type Decoder struct {
 	outer    int // bindings of the stream header
 
 	names  [128]qname // spellings seen, so that a name costs no allocation
-	spaces [32]string
+	spaces [64]string
 }
 
 type node struct {
@@ -92,7 +92,6 @@ type attr struct {
 // frame is an element not yet closed.
 type frame struct {
 	raw      string
-	space    string // the default namespace inside
 	node     int32
 	bindings int32
 }

@@ -158,7 +158,7 @@ func (d *Decoder) qname() (qname, error) {
 	if len(b) == 0 {
 		return qname{}, fault(NotWellFormed, "name expected")
 	}
-	slot := &d.names[hash(b)%uint32(len(d.names))]
+	slot := &d.names[hash(b)]
 	if slot.raw == string(b) {
 		return *slot, nil
 	}
@@ -203,11 +203,11 @@ func checkName(b []byte) (int, error) {
 	return colon, nil
 }
 
+// hash spreads over 7 bits.
 func hash(b []byte) uint32 {
 	n := len(b)
-	h := uint32(n)*31 + uint32(b[0])
-	h = h*31 + uint32(b[n/2])
-	return h*31 + uint32(b[n-1])
+	h := uint32(n)<<24 ^ uint32(b[0])<<16 ^ uint32(b[n/2])<<8 ^ uint32(b[n-1])
+	return h * 0x9E3779B1 >> 25
 }
 
 // internSpace returns the namespace as a string, from the table where it is known.
