@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -44,9 +45,13 @@ type Key struct {
 	Help     string   // one line for the reference pages
 	Choices  []string // the values a string may have; empty for any
 	Required bool
-	// Secret marks a key whose value is a secret or that names (with Name_file) the file it is in: the file
+	// Secret marks a key whose value is a secret, or stands in the file that Name_file names instead. Only Name is
+	// declared; whoever loads the file puts the secret behind it, so String reads it in either case. The file it is in
 	// must not be readable by others, and the value is never printed.
 	Secret bool
+	// Path marks a string that is the path of a file; keys that end in _file are paths without it. A relative one is
+	// relative to the file that names it.
+	Path bool
 	// Later marks a key of the contract that this version does not act on: it is refused by name rather than
 	// accepted and ignored.
 	Later bool
@@ -78,7 +83,17 @@ func (s Spec) find(name string) *Key {
 			return &s.Keys[i]
 		}
 	}
+	if plain, ok := strings.CutSuffix(name, "_file"); ok {
+		if k := s.find(plain); k != nil && k.Secret {
+			return &Key{Name: name, Kind: String, Later: k.Later, Help: "the file that holds " + plain}
+		}
+	}
 	return nil
+}
+
+// IsPath reports whether the key's value is the path of a file.
+func (k Key) IsPath() bool {
+	return k.Kind == String && (k.Path || strings.HasSuffix(k.Name, "_file"))
 }
 
 // nearest is the declared name a misspelt one most probably means, or "".
@@ -87,6 +102,9 @@ func (s Spec) nearest(name string) string {
 	for _, k := range s.Keys {
 		if !k.Later {
 			names = append(names, k.Name)
+		}
+		if !k.Later && k.Secret {
+			names = append(names, k.Name+"_file")
 		}
 	}
 	return Nearest(name, names)
@@ -198,30 +216,27 @@ func (e problemsError) Error() string {
 // ParseDuration reads a duration of the configuration: Go's syntax, and days ("30d").
 func ParseDuration(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
-		var n float64
-		if _, err := fmt.Sscanf(days+"\n", "%g\n", &n); err == nil && n >= 0 && n < 36500 {
+		if n, err := strconv.ParseFloat(days, 64); err == nil && n >= 0 && n < 36500 {
 			return time.Duration(n * float64(24*time.Hour)), nil
 		}
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("duration: %q is not one: write it as in \"500ms\", \"30s\", \"5m\", \"2h\" or \"30d\"", s)
+		return 0, fmt.Errorf("%q is not a duration: write it as in \"500ms\", \"30s\", \"5m\", \"2h\" or \"30d\"", s)
 	}
 	return d, nil
 }
 
 // ParseSize reads a number of bytes: "10MB", "256KB", "512" (decimal multiples, as on a label).
 func ParseSize(s string) (int64, error) {
-	number, factor := strings.TrimSpace(strings.TrimSuffix(s, "B")), int64(1)
-	for suffix, f := range map[string]int64{"K": 1e3, "M": 1e6, "G": 1e9} {
-		if n, ok := strings.CutSuffix(number, suffix); ok {
-			number, factor = strings.TrimSpace(n), f
-			break
-		}
+	number, factor := strings.TrimSpace(strings.TrimSuffix(s, "B")), 1.0
+	if i := strings.IndexAny(number, "KMG"); i >= 0 && i == len(number)-1 {
+		factor = map[byte]float64{'K': 1e3, 'M': 1e6, 'G': 1e9}[number[i]]
+		number = strings.TrimSpace(number[:i])
 	}
-	var n float64
-	if _, err := fmt.Sscanf(number+"\n", "%g\n", &n); err != nil || n < 0 || n*float64(factor) > 1e15 {
-		return 0, fmt.Errorf("size: %q is not one: write it as in \"256KB\" or \"10MB\"", s)
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(n >= 0 && n*factor <= 1e15) {
+		return 0, fmt.Errorf("%q is not a size: write it as in \"256KB\" or \"10MB\"", s)
 	}
-	return int64(n * float64(factor)), nil
+	return int64(n * factor), nil
 }

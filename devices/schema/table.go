@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A Value is what stands behind one key: a string, int64, float64, bool, time.Time, []any or *Table, with its
-// place in the file.
+// A Value is what stands behind one key: a string, int64, float64, bool, time.Time, []any (whose tables are *Table) or
+// *Table, with its place in the file.
 type Value struct {
 	V    any
 	File string
@@ -157,7 +157,7 @@ func (t *Table) checkKind(key *Key, v Value) {
 		for _, name := range sub.Keys() {
 			each := sub.Table(name)
 			if each == nil {
-				sub.Errorf(name, "%s is %s: a table [%s.%s] belongs here", name, describe(sub.values[name].V), sub.Path, name)
+				sub.Errorf(name, "%s is %s: a table [%s] belongs here", name, describe(sub.values[name].V), JoinPath(sub.Path, name))
 			} else if key.Spec != nil {
 				each.Check(*key.Spec)
 			}
@@ -165,6 +165,10 @@ func (t *Table) checkKind(key *Key, v Value) {
 		return
 	}
 	if !fits(key.Kind, v.V) {
+		if key.Secret {
+			t.Errorf(key.Name, "%s takes %s", key.Name, key.Kind)
+			return
+		}
 		t.Errorf(key.Name, "%s is %s, but takes %s", key.Name, describe(v.V), key.Kind)
 		return
 	}
