@@ -1,0 +1,24 @@
+// Package local is the XMPP server inside the gateway, for a home that has none: people log in to it with any client and find
+// the house in their contact list. It serves one domain and does not federate.
+//
+// People are the accounts a [Store] knows. Everything else at the domain (the hub, the devices, the domain itself) is
+// the house, which a [Backend] plays: what people send there is given to its Deliver, and it answers with [Server.Send]. The
+// server keeps to itself what is between people and the server: login (SCRAM over TLS only), resources, rosters, presence,
+// subscriptions between people, routing.
+//
+// Each account's roster holds what the Backend says it may see, subscribed both ways. What people rename, regroup or remove
+// there is kept in the Store as an edit laid over what the house gives; adding a removed address again brings it back.
+//
+//	server, err := local.New(local.Options{
+//		Domain: "things.example.org", Listen: []string{"[::]:5222"},
+//		Certificate: cert, Store: store, Backend: house, Log: log,
+//	})
+//	go func() { done <- server.Run(ctx) }()
+//	server.Send(stream.New(stream.NS, "message", "type", "chat",
+//		"from", "lamp@things.example.org/lamp", "to", "alice@things.example.org").
+//		Add(stream.New(stream.NS, "body").AddText("hot")))
+//
+// Goroutines: Run starts one a listener and one a connection, a connection that is logged in has its stream's writer besides,
+// and Run returns when all have ended. A Backend is called on the connections' goroutines, in order for each client.
+// Sending never blocks on the network: a client whose queue is full is cut off, and nobody else notices.
+package local

@@ -1,0 +1,470 @@
+package local
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"mellium.im/xmpp/jid"
+
+	"tidings/xmppbridge/stream"
+)
+
+const (
+	nsTLS      = "urn:ietf:params:xml:ns:xmpp-tls"
+	nsSASL     = "urn:ietf:params:xml:ns:xmpp-sasl"
+	nsBinding  = "urn:xmpp:sasl-cb:0"
+	nsBind     = "urn:ietf:params:xml:ns:xmpp-bind"
+	nsSession  = "urn:ietf:params:xml:ns:xmpp-session"
+	nsRosterV  = "urn:xmpp:features:rosterver"
+	tlsRecord  = 0x16 // the first byte of a TLS handshake, never that of a stream
+	loginSteps = 40   // elements a client may send before it is bound; an honest one needs five
+	// A client that is refused has this long to take the reason, and may have this much on its way to us.
+	refuseTime  = 2 * time.Second
+	refuseBytes = 1 << 20
+	// loginTotal is how many times LoginBytes a connection may send in all before it is bound.
+	loginTotal = 8
+)
+
+// login is the conversation of one connection up to resource binding: TLS, SASL, bind, in this order and in no other. It runs
+// on the connection's own goroutine, takes turns with the client, and allocates nothing that grows with what it sends.
+type login struct {
+	server *Server
+	from   netip.Addr
+	wire   *wire
+	dec    *stream.Decoder
+
+	headed   bool // our stream header went out
+	state    tls.ConnectionState
+	setup    *tlsSetup
+	bindings map[string][]byte
+	knewPlus string // account that proved to have seen the -PLUS mechanisms; see scram.step2
+	account  string
+	steps    int
+}
+
+// run returns a session that is bound, or the reason why there is none: a *stream.Error to tell the client, or an error of the
+// connection.
+func (l *login) run(ctx context.Context) (*session, error) {
+	s := l.server
+	l.wire.SetDeadline(time.Now().Add(s.limits.LoginTime))
+	l.wire.left = loginTotal * s.limits.LoginBytes
+	l.setup = s.tls.Load()
+
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(l.wire, first); err != nil {
+		return nil, err
+	}
+	l.wire.Conn = &prefixed{Conn: l.wire.Conn, prefix: first}
+	l.dec = stream.NewDecoder(l.wire, stream.Limits{Bytes: s.limits.LoginBytes, Depth: 8, Attrs: 32, Nodes: 128})
+
+	if first[0] == tlsRecord {
+		if err := l.handshake(ctx, l.setup.direct); err != nil {
+			return nil, err
+		}
+	} else if err := l.startTLS(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.authenticate(ctx); err != nil {
+		return nil, err
+	}
+	return l.bind(ctx)
+}
+
+// refuse says goodbye to a connection that is not let in.
+func (l *login) refuse(err error) {
+	if l.dec == nil { // not a byte came
+		return
+	}
+	var fault *stream.Error
+	switch {
+	case errors.As(err, &fault) && !fault.Remote:
+	case errors.Is(err, io.EOF):
+	case isTimeout(err):
+		fault = &stream.Error{Condition: stream.ConnectionTimeout, Text: "log in within " + l.server.limits.LoginTime.String()}
+	default:
+		return // the connection is of no use
+	}
+	l.wire.left = refuseBytes // for what is on its way while the client is told
+	l.wire.SetDeadline(time.Now().Add(refuseTime))
+	if !l.headed {
+		if err := l.write(stream.Header{From: l.server.domain, ID: newID(), Version: "1.0"}.AppendXML(nil)); err != nil {
+			return
+		}
+	}
+	if fault != nil {
+		stream.Abort(l.wire, fault)
+		return
+	}
+	// Nobody waits for the outcome: the connection ends either way.
+	_ = l.write([]byte("</stream:stream>"))
+	_ = l.wire.Close()
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+// open reads a stream header, answers with ours and the features.
+func (l *login) open(features ...*stream.Element) error {
+	h, err := l.dec.Open()
+	if err != nil {
+		return err
+	}
+	reply := stream.Header{From: l.server.domain, To: h.From, ID: newID(), Version: "1.0", Lang: "en"}
+	if err := l.write(reply.AppendXML(nil)); err != nil {
+		return err
+	}
+	l.headed = true
+	switch to, err := jid.Parse(h.To); {
+	case err != nil || to.String() != l.server.domain:
+		return &stream.Error{Condition: stream.HostUnknown, Text: "this server is " + l.server.domain}
+	case h.NS != "" && h.NS != stream.NS:
+		return &stream.Error{Condition: stream.InvalidNamespace, Text: "clients only"}
+	case !strings.HasPrefix(h.Version, "1."):
+		return &stream.Error{Condition: stream.UnsupportedVersion}
+	}
+	return l.send(stream.New(stream.NSStream, "features").Add(features...))
+}
+
+func (l *login) write(b []byte) error {
+	_, err := l.wire.Write(b)
+	return err
+}
+
+func (l *login) send(e *stream.Element) error { return l.write(e.AppendXML(nil)) }
+
+// next reads what the client sends, within the number of steps that a login may have.
+func (l *login) next() (*stream.Element, error) {
+	if l.steps++; l.steps > loginSteps {
+		return nil, &stream.Error{Condition: stream.PolicyViolation, Text: "too much before login"}
+	}
+	e, err := l.dec.Next()
+	if err != nil {
+		return nil, err
+	}
+	if fault := stream.ParseStreamError(e); fault != nil {
+		return nil, fault
+	}
+	return e, nil
+}
+
+// startTLS is the part in the clear: nothing but the way to TLS.
+func (l *login) startTLS(ctx context.Context) error {
+	if err := l.open(stream.New(nsTLS, "starttls").Add(stream.New(nsTLS, "required"))); err != nil {
+		return err
+	}
+	for {
+		e, err := l.next()
+		switch {
+		case err != nil:
+			return err
+		case e.Is(nsTLS, "starttls"):
+			if l.dec.Buffered() > 0 {
+				// Someone on the way put bytes in front of the handshake, hoping that they count as encrypted.
+				return &stream.Error{Condition: stream.PolicyViolation, Text: "data before the TLS handshake"}
+			}
+			if err := l.send(stream.New(nsTLS, "proceed")); err != nil {
+				return err
+			}
+			return l.handshake(ctx, l.setup.startTLS)
+		case e.Is(nsSASL, "auth"):
+			if err := l.send(saslFailure("encryption-required")); err != nil {
+				return err
+			}
+		default:
+			return notYet(e)
+		}
+	}
+}
+
+// notYet is the error for what a client may only send later.
+func notYet(e *stream.Element) *stream.Error {
+	if stream.IsStanza(e) {
+		return &stream.Error{Condition: stream.NotAuthorized, Text: "not logged in"}
+	}
+	return &stream.Error{Condition: stream.UnsupportedStanzaType, Text: "not now"}
+}
+
+func (l *login) handshake(ctx context.Context, config *tls.Config) error {
+	conn := tls.Server(l.wire.Conn, config)
+	l.headed = false
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("tls: %w", err)
+	}
+	l.wire.Conn = conn
+	l.dec.Reset(l.wire)
+	l.state = conn.ConnectionState()
+	l.bindings = bindings(l.state, l.setup.endPoint)
+	return nil
+}
+
+// mechanisms are the names offered, the better first.
+func (l *login) mechanisms() []string {
+	var plus []string
+	if len(l.bindings) > 0 {
+		plus = []string{sha256Hash.name + "-PLUS", sha1Hash.name + "-PLUS"}
+	}
+	return append(plus, sha256Hash.name, sha1Hash.name)
+}
+
+// authenticate is SASL. A client may try several times on one stream.
+func (l *login) authenticate(ctx context.Context) error {
+	list := stream.New(nsSASL, "mechanisms")
+	for _, m := range l.mechanisms() {
+		list.Add(stream.New(nsSASL, "mechanism").AddText(m))
+	}
+	types := stream.New(nsBinding, "sasl-channel-binding")
+	for _, name := range []string{"tls-exporter", "tls-server-end-point", "tls-unique"} {
+		if l.bindings[name] != nil {
+			types.Add(stream.New(nsBinding, "channel-binding", "type", name))
+		}
+	}
+	if types.First() == nil {
+		types = nil
+	}
+	if err := l.open(list, types); err != nil {
+		return err
+	}
+	for failed := 0; ; {
+		e, err := l.next()
+		if err != nil {
+			return err
+		}
+		if !e.Is(nsSASL, "auth") {
+			return notYet(e)
+		}
+		account, final, err := l.attempt(ctx, e)
+		switch condition := saslCondition(err); {
+		case err == nil:
+			l.account = account
+			return l.send(stream.New(nsSASL, "success").AddText(base64.StdEncoding.EncodeToString([]byte(final))))
+		case condition == "":
+			return err
+		default:
+			l.server.log.Info("login refused", "address", l.wire.RemoteAddr().String(), "reason", condition)
+			if err := l.send(saslFailure(condition)); err != nil {
+				return err
+			}
+			// A right proof over a binding we cannot check is no guess at a password.
+			if errors.Is(err, errUnbound) {
+				continue
+			}
+			if errors.Is(err, errNotAuthorized) {
+				l.server.gate.failed(l.from, time.Now())
+			}
+			if failed++; failed >= l.server.limits.Attempts {
+				return &stream.Error{Condition: stream.PolicyViolation, Text: "too many failed logins"}
+			}
+		}
+	}
+}
+
+// saslCondition is what a failed attempt answers, "" when the stream is over instead.
+func saslCondition(err error) string {
+	var condition saslError
+	if errors.As(err, &condition) {
+		return string(condition)
+	}
+	return ""
+}
+
+func saslFailure(condition string) *stream.Element {
+	return stream.New(nsSASL, "failure").Add(stream.New(nsSASL, condition))
+}
+
+// attempt is one SASL exchange. It returns the account and the server's last message.
+func (l *login) attempt(ctx context.Context, auth *stream.Element) (account, final string, err error) {
+	s := l.server
+	mechanism := auth.Attr("mechanism")
+	if !slices.Contains(l.mechanisms(), mechanism) {
+		return "", "", errMechanism
+	}
+	if err := l.wait(ctx); err != nil {
+		return "", "", err
+	}
+	name, plus := strings.CutSuffix(mechanism, "-PLUS")
+	exchange := &scram{
+		hash: sha256Hash, plus: plus,
+		bindings: l.bindings, unproven: unprovenBindings(l.state),
+		knewPlus: func(account string) bool { return account != "" && account == l.knewPlus },
+		authzid: func(user, authzid string) bool {
+			id, err := jid.Parse(authzid)
+			return err == nil && id.Domainpart() == s.domain && id.Resourcepart() == "" && id.Localpart() == s.localpart(user)
+		},
+	}
+	if name == sha1Hash.name {
+		exchange.hash = sha1Hash
+	}
+	exchange.lookup = func(user string) (string, Verifier, error) { return s.verifier(ctx, exchange.hash, user) }
+
+	message, err := saslData(auth)
+	if err != nil {
+		return "", "", err
+	}
+	if message == "" { // no initial response: ask for it
+		if message, err = l.challenge(""); err != nil {
+			return "", "", err
+		}
+	}
+	first, err := exchange.step1(message)
+	if err != nil {
+		return "", "", err
+	}
+	if message, err = l.challenge(first); err != nil {
+		return "", "", err
+	}
+	final, err = exchange.step2(message)
+	if errors.Is(err, errUnbound) {
+		l.knewPlus = exchange.account
+	}
+	return exchange.account, final, err
+}
+
+// wait holds an attempt back after failed ones from the same address.
+func (l *login) wait(ctx context.Context) error {
+	d, ok := l.server.gate.delay(l.from, time.Now())
+	switch {
+	case !ok:
+		return errTemporary
+	case d == 0:
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// challenge sends a message of the server and returns the client's answer.
+func (l *login) challenge(message string) (string, error) {
+	c := stream.New(nsSASL, "challenge").AddText(base64.StdEncoding.EncodeToString([]byte(message)))
+	if err := l.send(c); err != nil {
+		return "", err
+	}
+	e, err := l.next()
+	switch {
+	case err != nil:
+		return "", err
+	case e.Is(nsSASL, "response"):
+		return saslData(e)
+	case e.Is(nsSASL, "abort"):
+		return "", errAborted
+	case e.Is(nsSASL, "auth"):
+		return "", errMalformed // RFC 6120 §6.4.3: one exchange at a time
+	default:
+		return "", notYet(e)
+	}
+}
+
+// saslData decodes a message of the client; "=" stands for an empty one (RFC 6120 §6.4.2).
+func saslData(e *stream.Element) (string, error) {
+	text := strings.TrimSpace(e.Content())
+	if text == "=" {
+		return "", nil
+	}
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || e.First() != nil {
+		return "", errEncoding
+	}
+	return string(b), nil
+}
+
+// localpart normalises a name as a JID's localpart, "" when it cannot be one.
+func (s *Server) localpart(name string) string {
+	j, err := jid.New(name, s.domain, "")
+	if err != nil {
+		return ""
+	}
+	return j.Localpart()
+}
+
+// verifier finds what proves an account's password. What is no account gets a decoy, so that strangers cannot tell.
+func (s *Server) verifier(ctx context.Context, h scramHash, user string) (account string, v Verifier, err error) {
+	if account = s.localpart(user); account != "" && s.backend.Account(account) {
+		c, err := s.store.Credentials(ctx, account)
+		if v := h.verify(c); err == nil && len(v.StoredKey) == h.size {
+			return account, v, nil
+		}
+		if err != nil && !errors.Is(err, ErrNoAccount) {
+			s.log.Error("cannot read credentials", "account", account, "err", err)
+			return "", Verifier{}, errTemporary
+		}
+	}
+	return "", h.decoy(s.decoys, cmp.Or(account, user)), nil
+}
+
+// bind is resource binding, RFC 6120 §7: the resource asked for, or one made here.
+func (l *login) bind(ctx context.Context) (*session, error) {
+	err := l.open(
+		stream.New(nsBind, "bind"),
+		stream.New(nsSession, "session").Add(stream.New(nsSession, "optional")),
+		stream.New(nsRosterV, "ver"),
+	)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		e, err := l.next()
+		if err != nil {
+			return nil, err
+		}
+		ask := e.Child(nsBind, "bind")
+		if !stream.IsRequest(e) || e.Attr("type") != "set" || ask == nil {
+			return nil, notYet(e)
+		}
+		resource := ask.ChildText(nsBind, "resource")
+		if resource == "" {
+			resource = newID()
+		}
+		var refused *stream.StanzaError
+		client, err := l.server.join(ctx, l, resource, e)
+		switch {
+		case errors.As(err, &refused):
+			if err := l.send(stream.ErrorReply(e, refused)); err != nil {
+				return nil, err
+			}
+		case err != nil:
+			return nil, err
+		default:
+			return client, nil
+		}
+	}
+}
+
+// prefixed gives back bytes that were read to see what they are.
+type prefixed struct {
+	net.Conn
+	prefix []byte
+}
+
+func (p *prefixed) Read(b []byte) (int, error) {
+	if len(p.prefix) > 0 {
+		n := copy(b, p.prefix)
+		p.prefix = p.prefix[n:]
+		return n, nil
+	}
+	return p.Conn.Read(b)
+}
+
+// CloseWrite is that of the connection beneath.
+func (p *prefixed) CloseWrite() error {
+	if half, ok := p.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}

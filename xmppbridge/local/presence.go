@@ -1,0 +1,243 @@
+package local
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"mellium.im/xmpp/jid"
+
+	"tidings/xmppbridge/stream"
+)
+
+// maxPresence bounds the presence of a client, which is kept and sent to everyone who sees it. Real ones have a few hundred bytes.
+const maxPresence = 16 << 10
+
+// presenceStanza takes a client's presence (RFC 6121 §3 and §4).
+func (c *session) presenceStanza(ctx context.Context, st *stream.Element, to jid.JID) {
+	directed := st.Attr("to") != ""
+	switch st.Attr("type") {
+	case "":
+		if directed {
+			c.direct(st, to)
+		} else {
+			c.announce(st)
+		}
+	case "unavailable":
+		if directed {
+			c.direct(st, to)
+		} else {
+			c.withdraw(ctx, st)
+		}
+	case "subscribe", "subscribed", "unsubscribe", "unsubscribed":
+		if !directed {
+			c.refuse(st, stream.BadRequest)
+			return
+		}
+		c.subscription(ctx, st, to.Bare())
+	case "probe":
+		c.probe(st, to)
+	case "error":
+		if directed {
+			c.direct(st, to)
+		}
+	default:
+		c.refuse(st, stream.BadRequest)
+	}
+}
+
+// announce takes undirected presence: the first makes the client available and tells it of everyone it sees.
+func (c *session) announce(st *stream.Element) {
+	priority, ok := priority(st)
+	if !ok {
+		c.refuse(st, stream.BadRequest)
+		return
+	}
+	if len(st.AppendXML(nil)) > maxPresence {
+		c.refuse(st, stream.PolicyViolation)
+		return
+	}
+	s := c.server
+	kept := st.Clone()
+	s.mu.Lock()
+	initial := !c.available
+	c.available, c.priority, c.presence = true, priority, kept
+	c.broadcast(kept)
+	if initial {
+		c.catchUp()
+	}
+	s.mu.Unlock()
+	s.backend.Available(c.full, kept, initial)
+}
+
+func priority(st *stream.Element) (int, bool) {
+	p := st.Child(stream.NS, "priority")
+	if p == nil {
+		return 0, true
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(p.Content()), 10, 8)
+	return int(n), err == nil
+}
+
+// broadcast sends presence of this client to everyone who sees the account, its own clients (this one, too: RFC 6121
+// §4.2.2) among them. It needs Server.mu.
+func (c *session) broadcast(st *stream.Element) {
+	for _, b := range c.server.accounts {
+		if b.sees(c.account) {
+			b.sendAvailable(withTo(st, b.bare))
+		}
+	}
+}
+
+// sendAvailable sends a stanza to every available client. It needs Server.mu.
+func (a *account) sendAvailable(st *stream.Element) {
+	for _, c := range a.sessions {
+		if c.available {
+			c.send(st)
+		}
+	}
+}
+
+// catchUp tells a client that just became available of the people it sees, and of those who wait for an answer. It needs Server.mu.
+func (c *session) catchUp() {
+	for _, b := range c.server.accounts {
+		if !c.account.sees(b) {
+			continue
+		}
+		for _, other := range b.sessions {
+			if other.available && other != c {
+				c.send(withTo(other.presence, c.full))
+			}
+		}
+	}
+	for _, i := range c.account.items {
+		if i.Pending {
+			c.send(stream.New(stream.NS, "presence", "type", "subscribe", "from", i.JID, "to", c.account.bare))
+		}
+	}
+}
+
+// withdraw makes the client unavailable: whoever saw it available is told, those it sent directed presence included.
+func (c *session) withdraw(_ context.Context, st *stream.Element) {
+	s := c.server
+	var toHouse []*stream.Element
+	s.mu.Lock()
+	was, directed := c.available, c.directed
+	c.available, c.presence, c.directed = false, nil, nil
+	if was {
+		c.broadcast(st)
+	}
+	for address := range directed {
+		to, err := jid.Parse(address)
+		if err != nil {
+			continue
+		}
+		gone := withTo(st, address)
+		b := s.online(to)
+		switch {
+		case b == nil || !s.backend.Account(b.name):
+			toHouse = append(toHouse, gone)
+		case !was || !b.sees(c.account):
+			b.sendTo(gone, to)
+		}
+	}
+	s.mu.Unlock()
+	if was {
+		s.backend.Unavailable(c.full)
+	}
+	for _, gone := range toHouse {
+		s.backend.Deliver(gone)
+	}
+}
+
+// sendTo sends presence to the client that a full JID names, or to every available one. It needs Server.mu.
+func (a *account) sendTo(st *stream.Element, to jid.JID) {
+	if r := to.Resourcepart(); r == "" {
+		a.sendAvailable(st)
+	} else if c := a.sessions[r]; c != nil {
+		c.send(st)
+	}
+}
+
+// direct sends presence to one address (RFC 6121 §4.6), and remembers it if it will have to be told when the client goes.
+func (c *session) direct(st *stream.Element, to jid.JID) {
+	s := c.server
+	if to.Domainpart() != s.domain {
+		c.refuse(st, stream.RemoteServerNotFound)
+		return
+	}
+	house := s.isHouse(to)
+	address := to.String()
+	s.mu.Lock()
+	switch st.Attr("type") {
+	case "":
+		if len(c.directed) >= s.limits.Directed && !c.directed[address] {
+			s.mu.Unlock()
+			c.refuse(st, stream.ResourceConstraint)
+			return
+		}
+		if c.directed == nil {
+			c.directed = make(map[string]bool)
+		}
+		c.directed[address] = true
+	case "unavailable":
+		delete(c.directed, address)
+	}
+	if b := s.online(to); b != nil && !house {
+		b.sendTo(st, to)
+	}
+	s.mu.Unlock()
+	if house {
+		s.backend.Deliver(st)
+	}
+}
+
+// probe answers a client that asks for the presence of an address; servers do this, clients seldom.
+func (c *session) probe(st *stream.Element, to jid.JID) {
+	s := c.server
+	switch {
+	case to.Domainpart() != s.domain:
+		return
+	case s.isHouse(to):
+		s.backend.Deliver(st)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.online(to)
+	if b == nil || !c.account.sees(b) {
+		return
+	}
+	for _, other := range b.sessions {
+		if other.available {
+			c.send(withTo(other.presence, c.full))
+		}
+	}
+}
+
+// probes are stanzas that ask the house for the presence of one of its contacts, one from each available client. It needs Server.mu.
+func (a *account) probes(contact string) []*stream.Element {
+	var all []*stream.Element
+	for _, c := range a.sessions {
+		if c.available {
+			all = append(all, stream.New(stream.NS, "presence", "type", "probe", "from", c.full, "to", contact))
+		}
+	}
+	return all
+}
+
+// vanish makes a contact that is no longer in the roster unavailable. It needs Server.mu.
+func (a *account) vanish(contact string) {
+	a.sendAvailable(stream.New(stream.NS, "presence", "type", "unavailable", "from", contact, "to", a.bare))
+}
+
+// reappear asks for the presence of a contact of the house that was added again.
+func (c *session) reappear(contact string) {
+	s := c.server
+	s.mu.Lock()
+	probes := c.account.probes(contact)
+	s.mu.Unlock()
+	for _, p := range probes {
+		s.backend.Deliver(p)
+	}
+}

@@ -1,0 +1,91 @@
+package local
+
+import (
+	"context"
+	"slices"
+
+	"mellium.im/xmpp/jid"
+
+	"tidings/xmppbridge/stream"
+)
+
+const (
+	nsPing       = "urn:xmpp:ping"
+	nsDiscoInfo  = "http://jabber.org/protocol/disco#info"
+	nsDiscoItems = "http://jabber.org/protocol/disco#items"
+)
+
+// Features are what the server itself does for its domain, for the disco#info of the domain, which the Backend answers together
+// with its own: an identity of category "server" and type "im" belongs there, too.
+func Features() []string {
+	return []string{nsDiscoInfo, nsDiscoItems, nsPing, nsRoster}
+}
+
+// toDomain takes an IQ to the domain. All but a ping is the backend's, which knows what there is.
+func (c *session) toDomain(_ context.Context, iq *stream.Element) {
+	if iq.Attr("type") == "get" && iq.Child(nsPing, "ping") != nil {
+		c.result(iq)
+		return
+	}
+	c.server.backend.Deliver(iq)
+}
+
+// toAccount answers an IQ to an account's bare JID in its name (RFC 6121 §8.5.2.2.3).
+func (c *session) toAccount(ctx context.Context, iq *stream.Element, to jid.JID) {
+	if !stream.IsRequest(iq) {
+		return
+	}
+	payload := iq.First()
+	own := to.Equal(c.jid.Bare())
+	switch {
+	case payload.Is(nsRoster, "query"):
+		if !own {
+			c.refuse(iq, stream.Forbidden)
+			return
+		}
+		c.roster(ctx, iq, payload)
+	case own && payload.Is(nsSession, "session") && iq.Attr("type") == "set":
+		c.result(iq)
+	case payload.Is(nsBind, "bind"):
+		// A second resource on one stream was possible once; RFC 6120 §7 has one.
+		c.refuse(iq, stream.NotAllowed)
+	case iq.Attr("type") != "get":
+		c.refuse(iq, stream.ServiceUnavailable)
+	case own && payload.Is(nsPing, "ping"):
+		c.result(iq)
+	case payload.Attr("node") == "" && (payload.Is(nsDiscoInfo, "query") || payload.Is(nsDiscoItems, "query")):
+		c.disco(iq, payload, to)
+	default:
+		c.refuse(iq, stream.ServiceUnavailable)
+	}
+}
+
+// disco describes an account to itself and to who sees its presence (XEP-0030 §8: nobody else learns that it exists).
+func (c *session) disco(iq, query *stream.Element, to jid.JID) {
+	s := c.server
+	s.mu.Lock()
+	b := s.online(to)
+	allowed := b != nil && c.account.sees(b)
+	var available []string
+	if allowed {
+		available = b.appendAvailable(nil)
+	}
+	s.mu.Unlock()
+	if !allowed {
+		c.refuse(iq, stream.ServiceUnavailable)
+		return
+	}
+	answer := stream.New(query.Space, "query")
+	if query.Space == nsDiscoInfo {
+		answer.Add(stream.New(nsDiscoInfo, "identity", "category", "account", "type", "registered"))
+		for _, f := range []string{nsDiscoInfo, nsDiscoItems} {
+			answer.Add(stream.New(nsDiscoInfo, "feature", "var", f))
+		}
+	} else {
+		slices.Sort(available)
+		for _, full := range available {
+			answer.Add(stream.New(nsDiscoItems, "item", "jid", full))
+		}
+	}
+	c.result(iq, answer)
+}

@@ -1,0 +1,218 @@
+package local
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// saslError is a condition of RFC 6120 §6.5: why an exchange ended. Reasons are not told apart where that would help someone
+// who guesses.
+type saslError string
+
+func (e saslError) Error() string { return string(e) }
+
+const (
+	errAborted       = saslError("aborted")
+	errAuthzid       = saslError("invalid-authzid")
+	errEncoding      = saslError("incorrect-encoding")
+	errMalformed     = saslError("malformed-request")
+	errMechanism     = saslError("invalid-mechanism")
+	errNotAuthorized = saslError("not-authorized")
+	errTemporary     = saslError("temporary-auth-failure")
+)
+
+// errUnbound is errNotAuthorized for an exchange whose proof was right and whose channel binding is of a type that the TLS
+// version in use does not define. See scram.step2.
+var errUnbound = fmt.Errorf("%w: channel binding undefined", errNotAuthorized)
+
+// scram is the server side of one SCRAM exchange (RFC 5802, RFC 7677), two messages from the client. It is used by one
+// goroutine.
+type scram struct {
+	hash     scramHash
+	plus     bool              // the client chose the -PLUS mechanism
+	bindings map[string][]byte // what the connection can be bound by; empty when -PLUS was not offered
+	unproven map[string]bool   // binding types clients use although this connection does not define them
+	// lookup finds the verifier of a name as the client spelled it, and the account it stands for; one that does not exist
+	// gets a decoy and an empty account.
+	lookup func(user string) (account string, v Verifier, err error)
+	// knewPlus says whether this account has proved on this connection that it saw the -PLUS mechanisms.
+	knewPlus func(account string) bool
+	authzid  func(account, authzid string) bool
+
+	account     string
+	gs2         string // header of the client's first message, which its second has to repeat
+	binding     []byte
+	unbound     bool
+	clientFirst string // bare
+	serverFirst string
+	nonce       string
+	verifier    Verifier
+}
+
+// step1 takes the client's first message and returns the server's.
+func (s *scram) step1(message string) (string, error) {
+	if !utf8.ValidString(message) {
+		return "", errMalformed
+	}
+	flag, rest, ok := strings.Cut(message, ",")
+	if !ok {
+		return "", errMalformed
+	}
+	authz, bare, ok := strings.Cut(rest, ",")
+	if !ok {
+		return "", errMalformed
+	}
+	s.gs2 = message[:len(message)-len(bare)]
+	s.clientFirst = bare
+
+	attrs := strings.Split(bare, ",")
+	// A mandatory extension (m=) would come first; we know none, and one that is not understood ends the exchange.
+	if len(attrs) < 2 {
+		return "", errMalformed
+	}
+	user, ok := saslname(attrs[0], "n=")
+	if !ok || user == "" {
+		return "", errMalformed
+	}
+	clientNonce, ok := strings.CutPrefix(attrs[1], "r=")
+	if !ok || clientNonce == "" || !printable(clientNonce) {
+		return "", errMalformed
+	}
+
+	account, v, err := s.lookup(user)
+	if err != nil {
+		return "", err
+	}
+	s.account, s.verifier = account, v
+
+	if authz != "" {
+		id, ok := saslname(authz, "a=")
+		if !ok {
+			return "", errMalformed
+		}
+		if !s.authzid(user, id) {
+			return "", errAuthzid
+		}
+	}
+
+	kind, bound := strings.CutPrefix(flag, "p=")
+	switch {
+	case bound != s.plus:
+		return "", errMalformed
+	case bound:
+		s.binding = s.bindings[kind]
+		s.unbound = s.binding == nil && s.unproven[kind]
+		if s.binding == nil && !s.unbound {
+			return "", errNotAuthorized
+		}
+	case flag == "n":
+	case flag == "y":
+		// The client can bind and believes that we cannot. We said that we can, so someone took it out of the list on
+		// the way (RFC 5802 §6).
+		if len(s.bindings) > 0 && !s.knewPlus(account) {
+			return "", errNotAuthorized
+		}
+	default:
+		return "", errMalformed
+	}
+
+	s.nonce = clientNonce + rand.Text()
+	s.serverFirst = "r=" + s.nonce +
+		",s=" + base64.StdEncoding.EncodeToString(s.verifier.Salt) +
+		",i=" + strconv.Itoa(s.verifier.Iterations)
+	return s.serverFirst, nil
+}
+
+// step2 takes the client's second message and returns the server's signature, which proves to the client that the server knows
+// the password too.
+//
+// A client that binds TLS 1.3 by tls-unique (slixmpp does) uses a type which is not defined there, and which we cannot
+// compute. Its exchange fails, but with a proof that verifies it has shown, by the password, that it saw our -PLUS mechanisms; so
+// when it comes back without binding and says "y", nobody stripped them. Clients that can bind rightly keep the full protection.
+func (s *scram) step2(message string) (string, error) {
+	at := strings.LastIndex(message, ",p=")
+	if at < 0 || !utf8.ValidString(message) {
+		return "", errMalformed
+	}
+	withoutProof := message[:at]
+	proof, err := base64.StdEncoding.DecodeString(message[at+len(",p="):])
+	if err != nil || len(proof) != s.hash.size {
+		return "", errMalformed
+	}
+	attrs := strings.Split(withoutProof, ",")
+	if len(attrs) < 2 {
+		return "", errMalformed
+	}
+	c, ok := strings.CutPrefix(attrs[0], "c=")
+	if !ok {
+		return "", errMalformed
+	}
+	bound, err := base64.StdEncoding.DecodeString(c)
+	if err != nil {
+		return "", errMalformed
+	}
+	nonce, ok := strings.CutPrefix(attrs[1], "r=")
+	if !ok {
+		return "", errMalformed
+	}
+
+	good := hmac.Equal([]byte(nonce), []byte(s.nonce))
+	if s.unbound {
+		good = good && len(bound) > len(s.gs2) && string(bound[:len(s.gs2)]) == s.gs2
+	} else {
+		good = good && hmac.Equal(bound, append([]byte(s.gs2), s.binding...))
+	}
+
+	authMessage := s.clientFirst + "," + s.serverFirst + "," + withoutProof
+	clientKey := s.hash.mac(s.verifier.StoredKey, authMessage)
+	subtle.XORBytes(clientKey, clientKey, proof)
+	good = hmac.Equal(s.hash.sum(clientKey), s.verifier.StoredKey) && good
+	switch {
+	case !good || s.account == "":
+		return "", errNotAuthorized
+	case s.unbound:
+		return "", errUnbound
+	}
+	return "v=" + base64.StdEncoding.EncodeToString(s.hash.mac(s.verifier.ServerKey, authMessage)), nil
+}
+
+// saslname takes the value of an attribute and undoes the escapes of RFC 5802 §5.1.
+func saslname(attr, prefix string) (string, bool) {
+	v, ok := strings.CutPrefix(attr, prefix)
+	if !ok {
+		return "", false
+	}
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(v, "=")
+		b.WriteString(before)
+		if !found {
+			return b.String(), true
+		}
+		switch {
+		case strings.HasPrefix(after, "2C"):
+			b.WriteByte(',')
+		case strings.HasPrefix(after, "3D"):
+			b.WriteByte('=')
+		default:
+			return "", false
+		}
+		v = after[2:]
+	}
+}
+
+// printable reports whether a nonce holds only what RFC 5802 §7 allows: printable ASCII but the comma.
+func printable(nonce string) bool {
+	for i := range len(nonce) {
+		if c := nonce[i]; c < 0x21 || c > 0x7e || c == ',' {
+			return false
+		}
+	}
+	return true
+}
