@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -167,6 +168,9 @@ func (d *Decoder) clear() {
 	}
 	if cap(d.attrs) > keepNode {
 		d.attrs = nil
+	}
+	if cap(d.bindings) > keepNode {
+		d.bindings = slices.Clone(d.bindings)
 	}
 }
 

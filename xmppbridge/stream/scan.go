@@ -361,6 +361,10 @@ func (d *Decoder) declare(declared int, prefix, space string) error {
 	if bad {
 		return fault(NotWellFormed, "namespace declaration not allowed")
 	}
+	// Every name looks through those in scope: their number is what a name costs.
+	if len(d.bindings)-d.outer >= d.limits.Attrs+d.limits.Depth {
+		return fault(PolicyViolation, "too many namespace declarations")
+	}
 	d.bindings = append(d.bindings, binding{prefix, space})
 	return nil
 }
