@@ -207,64 +207,6 @@ func TestStreamEndsWithTheConnection(t *testing.T) {
 	}
 }
 
-// TestStreamTellsThePeerItsMistake uses TCP, where closing over unread bytes
-// would destroy the explanation.
-func TestStreamTellsThePeerItsMistake(t *testing.T) {
-	t.Parallel()
-	near, far := tcpPair(t)
-	r := runOn(t, near, far, Options{Limits: Limits{Bytes: 4096}})
-	go func() {
-		// More than the limit and much more than what was read when it was
-		// noticed. The end may meet a connection that is gone.
-		_, _ = io.WriteString(far, "<message><body>"+strings.Repeat("x", 500_000))
-	}()
-	if e := ParseStreamError(r.hear()); e == nil || e.Condition != PolicyViolation {
-		t.Errorf("heard %v", e)
-	}
-	r.hearEnd()
-	far.Close()
-	var e *Error
-	if err := <-r.end; !errors.As(err, &e) || e.Remote || e.Condition != PolicyViolation {
-		t.Errorf("Run: %v", err)
-	}
-}
-
-func TestAbortTellsWhy(t *testing.T) {
-	t.Parallel()
-	near, far := tcpPair(t)
-	go func() {
-		_, _ = io.WriteString(far, strings.Repeat("x", 100_000))
-	}()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		Abort(near, &Error{Condition: NotAuthorized})
-	}()
-	d := NewDecoder(far, Limits{})
-	if e, err := d.Next(); err != nil || ParseStreamError(e).Condition != NotAuthorized {
-		t.Errorf("heard %v, %v", e, err)
-	}
-	far.Close()
-	<-done
-}
-
-func tcpPair(t *testing.T) (near, far net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if far, err = net.Dial("tcp", l.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if near, err = l.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { near.Close(); far.Close() })
-	return near, far
-}
-
 // lockedBuffer is a log that tests may read while it is written.
 type lockedBuffer struct {
 	mu sync.Mutex
