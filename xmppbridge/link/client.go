@@ -130,7 +130,11 @@ func negotiateClient(ctx context.Context, c ClientConfig, l *login, a *attempt, 
 func (c ClientConfig) connect(ctx context.Context, account jid.JID, cfg *tls.Config) (net.Conn, error) {
 	if c.Server == "" {
 		d := dial.Dialer{Dialer: net.Dialer{Timeout: dialTimeout}, TLSConfig: cfg}
-		return d.Dial(ctx, "tcp", account)
+		conn, err := d.Dial(ctx, "tcp", account)
+		if _, network := errors.AsType[net.Error](err); err != nil && !network && certificateError(c.who(), c.server(), err) == nil {
+			return nil, failf(nil, err, "%s: %v", c.who(), err) // no server in DNS
+		}
+		return conn, err
 	}
 	_, port, err := net.SplitHostPort(c.Server)
 	if err != nil {

@@ -3,7 +3,6 @@ package link
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -103,8 +102,8 @@ func guard(ctx context.Context, conn net.Conn, negotiate func(ctx context.Contex
 		}
 		if err != nil {
 			_ = conn.Close()
-			if cause := context.Cause(ctx); cause != nil && errors.Is(err, net.ErrClosed) {
-				err = cause
+			if cause := context.Cause(ctx); cause != nil {
+				err = cause // the rest is what closing did
 			}
 		}
 	}()

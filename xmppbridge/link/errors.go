@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/xml"
@@ -120,7 +121,10 @@ func explain(who, server string, err error) error {
 	case errors.Is(err, syscall.ENOENT):
 		return failf(nil, err, "%s: there is no socket %s: is the server running?", who, server)
 	}
-	return failf(nil, err, "%s: %s: %v", who, server, err)
+	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, context.Canceled) || errors.Is(err, errSlow) || errors.Is(err, net.ErrClosed) {
+		return failf(nil, err, "%s: %s: %v", who, server, err)
+	}
+	return failf(ErrProtocol, err, "%s: %s does not negotiate a stream as it should (%s): is the port the right one?", who, server, clip(err.Error()))
 }
 
 // streamError explains a stream error (RFC 6120 §4.9.3), whether it came while negotiating or later. host is the
@@ -142,6 +146,9 @@ func streamError(who, server, condition, text, host string) *Error {
 		e.text = fmt.Sprintf("%s: %s sends us on to %s (see-other-host)", who, server, e.Host)
 	case "system-shutdown":
 		e.text = fmt.Sprintf("%s: %s is shutting down (system-shutdown)", who, server)
+	case "bad-format", "bad-namespace-prefix", "invalid-namespace", "invalid-xml", "not-well-formed", "restricted-xml", "unsupported-version":
+		e.Kind = ErrProtocol // mellium's own complaint of the server reads the same as the server's of us
+		e.text = fmt.Sprintf("%s: the stream with %s is not in order (%s)", who, server, condition)
 	case "policy-violation", "resource-constraint":
 		e.text = fmt.Sprintf("%s: %s ended the stream (%s): it limits what a stream may send or hold", who, server, condition)
 	default:
@@ -178,9 +185,10 @@ func certificateError(who, server string, err error) *Error {
 	return failf(ErrCertificate, err, "%s: the certificate of %s is refused: %s", who, server, hint)
 }
 
-// clip shortens text of the server's for a sentence of ours.
+// clip makes text of the server's short enough for a sentence of ours, on one line.
 func clip(s string) string {
 	const limit = 200
+	s = strings.Join(strings.Fields(s), " ")
 	if len(s) <= limit {
 		return s
 	}

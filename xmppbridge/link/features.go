@@ -23,7 +23,13 @@ const (
 // and with the TLS connection tapped again. It leaves that connection in secure.
 func startTLS(cfg *tls.Config, outer *tap, secure *net.Conn) xmpp.StreamFeature {
 	feature := xmpp.StartTLS(cfg)
-	negotiate := feature.Negotiate
+	parse, negotiate := feature.Parse, feature.Negotiate
+	feature.Parse = func(ctx context.Context, d *xml.Decoder, start *xml.StartElement) (bool, any, error) {
+		// Required whatever the server thinks: mellium forgets the error of a feature that is optional, and takes a stream
+		// whose list holds nothing but optional ones for ready.
+		_, data, err := parse(ctx, d, start)
+		return true, data, err
+	}
 	feature.Negotiate = func(ctx context.Context, s *xmpp.Session, data any) (xmpp.SessionState, io.ReadWriter, error) {
 		// mellium tries even where it is not offered; the server's answer to that would explain nothing.
 		if _, offered := s.Feature(nsStartTLS); !offered {

@@ -186,12 +186,14 @@ func TestClientRefused(t *testing.T) {
 		change func(*ClientConfig)
 		want   error
 	}{
-		"wrong password":                  {func(c *ClientConfig) { c.Password = "guess" }, ErrCredentials},
-		"no such account":                 {func(c *ClientConfig) { c.JID = "nobody@" + prosody.Domain }, ErrCredentials},
-		"certificate of another CA":       {func(c *ClientConfig) { c.TLS.CAFile = otherFile }, ErrCertificate},
-		"another CA, direct":              {func(c *ClientConfig) { c.TLS.CAFile, c.Server, c.DirectTLS = otherFile, prosody.DirectTLS, true }, ErrCertificate},
-		"certificate of another domain":   {func(c *ClientConfig) { c.JID = "gateway@elsewhere.test" }, ErrHost},
-		"another domain, direct":          {func(c *ClientConfig) { c.JID, c.Server, c.DirectTLS = "gateway@elsewhere.test", prosody.DirectTLS, true }, ErrCertificate},
+		"wrong password":                {func(c *ClientConfig) { c.Password = "guess" }, ErrCredentials},
+		"no such account":               {func(c *ClientConfig) { c.JID = "nobody@" + prosody.Domain }, ErrCredentials},
+		"certificate of another CA":     {func(c *ClientConfig) { c.TLS.CAFile = otherFile }, ErrCertificate},
+		"another CA, direct":            {func(c *ClientConfig) { c.TLS.CAFile, c.Server, c.DirectTLS = otherFile, prosody.DirectTLS, true }, ErrCertificate},
+		"certificate of another domain": {func(c *ClientConfig) { c.JID = "gateway@elsewhere.test" }, ErrHost},
+		"another domain, direct": {func(c *ClientConfig) {
+			c.JID, c.Server, c.DirectTLS = "gateway@elsewhere.test", prosody.DirectTLS, true
+		}, ErrCertificate},
 		"another key than the pinned one": {func(c *ClientConfig) { c.TLS = TLS{Pins: []Pin{{1}}} }, ErrCertificate},
 		"no CA file":                      {func(c *ClientConfig) { c.TLS.CAFile = "/nonexistent" }, ErrConfig},
 		"not an account":                  {func(c *ClientConfig) { c.JID = prosody.Domain }, ErrConfig},

@@ -1,0 +1,374 @@
+package link
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mellium.im/xmpp/jid"
+
+	"tidings/xmppbridge/stream"
+)
+
+// limitWindow is how soon after opening a stream of ours the conflict of another one is taken for a limit on their number
+// rather than for someone else's login.
+const limitWindow = time.Minute
+
+// Client is a link as client of an account: a stream for the hub, and one for each device, each with exactly the
+// resource asked for. Its methods may be called from any goroutine.
+//
+// The hub's stream is opened first, the others one after another once it is up, so that a wrong password or an absent
+// server is tried by one stream only. Where the server is found to allow fewer streams, the hub keeps one,
+// devices of higher priority the rest, and the others stay down until Run starts anew.
+type Client struct {
+	config ClientConfig
+	bare   string
+	opt    Options
+	login  *login
+
+	// turn is held by the one stream that is logging in.
+	turn chan struct{}
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced when anything below changes
+	slots    map[string]*slot
+	order    int
+	active   int       // streams open or being opened
+	budget   int       // how many the server allows; 0: not known to be limited
+	lastOpen time.Time // when a stream of ours was last opened
+}
+
+// slot is one resource.
+type slot struct {
+	resource string
+	priority int
+	order    int
+	hub      bool
+	keeper   *keeper
+	up       bool
+	running  bool
+	removed  bool
+	cancel   context.CancelFunc // while running
+}
+
+// NewClient returns a link that Run keeps open; c.Resource is the hub's resource and must not be empty.
+func NewClient(c ClientConfig, o Options) *Client {
+	link := &Client{
+		config: c, bare: c.JID, opt: o.withDefaults(),
+		turn: make(chan struct{}, 1), changed: make(chan struct{}), slots: make(map[string]*slot),
+	}
+	user := ""
+	if account, err := jid.Parse(c.JID); err == nil {
+		link.bare, user = account.String(), account.Localpart()
+	}
+	link.login = newLogin(user, c.Password)
+	hub := link.newSlot(c.Resource, 0)
+	hub.hub = true
+	return link
+}
+
+// newSlot makes a slot; the lock is held, or the link not shared yet.
+func (c *Client) newSlot(resource string, priority int) *slot {
+	s := &slot{resource: resource, priority: priority, order: c.order}
+	c.order++
+	_, domain, _ := strings.Cut(c.bare, "@")
+	s.keeper = &keeper{
+		jid: c.bare + "/" + resource, server: c.config.server(), self: domain, opt: c.opt, follows: true,
+		open:  func(ctx context.Context, redirect string) (*Conn, error) { return c.open(ctx, s, redirect) },
+		ended: func(err error) error { return c.ended(s, err) },
+		quiet: func() bool { return c.quiet(s) },
+	}
+	c.slots[resource] = s
+	return s
+}
+
+// Add asks for a stream of this resource, now or when Run starts. Where the server limits streams, higher priorities
+// go first, then those added earlier. Adding a resource that is there changes its priority.
+func (c *Client) Add(resource string, priority int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.slots[resource]
+	if s == nil {
+		s = c.newSlot(resource, priority)
+	}
+	s.removed = false
+	s.priority = priority
+	c.broadcast()
+}
+
+// Remove closes the stream of a resource, after what was sent on it was written. The hub's cannot be removed.
+func (c *Client) Remove(resource string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.slots[resource]; s != nil && !s.hub {
+		s.removed = true
+		c.broadcast()
+	}
+}
+
+// broadcast wakes whoever waits for a change; the lock is held.
+func (c *Client) broadcast() {
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// Run keeps the streams open until ctx is done; then each writes what was sent, closes, and Run returns nil.
+func (c *Client) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	c.mu.Lock()
+	c.budget = 0
+	c.mu.Unlock()
+	for {
+		c.mu.Lock()
+		c.reconcile(ctx, &running)
+		changed := c.changed
+		c.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// reconcile starts what should run and stops what should not; the lock is held.
+func (c *Client) reconcile(ctx context.Context, running *sync.WaitGroup) {
+	allowed := c.allowed()
+	for resource, s := range c.slots {
+		switch wanted := allowed[s]; {
+		case s.running && !wanted:
+			s.cancel()
+		case !s.running && wanted:
+			own, cancel := context.WithCancel(ctx)
+			s.running, s.cancel = true, cancel
+			running.Go(func() {
+				defer cancel()
+				s.keeper.run(own)
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				s.running = false
+				c.broadcast()
+			})
+		case !s.running && s.removed:
+			delete(c.slots, resource)
+		}
+	}
+}
+
+// allowed returns the slots that may have a stream; the lock is held.
+func (c *Client) allowed() map[*slot]bool {
+	var wanted []*slot
+	for _, s := range c.slots {
+		if !s.removed {
+			wanted = append(wanted, s)
+		}
+	}
+	slices.SortFunc(wanted, func(a, b *slot) int {
+		if a.hub != b.hub {
+			if a.hub {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.order, b.order))
+	})
+	if c.budget > 0 && len(wanted) > c.budget {
+		wanted = wanted[:c.budget]
+	}
+	allowed := make(map[*slot]bool, len(wanted))
+	for _, s := range wanted {
+		allowed[s] = true
+	}
+	return allowed
+}
+
+// open waits for its turn and opens the stream of a slot.
+func (c *Client) open(ctx context.Context, s *slot, redirect string) (*Conn, error) {
+	if err := c.admit(ctx, s); err != nil {
+		return nil, err
+	}
+	config := c.config
+	config.Resource = s.resource
+	if redirect != "" {
+		config.Server = redirect
+		if _, _, err := net.SplitHostPort(redirect); err != nil {
+			config.Server = net.JoinHostPort(strings.Trim(redirect, "[]"), "5222")
+		}
+	}
+	conn, err := dialClient(ctx, config, c.login)
+	if err == nil {
+		c.mu.Lock()
+		s.up = true
+		c.lastOpen = time.Now()
+		c.broadcast()
+		c.mu.Unlock()
+	}
+	sleep(ctx, c.opt.Pace)
+	<-c.turn
+	if err != nil {
+		var limited error
+		c.mu.Lock()
+		c.active--
+		if errors.Is(err, ErrLimit) && !s.hub {
+			limited = c.limit(err)
+		}
+		c.broadcast()
+		c.mu.Unlock()
+		c.report(limited)
+	}
+	return conn, err
+}
+
+// admit waits until s may log in: the hub is up or s is the hub, the server has room, and nobody else is logging in. It
+// takes the turn.
+func (c *Client) admit(ctx context.Context, s *slot) error {
+	for {
+		select {
+		case c.turn <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		c.mu.Lock()
+		if (s.hub || c.hubUp()) && (c.budget == 0 || c.active < c.budget) {
+			c.active++
+			c.mu.Unlock()
+			return nil
+		}
+		changed := c.changed
+		c.mu.Unlock()
+		<-c.turn
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *Client) hubUp() bool { return c.slots[c.config.Resource].up }
+
+// ended notes that the stream of a slot has ended, and recognises a limit on the number of streams.
+func (c *Client) ended(s *slot, err error) error {
+	var limited error
+	defer func() { c.report(limited) }() // without the lock
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.active--
+	s.up = false
+	defer c.broadcast()
+	others := 0
+	for _, other := range c.slots {
+		if other.up {
+			others++
+		}
+	}
+	// The server ends the oldest stream when one too many is opened: not s was too many, but whoever came last.
+	known, ok := errors.AsType[*Error](err)
+	if ok && known.Condition == stream.Conflict && others > 0 && time.Since(c.lastOpen) < limitWindow {
+		err = &Error{Kind: ErrLimit, Condition: known.Condition, err: known, text: fmt.Sprintf(
+			"%s: ended when another stream of ours was opened: %s allows this account %d", s.keeper.jid, s.keeper.server, others)}
+		limited = c.limit(err)
+	}
+	return err
+}
+
+// limit holds the link to the streams it has now, and returns what to report if that is news. The lock is held, and the
+// stream that was refused or ended is not counted any more.
+func (c *Client) limit(cause error) error {
+	allowed := max(c.active, 1)
+	if c.budget > 0 && allowed >= c.budget {
+		return nil
+	}
+	c.budget = allowed
+	return &Error{Kind: ErrLimit, err: cause, text: fmt.Sprintf(
+		"account %s: the server allows %d streams, and %d are wanted: the hub and the devices first in priority keep theirs, the others stay offline: raise the server's limit (ejabberd: max_user_sessions) or join it as a component",
+		c.bare, c.budget, c.wanted())}
+}
+
+// report says that the server limits streams; a nil err says nothing. The lock is not held.
+func (c *Client) report(err error) {
+	if err != nil {
+		c.opt.Log.Warn("the server limits streams", "jid", c.bare, "err", err)
+		c.opt.Limited(err)
+	}
+}
+
+func (c *Client) wanted() int {
+	n := 0
+	for _, s := range c.slots {
+		if !s.removed {
+			n++
+		}
+	}
+	return n
+}
+
+// quiet reports that a device's stream shares the hub's fate.
+func (c *Client) quiet(s *slot) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !s.hub && (!c.hubUp() || s.up)
+}
+
+// pick returns the keeper whose stream speaks for an address: a full JID's own, the hub's for the account.
+func (c *Client) pick(from string) (*keeper, error) {
+	_, resource, full := strings.Cut(from, "/")
+	if !full {
+		resource = c.config.Resource
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.slots[resource]
+	if s == nil || s.removed {
+		return nil, fmt.Errorf("%w: %s has no stream", ErrDown, from)
+	}
+	return s.keeper, nil
+}
+
+// Send queues a stanza on the stream of from, a full JID of the account; its bare JID, or nothing, is the hub. The
+// server puts its own from on it. ErrDown says that the stream is down, stream.ErrFull that the server does not keep
+// up: neither queues anything.
+func (c *Client) Send(from string, e *stream.Element) error {
+	k, err := c.pick(from)
+	if err != nil {
+		return err
+	}
+	return k.send(e)
+}
+
+// SendBytes is Send for a stanza that is serialised already.
+func (c *Client) SendBytes(from string, b []byte) error {
+	k, err := c.pick(from)
+	if err != nil {
+		return err
+	}
+	return k.sendBytes(b)
+}
+
+// Request sends an IQ on the stream of from and waits for its answer; see [stream.Stream.Request].
+func (c *Client) Request(ctx context.Context, from string, iq *stream.Element) (*stream.Element, error) {
+	k, err := c.pick(from)
+	if err != nil {
+		return nil, err
+	}
+	return k.request(ctx, iq)
+}
+
+// Barrier returns nil once the server has taken everything sent before on the stream of from.
+func (c *Client) Barrier(ctx context.Context, from string) error {
+	k, err := c.pick(from)
+	if err != nil {
+		return err
+	}
+	return k.barrier(ctx)
+}
+
+// Broadcasts reports that presence without "to" goes to every watcher by the server's own roster.
+func (c *Client) Broadcasts() bool { return true }

@@ -1,0 +1,315 @@
+package link
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tidings/xmppbridge/stream"
+)
+
+// ErrDown is what sending answers while the stream it would take is down.
+var ErrDown = errors.New("link: not connected")
+
+const nsPing = "urn:xmpp:ping"
+
+// Meta says how a stanza came.
+type Meta struct {
+	// Stream is the address whose stream brought it: the component's domain, or a full JID of the account.
+	Stream string
+	// Fresh is false for what may have waited somewhere while the stream was down: it came before the answer to a ping sent as
+	// the stream's first stanza. A command that is not fresh must not be carried out.
+	Fresh bool
+}
+
+// Options are what both kinds of link take. Callbacks of one stream come one after another, Up before everything and
+// Down after everything; those of different streams come at the same time. They must be quick: while one runs its
+// stream reads nothing.
+type Options struct {
+	Log     *slog.Logger // nil is silence
+	Backoff Backoff
+	// Handle gets every stanza that answers no Request and is not the link's own.
+	Handle func(e *stream.Element, m Meta)
+	// Up: the address can send and receive. What is sent from within is the first thing the server hears.
+	Up func(jid string)
+	// Down: it cannot any more, and why (nil when it was closed on purpose).
+	Down func(jid string, err error)
+	// Limited: the server allows fewer streams than there are devices; err says so for people. Only of a Client,
+	// once each time the number is found to be smaller.
+	Limited func(err error)
+	// Pace is the time from one login to the next of the streams of a Client; 100 ms when 0.
+	Pace time.Duration
+	// Idle and Dead are the stream's: how much silence is probed, and how much ends it. Zero: one minute and two.
+	Idle, Dead time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Handle == nil {
+		o.Handle = func(*stream.Element, Meta) {}
+	}
+	if o.Up == nil {
+		o.Up = func(string) {}
+	}
+	if o.Down == nil {
+		o.Down = func(string, error) {}
+	}
+	if o.Limited == nil {
+		o.Limited = func(error) {}
+	}
+	if o.Pace == 0 {
+		o.Pace = 100 * time.Millisecond
+	}
+	o.Backoff = o.Backoff.withDefaults()
+	return o
+}
+
+// keeper keeps one stream open: it dials, pumps, and dials again. It has no goroutine of its own; Run is for whoever
+// started it.
+type keeper struct {
+	jid    string // as asked for, for logs and errors
+	server string // likewise
+	self   string // whom it pings: the component itself, or the account's server
+	from   string // from whom it must say that its stanzas are; empty where the server knows
+	opt    Options
+	// follows says that a redirection may be followed: open takes it.
+	follows bool
+
+	// open dials, waiting its turn first if need be. redirect is where the server sent us, or empty.
+	open func(ctx context.Context, redirect string) (*Conn, error)
+	// ended is told that a stream that open returned has ended, and may find a better explanation than err.
+	ended func(err error) error
+	// quiet reports that this stream's troubles need not be logged: another's, the same, are.
+	quiet func() bool
+
+	mu      sync.Mutex
+	session *session // nil while down
+}
+
+// session is one stream that is up.
+type session struct {
+	*stream.Stream
+	jid   string
+	fresh atomic.Bool
+	gone  chan struct{} // closed when the stream has ended
+
+	mu      sync.Mutex
+	beacons map[string]func() // by IQ id: what to do when it comes back
+}
+
+// run keeps the stream open until ctx is done.
+func (k *keeper) run(ctx context.Context) {
+	var (
+		failures int
+		last     string // the failure logged last
+		redirect string
+		hops     int
+	)
+	for ctx.Err() == nil {
+		conn, err := k.open(ctx, redirect)
+		redirect = ""
+		var lasted time.Duration
+		if err == nil {
+			last = ""
+			k.log(slog.LevelInfo, "stream is up", "server", conn.Server, "mechanism", conn.Mechanism, "encrypted", conn.Encrypted)
+			err = k.pump(ctx, conn)
+			lasted = time.Since(conn.EstablishedAt)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if lasted >= k.opt.Backoff.Healthy {
+			failures = 0
+		}
+		failures++
+		wait := k.opt.Backoff.wait(failures, err)
+		if known, ok := errors.AsType[*Error](err); ok && known.Kind == ErrRedirect && k.follows && hops < 3 {
+			redirect, hops, wait = known.Host, hops+1, k.opt.Backoff.Min
+		} else {
+			hops = 0
+		}
+		level := slog.LevelWarn
+		if err != nil && err.Error() == last {
+			level = slog.LevelDebug
+		}
+		last = fmt.Sprint(err)
+		k.log(level, "stream is down", "err", err, "retry", wait.Round(time.Millisecond))
+		sleep(ctx, wait)
+	}
+}
+
+func (k *keeper) log(level slog.Level, message string, args ...any) {
+	if k.quiet() {
+		level = slog.LevelDebug
+	}
+	k.opt.Log.Log(context.Background(), level, message, append([]any{"jid", k.jid}, args...)...)
+}
+
+// pump runs a negotiated stream until it ends, and returns why.
+func (k *keeper) pump(ctx context.Context, conn *Conn) error {
+	s := &session{jid: conn.JID, gone: make(chan struct{}), beacons: make(map[string]func())}
+	decoder := stream.NewDecoder(conn, stream.Limits{})
+	decoder.Assume(stream.Header{From: k.self, ID: conn.StreamID, Version: "1.0", NS: conn.Namespace})
+	s.Stream = stream.NewStream(conn, decoder, stream.Options{
+		Handle:   func(e *stream.Element) { k.handle(s, e) },
+		Log:      k.opt.Log,
+		JID:      conn.JID,
+		PingTo:   k.self,
+		PingFrom: k.from,
+		Idle:     k.opt.Idle,
+		Dead:     k.opt.Dead,
+	})
+	// First of all, so that whatever comes before its answer was sent before we were here.
+	if err := k.ping(s, func() { s.fresh.Store(true) }); err != nil {
+		_ = conn.Close()
+		return k.ended(k.explainEnd(err))
+	}
+	k.mu.Lock()
+	k.session = s
+	k.mu.Unlock()
+	k.opt.Up(conn.JID)
+	err := k.explainEnd(s.Run(ctx))
+	k.mu.Lock()
+	k.session = nil
+	k.mu.Unlock()
+	close(s.gone)
+	err = k.ended(err)
+	k.opt.Down(conn.JID, err)
+	return err
+}
+
+// ping sends a ping that calls back when it returns, on the goroutine that reads, before the next stanza is handled. A
+// component pings itself, and what returns is the request: no one else need be asked, and none of the server's modules.
+func (k *keeper) ping(s *session, back func()) error {
+	id := "tidings-" + rand.Text()[:12]
+	s.mu.Lock()
+	s.beacons[id] = back
+	s.mu.Unlock()
+	err := s.Send(stream.New(stream.NS, "iq", "type", "get", "id", id, "from", k.from, "to", k.self).Add(stream.New(nsPing, "ping")))
+	if err != nil {
+		s.take(id)
+	}
+	return err
+}
+
+// take removes a beacon and returns it, or nil.
+func (s *session) take(id string) func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	back := s.beacons[id]
+	delete(s.beacons, id)
+	return back
+}
+
+func (k *keeper) handle(s *session, e *stream.Element) {
+	if e.Is(stream.NS, "iq") && k.ours(s, e) {
+		if back := s.take(e.Attr("id")); back != nil {
+			back()
+			return
+		}
+		if k.from != "" && stream.IsRequest(e) && e.First().Is(nsPing, "ping") {
+			return // our own probe of a silent server: that it came back is all it was for
+		}
+	}
+	k.opt.Handle(e, Meta{Stream: s.jid, Fresh: s.fresh.Load()})
+}
+
+// ours reports whether an IQ can be a ping of ours that comes back, as itself or as an answer (an error is one too).
+func (k *keeper) ours(s *session, e *stream.Element) bool {
+	from := e.Attr("from")
+	if k.from != "" {
+		return strings.EqualFold(from, k.self)
+	}
+	bare, _, _ := strings.Cut(s.jid, "/")
+	return stream.IsReply(e) && (from == "" || strings.EqualFold(from, k.self) || strings.EqualFold(from, bare) || from == s.jid)
+}
+
+// up returns the stream, or ErrDown.
+func (k *keeper) up() (*session, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.session == nil {
+		return nil, fmt.Errorf("%w: %s", ErrDown, k.jid)
+	}
+	return k.session, nil
+}
+
+func (k *keeper) send(e *stream.Element) error {
+	s, err := k.up()
+	if err != nil {
+		return err
+	}
+	return s.Send(e)
+}
+
+func (k *keeper) sendBytes(b []byte) error {
+	s, err := k.up()
+	if err != nil {
+		return err
+	}
+	return s.SendBytes(b)
+}
+
+func (k *keeper) request(ctx context.Context, iq *stream.Element) (*stream.Element, error) {
+	s, err := k.up()
+	if err != nil {
+		return nil, err
+	}
+	return s.Request(ctx, iq)
+}
+
+// barrier returns nil once the server has taken everything sent before.
+func (k *keeper) barrier(ctx context.Context) error {
+	s, err := k.up()
+	if err != nil {
+		return err
+	}
+	back := make(chan struct{})
+	if err := k.ping(s, func() { close(back) }); err != nil {
+		return err
+	}
+	select {
+	case <-back:
+		return nil
+	case <-s.gone:
+		return fmt.Errorf("%w: %s", ErrDown, k.jid)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// explainEnd turns what ended a stream that was up into a sentence.
+func (k *keeper) explainEnd(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*stream.Error](err); ok && e.Remote {
+		return streamError(k.jid, k.server, e.Condition, e.Text, e.Host)
+	} else if ok {
+		return failf(ErrProtocol, err, "%s: %s sent what ends a stream (%s): %s", k.jid, k.server, e.Condition, clip(e.Text))
+	}
+	switch {
+	case errors.Is(err, stream.ErrPeerClosed):
+		return failf(nil, err, "%s: %s closed the stream", k.jid, k.server)
+	case errors.Is(err, stream.ErrDead):
+		return failf(nil, err, "%s: %s no longer answers", k.jid, k.server)
+	}
+	return failf(nil, err, "%s: the connection to %s is lost: %v", k.jid, k.server, err)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
