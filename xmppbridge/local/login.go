@@ -47,7 +47,7 @@ type login struct {
 	state    tls.ConnectionState
 	setup    *tlsSetup
 	bindings map[string][]byte
-	knewPlus string // account that proved to have seen the -PLUS mechanisms; see scram.step2
+	knewPlus string // account that proved to have seen the -PLUS mechanisms; see exchange.step2
 	account  string
 	steps    int
 }
@@ -87,7 +87,10 @@ func (l *login) refuse(err error) {
 	}
 	var fault *stream.Error
 	switch {
-	case errors.As(err, &fault) && !fault.Remote:
+	case errors.As(err, &fault):
+		if fault.Remote { // the client has said why, and that it goes
+			fault = nil
+		}
 	case errors.Is(err, io.EOF):
 	case isTimeout(err):
 		fault = &stream.Error{Condition: stream.ConnectionTimeout, Text: "log in within " + l.server.limits.LoginTime.String()}
@@ -294,7 +297,7 @@ func (l *login) attempt(ctx context.Context, auth *stream.Element) (account, fin
 		return "", "", err
 	}
 	name, plus := strings.CutSuffix(mechanism, "-PLUS")
-	exchange := &scram{
+	ex := &exchange{
 		hash: sha256Hash, plus: plus,
 		bindings: l.bindings, unproven: unprovenBindings(l.state),
 		knewPlus: func(account string) bool { return account != "" && account == l.knewPlus },
@@ -304,9 +307,9 @@ func (l *login) attempt(ctx context.Context, auth *stream.Element) (account, fin
 		},
 	}
 	if name == sha1Hash.name {
-		exchange.hash = sha1Hash
+		ex.hash = sha1Hash
 	}
-	exchange.lookup = func(user string) (string, Verifier, error) { return s.verifier(ctx, exchange.hash, user) }
+	ex.lookup = func(user string) (string, Verifier, error) { return s.verifier(ctx, ex.hash, user) }
 
 	message, err := saslData(auth)
 	if err != nil {
@@ -317,18 +320,18 @@ func (l *login) attempt(ctx context.Context, auth *stream.Element) (account, fin
 			return "", "", err
 		}
 	}
-	first, err := exchange.step1(message)
+	first, err := ex.step1(message)
 	if err != nil {
 		return "", "", err
 	}
 	if message, err = l.challenge(first); err != nil {
 		return "", "", err
 	}
-	final, err = exchange.step2(message)
+	final, err = ex.step2(message)
 	if errors.Is(err, errUnbound) {
-		l.knewPlus = exchange.account
+		l.knewPlus = ex.account
 	}
-	return exchange.account, final, err
+	return ex.account, final, err
 }
 
 // wait holds an attempt back after failed ones from the same address.

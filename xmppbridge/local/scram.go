@@ -28,12 +28,12 @@ const (
 )
 
 // errUnbound is errNotAuthorized for an exchange whose proof was right and whose channel binding is of a type that the TLS
-// version in use does not define. See scram.step2.
+// version in use does not define. See exchange.step2.
 var errUnbound = fmt.Errorf("%w: channel binding undefined", errNotAuthorized)
 
-// scram is the server side of one SCRAM exchange (RFC 5802, RFC 7677), two messages from the client. It is used by one
+// exchange is the server side of one SCRAM exchange (RFC 5802, RFC 7677), two messages from the client. It is used by one
 // goroutine.
-type scram struct {
+type exchange struct {
 	hash     scramHash
 	plus     bool              // the client chose the -PLUS mechanism
 	bindings map[string][]byte // what the connection can be bound by; empty when -PLUS was not offered
@@ -56,7 +56,7 @@ type scram struct {
 }
 
 // step1 takes the client's first message and returns the server's.
-func (s *scram) step1(message string) (string, error) {
+func (s *exchange) step1(message string) (string, error) {
 	if !utf8.ValidString(message) {
 		return "", errMalformed
 	}
@@ -135,7 +135,7 @@ func (s *scram) step1(message string) (string, error) {
 // A client that binds TLS 1.3 by tls-unique (slixmpp does) uses a type which is not defined there, and which we cannot
 // compute. Its exchange fails, but with a proof that verifies it has shown, by the password, that it saw our -PLUS mechanisms; so
 // when it comes back without binding and says "y", nobody stripped them. Clients that can bind rightly keep the full protection.
-func (s *scram) step2(message string) (string, error) {
+func (s *exchange) step2(message string) (string, error) {
 	at := strings.LastIndex(message, ",p=")
 	if at < 0 || !utf8.ValidString(message) {
 		return "", errMalformed
