@@ -3,6 +3,7 @@ package gpio
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,7 +144,7 @@ func TestSomebodyElseMovesAnOutput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pin := &fickle{}
 		b := runOn(t, nil, func(string) (Chip, error) { return pin, nil }, point(`source = "A"; direction = "out"`))
-		pin.level = gpio.High
+		pin.become(gpio.High, nil)
 		time.Sleep(probeEvery)
 		b.expect("01")
 	})
@@ -156,10 +157,10 @@ func TestLineThatCannotBeRead(t *testing.T) {
 			pin := &fickle{}
 			b := runOn(t, nil, func(string) (Chip, error) { return pin, nil }, point(`source = "A"; direction = "`+direction+`"`))
 			b.expect("0")
-			pin.broken = errors.New("no power")
+			pin.become(gpio.Low, errors.New("no power"))
 			time.Sleep(10 * probeEvery)
 			b.expect("0f")
-			pin.broken, pin.level = nil, gpio.High
+			pin.become(gpio.High, nil)
 			time.Sleep(probeEvery)
 			b.expect("0f1")
 		})
@@ -174,25 +175,49 @@ func TestPulseEndIsTriedUntilItWorks(t *testing.T) {
 		if _, err := b.do("p", devices.Bool(true)); err != nil {
 			t.Fatal(err)
 		}
-		pin.broken = errors.New("no power")
+		pin.become(gpio.High, errors.New("no power"))
 		if _, err := b.do("p", devices.Bool(false)); err == nil {
 			t.Error("a write that failed is none")
 		}
 		time.Sleep(10 * time.Second)
-		pin.broken = nil
+		pin.become(gpio.High, nil)
 		time.Sleep(2 * probeEvery)
 		synctest.Wait()
-		if pin.level {
+		if level, _ := pin.Level(); level {
 			t.Error("still on")
 		}
 	})
 }
 
-// fickle is a chip of one line that fails at the test's word. The test changes it while the driver waits.
+// fickle is a chip of one line that fails at the test's word.
 type fickle struct {
 	gpio.PinIO // what is not used
-	level      gpio.Level
-	broken     error
+
+	mu     sync.Mutex
+	level  gpio.Level
+	broken error
+}
+
+// become is the line at that level, or broken.
+func (f *fickle) become(level gpio.Level, broken error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.level, f.broken = level, broken
+}
+
+func (f *fickle) Level() (gpio.Level, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.level, f.broken
+}
+
+func (f *fickle) Out(level gpio.Level) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken == nil {
+		f.level = level
+	}
+	return f.broken
 }
 
 func (f *fickle) Pin(string) (gpio.PinIO, error) { return f, nil }
@@ -200,12 +225,5 @@ func (f *fickle) Check() error                   { return nil }
 func (f *fickle) Close() error                   { return nil }
 func (f *fickle) Halt() error                    { return nil }
 func (f *fickle) Number() int                    { return 0 }
-func (f *fickle) Level() (gpio.Level, error)     { return f.level, f.broken }
 func (f *fickle) In(gpio.Pull, gpio.Edge) error  { return nil }
 func (f *fickle) WaitForEdge(time.Duration) bool { return false }
-func (f *fickle) Out(level gpio.Level) error {
-	if f.broken == nil {
-		f.level = level
-	}
-	return f.broken
-}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -13,33 +14,36 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// fakeKernel is a few character devices by path. It is used by one goroutine at a time.
+// fakeKernel is a few character devices by path.
 type fakeKernel map[string]*fakeChip
 
 type fakeChip struct {
 	cdevAbout
-	denied    bool
-	gone      bool
-	noEdges   bool
-	names     []string
-	consumers map[int]string // who else holds a line
-	held      map[int]*fakeLine
-	opened    int
-	closed    int
+	denied  bool
+	gone    atomic.Bool
+	noEdges bool
+	names   []string
+	rival   atomic.Value // string: who else holds the first line, "" for nobody
+	held    map[int]*fakeLine
+	opened  int
+	closed  int
 }
 
 type fakeLine struct {
 	request
 	chip   *fakeChip
 	offset int
-	value  int
+	value  atomic.Int32
 }
 
 func fake(name, label string, lines ...string) *fakeChip {
-	return &fakeChip{
+	c := &fakeChip{
 		cdevAbout: cdevAbout{name: name, label: label, lines: len(lines), debounces: true},
-		names:     lines, consumers: map[int]string{}, held: map[int]*fakeLine{},
+		names:     lines,
+		held:      map[int]*fakeLine{},
 	}
+	c.rival.Store("")
+	return c
 }
 
 func (k fakeKernel) paths() []string {
@@ -55,7 +59,7 @@ func (k fakeKernel) paths() []string {
 func (k fakeKernel) open(path string) (cdevChip, error) {
 	c := k[path]
 	switch {
-	case c == nil || c.gone:
+	case c == nil || c.gone.Load():
 		return nil, fmt.Errorf("%s: %w", path, syscall.ENOENT)
 	case c.denied:
 		return nil, fmt.Errorf("%s: %w", path, syscall.EACCES)
@@ -67,24 +71,28 @@ func (k fakeKernel) open(path string) (cdevChip, error) {
 func (c *fakeChip) about() cdevAbout { return c.cdevAbout }
 
 func (c *fakeChip) line(offset int) (cdevInfo, error) {
-	if c.gone {
+	if c.gone.Load() {
 		return cdevInfo{}, syscall.ENODEV
 	}
-	return cdevInfo{name: c.names[offset], consumer: c.consumers[offset]}, nil
+	info := cdevInfo{name: c.names[offset]}
+	if offset == 0 {
+		info.consumer = c.rival.Load().(string)
+	}
+	return info, nil
 }
 
 func (c *fakeChip) request(offset int, r request) (cdevLine, error) {
 	switch {
-	case c.gone:
+	case c.gone.Load():
 		return nil, syscall.ENODEV
-	case c.consumers[offset] != "" || c.held[offset] != nil:
+	case offset == 0 && c.rival.Load() != "" || c.held[offset] != nil:
 		return nil, syscall.EBUSY
 	case c.noEdges && (r.edge != gpio.NoEdge || r.debounce > 0):
 		return nil, syscall.ENXIO
 	}
 	l := &fakeLine{request: r, chip: c, offset: offset}
 	if r.output && bool(r.level) || r.pull == gpio.PullUp {
-		l.value = 1
+		l.value.Store(1)
 	}
 	c.held[offset] = l
 	return l, nil
@@ -93,17 +101,17 @@ func (c *fakeChip) request(offset int, r request) (cdevLine, error) {
 func (c *fakeChip) Close() error { c.closed++; return nil }
 
 func (l *fakeLine) Value() (int, error) {
-	if l.chip.gone {
+	if l.chip.gone.Load() {
 		return 0, syscall.ENODEV
 	}
-	return l.value, nil
+	return int(l.value.Load()), nil
 }
 
 func (l *fakeLine) SetValue(v int) error {
-	if l.chip.gone {
+	if l.chip.gone.Load() {
 		return syscall.ENODEV
 	}
-	l.value = v
+	l.value.Store(int32(v))
 	return nil
 }
 
@@ -114,9 +122,10 @@ func (l *fakeLine) Close() error {
 
 // change is what the kernel does when the level at an input changes.
 func (l *fakeLine) change(level gpio.Level, at time.Time) {
-	l.value = 0
 	if level {
-		l.value = 1
+		l.value.Store(1)
+	} else {
+		l.value.Store(0)
 	}
 	l.notify(level, at)
 }
@@ -326,7 +335,7 @@ func TestDriverOverKernel(t *testing.T) {
 			if r := c.held[0].request; r.edge != gpio.NoEdge || r.debounce != 0 || r.notify != nil {
 				t.Errorf("requested %+v", r)
 			}
-			c.held[0].value = 0
+			c.held[0].value.Store(0)
 			time.Sleep(30 * time.Millisecond)
 			b.expect("1")
 			time.Sleep(10 * time.Millisecond)
@@ -338,7 +347,7 @@ func TestDriverOverKernel(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := fake("gpiochip0", "x", "A")
 			b := onKernel(t, c, point(keys))
-			c.held[0].value = 0
+			c.held[0].value.Store(0)
 			time.Sleep(probeEvery)
 			b.expect("10")
 		})
@@ -347,13 +356,13 @@ func TestDriverOverKernel(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			c := fake("gpiochip0", "x", "A")
-			c.consumers[0] = "lirc"
+			c.rival.Store("lirc")
 			b := onKernel(t, c, point(keys))
 			want := `gpio pins: gpiochip0: line A is in use by "lirc": device or resource busy: stop the program that holds it, or take another line`
 			if _, cause := b.sink.Linked("it"); cause == nil || cause.Error() != want {
 				t.Errorf("cause %v, want %s", cause, want)
 			}
-			delete(c.consumers, 0)
+			c.rival.Store("")
 			time.Sleep(lastRetry)
 			b.expect("1")
 		})
@@ -363,7 +372,7 @@ func TestDriverOverKernel(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := fake("gpiochip0", "x", "A", "B")
 			b := onKernel(t, c, point(keys)+"[devices.it.points.q]\nsource = 1\ndirection = \"out\"\nsafe = false\n")
-			c.gone = true // and the kernel says nothing of it
+			c.gone.Store(true) // and the kernel says nothing of it
 			time.Sleep(probeEvery)
 			synctest.Wait()
 			if up, cause := b.sink.Linked("it"); up || !errors.Is(cause, syscall.ENODEV) {
@@ -372,7 +381,7 @@ func TestDriverOverKernel(t *testing.T) {
 			if len(c.held) != 0 || c.closed != 1 {
 				t.Errorf("left: %v, closed %d times", c.held, c.closed)
 			}
-			c.gone = false
+			c.gone.Store(false)
 			time.Sleep(lastRetry)
 			b.expect("11")
 		})
