@@ -332,18 +332,18 @@ func (c *Client) pick(from string) (*keeper, error) {
 	return s.keeper, nil
 }
 
-// Send queues a stanza on the stream of from, a full JID of the account; its bare JID, or nothing, is the hub. The
-// server puts its own from on it. ErrDown says that the stream is down, stream.ErrFull that the server does not keep
-// up: neither queues anything.
-func (c *Client) Send(from string, e *stream.Element) error {
-	k, err := c.pick(from)
+// Send queues a stanza on the stream of its from, a full JID of the account; the bare JID, or none, is the hub's. It never
+// waits for the network: ErrDown says that the stream is down, stream.ErrFull that the server does not keep up; neither
+// queues anything.
+func (c *Client) Send(e *stream.Element) error {
+	k, err := c.pick(e.Attr("from"))
 	if err != nil {
 		return err
 	}
 	return k.send(e)
 }
 
-// SendBytes is Send for a stanza that is serialised already.
+// SendBytes is Send for a stanza that is serialised already, on the stream of from.
 func (c *Client) SendBytes(from string, b []byte) error {
 	k, err := c.pick(from)
 	if err != nil {
@@ -352,23 +352,27 @@ func (c *Client) SendBytes(from string, b []byte) error {
 	return k.sendBytes(b)
 }
 
-// Request sends an IQ on the stream of from and waits for its answer; see [stream.Stream.Request].
-func (c *Client) Request(ctx context.Context, from string, iq *stream.Element) (*stream.Element, error) {
-	k, err := c.pick(from)
+// Request sends an IQ on the stream of its from and waits for its answer; see [stream.Stream.Request].
+func (c *Client) Request(ctx context.Context, iq *stream.Element) (*stream.Element, error) {
+	k, err := c.pick(iq.Attr("from"))
 	if err != nil {
 		return nil, err
 	}
 	return k.request(ctx, iq)
 }
 
-// Barrier returns nil once the server has taken everything sent before on the stream of from.
-func (c *Client) Barrier(ctx context.Context, from string) error {
-	k, err := c.pick(from)
-	if err != nil {
-		return err
+// Barrier returns nil once the server has taken every message sent before, on whichever stream. An error says that some
+// may be lost.
+func (c *Client) Barrier(ctx context.Context) error {
+	c.mu.Lock()
+	keepers := make([]*keeper, 0, len(c.slots))
+	for _, s := range c.slots {
+		keepers = append(keepers, s.keeper)
 	}
-	return k.barrier(ctx)
+	c.mu.Unlock()
+	var errs []error
+	for _, k := range keepers { // those that sent no message answer at once
+		errs = append(errs, k.barrier(ctx))
+	}
+	return errors.Join(errs...)
 }
-
-// Broadcasts reports that presence without "to" goes to every watcher by the server's own roster.
-func (c *Client) Broadcasts() bool { return true }

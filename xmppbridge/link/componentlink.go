@@ -30,21 +30,18 @@ func (c *Component) Run(ctx context.Context) error {
 	return nil
 }
 
-// Send queues a stanza, which must bear its own from; the first argument is for links that have several streams. ErrDown
-// says that there is no stream now, stream.ErrFull that the server does not keep up: neither queues anything.
-func (c *Component) Send(_ string, e *stream.Element) error { return c.keeper.send(e) }
+// Send queues a stanza, which must bear its own from. It never waits for the network: ErrDown says that there is no stream
+// now, stream.ErrFull that the server does not keep up; neither queues anything.
+func (c *Component) Send(e *stream.Element) error { return c.keeper.send(e) }
 
-// SendBytes is Send for a stanza that is serialised already.
+// SendBytes is Send for a stanza that is serialised already; the first argument is for links with several streams.
 func (c *Component) SendBytes(_ string, b []byte) error { return c.keeper.sendBytes(b) }
 
 // Request sends an IQ, which must bear its own from, and waits for its answer; see [stream.Stream.Request].
-func (c *Component) Request(ctx context.Context, _ string, iq *stream.Element) (*stream.Element, error) {
+func (c *Component) Request(ctx context.Context, iq *stream.Element) (*stream.Element, error) {
 	return c.keeper.request(ctx, iq)
 }
 
-// Barrier returns nil once the server has taken everything sent before: a ping to the component's own domain came back
-// behind it. Component streams have no acknowledgements of their own.
-func (c *Component) Barrier(ctx context.Context, _ string) error { return c.keeper.barrier(ctx) }
-
-// Broadcasts reports that presence must be addressed to each watcher.
-func (c *Component) Broadcasts() bool { return false }
+// Barrier returns nil once the server has taken every message sent before: a ping to the component's own domain came back
+// behind them. Component streams have no acknowledgements of their own. An error says that some may be lost.
+func (c *Component) Barrier(ctx context.Context) error { return c.keeper.barrier(ctx) }

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -92,6 +93,9 @@ type keeper struct {
 
 	mu      sync.Mutex
 	session *session // nil while down
+	// What a barrier answers for. Only messages count: presence is sent anew after every Up, and an IQ has its answer.
+	unconfirmed int  // messages given to the present stream since the last barrier passed
+	lost        bool // a stream ended with messages unconfirmed, and no barrier has said so yet
 }
 
 // session is one stream that is up.
@@ -179,6 +183,8 @@ func (k *keeper) pump(ctx context.Context, conn *Conn) error {
 	err := k.explainEnd(s.Run(ctx))
 	k.mu.Lock()
 	k.session = nil
+	k.lost = k.lost || k.unconfirmed > 0
+	k.unconfirmed = 0
 	k.mu.Unlock()
 	close(s.gone)
 	err = k.ended(err)
@@ -243,19 +249,27 @@ func (k *keeper) up() (*session, error) {
 }
 
 func (k *keeper) send(e *stream.Element) error {
-	s, err := k.up()
-	if err != nil {
-		return err
-	}
-	return s.Send(e)
+	return k.give(e.Is(stream.NS, "message"), func(s *session) error { return s.Send(e) })
 }
 
 func (k *keeper) sendBytes(b []byte) error {
-	s, err := k.up()
-	if err != nil {
+	return k.give(bytes.HasPrefix(b, []byte("<message")), func(s *session) error { return s.SendBytes(b) })
+}
+
+// give hands the stream something, and counts it before anyone can ask for a barrier.
+func (k *keeper) give(counts bool, send func(*session) error) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.session == nil {
+		return fmt.Errorf("%w: %s", ErrDown, k.jid)
+	}
+	if err := send(k.session); err != nil {
 		return err
 	}
-	return s.SendBytes(b)
+	if counts {
+		k.unconfirmed++
+	}
+	return nil
 }
 
 func (k *keeper) request(ctx context.Context, iq *stream.Element) (*stream.Element, error) {
@@ -266,11 +280,18 @@ func (k *keeper) request(ctx context.Context, iq *stream.Element) (*stream.Eleme
 	return s.Request(ctx, iq)
 }
 
-// barrier returns nil once the server has taken everything sent before.
+// barrier returns nil once the server has taken every message sent since the last barrier, and an error when some may be
+// lost: send them again.
 func (k *keeper) barrier(ctx context.Context) error {
-	s, err := k.up()
-	if err != nil {
-		return err
+	k.mu.Lock()
+	s, lost, n := k.session, k.lost, k.unconfirmed
+	k.lost = false
+	k.mu.Unlock()
+	switch {
+	case lost:
+		return fmt.Errorf("%w: %s: the stream ended with messages on their way", ErrDown, k.jid)
+	case n == 0:
+		return nil
 	}
 	back := make(chan struct{})
 	if err := k.ping(s, func() { close(back) }); err != nil {
@@ -278,9 +299,17 @@ func (k *keeper) barrier(ctx context.Context) error {
 	}
 	select {
 	case <-back:
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.session == s {
+			k.unconfirmed -= n
+		}
 		return nil
 	case <-s.gone:
-		return fmt.Errorf("%w: %s", ErrDown, k.jid)
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.lost = false // said herewith
+		return fmt.Errorf("%w: %s: the stream ended with messages on their way", ErrDown, k.jid)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -1,0 +1,499 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tidings/xmppbridge/stream"
+)
+
+// events writes down what a link calls back with.
+type events struct {
+	mu   sync.Mutex
+	list []string
+	log  strings.Builder
+}
+
+func (v *events) add(format string, args ...any) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.list = append(v.list, fmt.Sprintf(format, args...))
+}
+
+// take returns what happened since the last take.
+func (v *events) take() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	list := v.list
+	v.list = nil
+	return list
+}
+
+func (v *events) Write(p []byte) (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.log.Write(p)
+}
+
+// logged counts the lines of the log, at Info and above, that hold text.
+func (v *events) logged(text string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return strings.Count(v.log.String(), text)
+}
+
+func (v *events) options() Options {
+	return Options{
+		Log: slog.New(slog.NewTextHandler(v, nil)),
+		Up:  func(jid string) { v.add("up %s", jid) },
+		Down: func(jid string, err error) {
+			if known, ok := errors.AsType[*Error](err); ok {
+				v.add("down %s: %v", jid, known.Kind)
+			} else {
+				v.add("down %s", jid)
+			}
+		},
+		Handle:  func(e *stream.Element, m Meta) { v.add("%s %s fresh=%v", m.Stream, e.Body(), m.Fresh) },
+		Limited: func(err error) { v.add("limited") },
+	}
+}
+
+// start runs a link until the returned function is called, which returns when Run has.
+func start(t *testing.T, run func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestStanzasBeforeThePingsAnswerAreNotFresh(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dial, wait := scripted(func(conn net.Conn) error {
+			f, err := acceptComponent(conn)
+			if err != nil {
+				return err
+			}
+			if err := f.write("<handshake/><message from='a@b'><body>queued</body></message>"); err != nil {
+				return err
+			}
+			ping := f.next()
+			if ping.Attr("to") != "gw.test" || ping.Attr("from") != "gw.test" {
+				return fmt.Errorf("the first stanza is %v", ping)
+			}
+			// Somebody else's answer to it is no answer.
+			if err := f.write("<iq type='result' from='evil.test' to='gw.test' id='" + ping.Attr("id") + "'/><message from='a@b'><body>late</body></message>"); err != nil {
+				return err
+			}
+			if err := f.echo(ping); err != nil {
+				return err
+			}
+			if err := f.write("<message from='a@b'><body>new</body></message>"); err != nil {
+				return err
+			}
+			for f.next() != nil {
+			}
+			return nil
+		})
+		var v events
+		stop := start(t, NewComponent(ComponentConfig{Domain: "gw.test", Dial: dial}, v.options()).Run)
+		synctest.Wait()
+		stop()
+		want := []string{"up gw.test", "gw.test queued fresh=false", "gw.test  fresh=false", "gw.test late fresh=false", "gw.test new fresh=true", "down gw.test"}
+		if got := v.take(); !slices.Equal(got, want) {
+			t.Errorf("got %q", got)
+		}
+		if errs := wait(); len(errs) > 0 {
+			t.Error(errs)
+		}
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		server script
+		least  int // dials in an hour
+		most   int
+		lines  int // of the log
+	}{
+		// 1 s, 2 s, … 2 min: at the most some 35 to 45 in an hour, half and double for the jitter.
+		"nobody there": {says(""), 25, 80, 1},
+		"wrong secret": {says(componentHeader + "<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"), 25, 61, 1},
+		"conflict":     {says(componentHeader + "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"), 25, 80, 1},
+		// A stream that lives for two minutes is healthy: a second later it is tried again.
+		"dies after two minutes": {func(conn net.Conn) error {
+			f, err := acceptComponent(conn)
+			if err != nil {
+				return err
+			}
+			if err := f.write("<handshake/>"); err != nil {
+				return err
+			}
+			f.next()
+			time.Sleep(2 * time.Minute)
+			return nil
+		}, 28, 31, 60},
+		// One that dies at once is not.
+		"dies at once": {says(componentHeader + "<handshake/>"), 25, 80, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var dials []time.Time
+				serve, wait := scripted(c.server)
+				dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+					dials = append(dials, time.Now())
+					return serve(ctx, network, addr)
+				}
+				var v events
+				o := v.options()
+				o.Idle = -1
+				stop := start(t, NewComponent(ComponentConfig{Domain: "gw.test", Dial: dial}, o).Run)
+				time.Sleep(time.Hour)
+				stop()
+				wait()
+				if n := len(dials); n < c.least || n > c.most {
+					t.Errorf("%d dials in an hour: %v", n, dials)
+				}
+				for i := range len(dials) - 1 {
+					if gap := dials[i+1].Sub(dials[i]); gap < time.Second {
+						t.Errorf("tried again after %v", gap)
+					}
+				}
+				if n := v.logged("level=WARN"); c.lines > 0 && n > c.lines {
+					t.Errorf("%d lines in the log", n)
+				}
+				if name == "wrong secret" && dials[1].Sub(dials[0]) < time.Minute {
+					t.Errorf("a wrong secret is tried again after %v", dials[1].Sub(dials[0]))
+				}
+			})
+		})
+	}
+}
+
+func TestDeadServerIsLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var n int
+		dial, wait := scripted(func(conn net.Conn) error {
+			n++
+			f, err := acceptComponent(conn)
+			if err != nil {
+				return err
+			}
+			if err := f.write("<handshake/>"); err != nil {
+				return err
+			}
+			for e := f.next(); e != nil; e = f.next() {
+				if n > 1 { // the first one answers nothing, ever
+					if err := f.echo(e); err != nil {
+						return nil
+					}
+				}
+			}
+			return nil
+		})
+		var v events
+		stop := start(t, NewComponent(ComponentConfig{Domain: "gw.test", Dial: dial}, v.options()).Run)
+		time.Sleep(time.Hour)
+		if got := v.take(); !slices.Equal(got, []string{"up gw.test", "down gw.test: <nil>", "up gw.test"}) {
+			t.Errorf("got %q", got) // and no ping of ours was handed up
+		}
+		if v.logged("no longer answers") != 1 {
+			t.Error(v.log.String())
+		}
+		stop()
+		wait()
+	})
+}
+
+func TestBarrier(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		var got []string
+		dial, wait := scripted(func(conn net.Conn) error {
+			f, err := acceptComponent(conn)
+			if err != nil {
+				return err
+			}
+			if err := f.write("<handshake/>"); err != nil {
+				return err
+			}
+			for e := f.next(); e != nil; e = f.next() {
+				got = append(got, e.Name)
+				switch {
+				case e.Body() == "die":
+					return nil
+				case e.Body() == "hold":
+					<-hold
+				case e.Name == "iq":
+					if err := f.echo(e); err != nil {
+						return nil
+					}
+				}
+			}
+			return nil
+		})
+		var v events
+		link := NewComponent(ComponentConfig{Domain: "gw.test", Dial: dial}, v.options())
+		say := func(body string) error {
+			return link.Send(stream.New(stream.NS, "message", "from", "gw.test", "to", "a@b").Add(stream.New(stream.NS, "body").AddText(body)))
+		}
+		if err := say("x"); !errors.Is(err, ErrDown) {
+			t.Errorf("sending without a stream: %v", err)
+		}
+		if err := link.Barrier(t.Context()); err != nil {
+			t.Errorf("barrier after nothing: %v", err)
+		}
+		stop := start(t, link.Run)
+		synctest.Wait()
+		if err := say("a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := link.Barrier(t.Context()); err != nil {
+			t.Errorf("barrier: %v", err)
+		}
+		if want := []string{"iq", "message", "iq"}; !slices.Equal(got, want) {
+			t.Errorf("the server got %q", got)
+		}
+		// One that the server does not come to.
+		if err := say("hold"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := link.Barrier(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("barrier: %v", err)
+		}
+		close(hold)
+		if err := link.Barrier(t.Context()); err != nil {
+			t.Errorf("barrier: %v", err)
+		}
+		// The stream dies behind a message: whether the server took it nobody knows, even once the next stream is up.
+		if err := say("die"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if got := v.take(); !slices.Equal(got, []string{"up gw.test", "down gw.test: <nil>", "up gw.test"}) {
+			t.Errorf("got %q", got)
+		}
+		if err := link.Barrier(t.Context()); !errors.Is(err, ErrDown) {
+			t.Errorf("barrier after a lost stream: %v", err)
+		}
+		if err := link.Barrier(t.Context()); err != nil {
+			t.Errorf("barrier after that: %v", err)
+		}
+		stop()
+		wait()
+	})
+}
+
+// farm is a server for clients that allows so many streams: one more ends the oldest with conflict, as ejabberd does.
+type farm struct {
+	account
+	limit int
+
+	mu      sync.Mutex
+	streams []*fakeServer
+	logins  []time.Time
+	names   []string // of streams, at the time
+	wrong   bool     // the password
+}
+
+func (w *farm) serve(conn net.Conn) error {
+	w.mu.Lock()
+	w.logins = append(w.logins, time.Now())
+	w.mu.Unlock()
+	a := w.account
+	var resource string
+	a.answer = func(r string) string {
+		resource = r
+		return `<iq type='result' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>me@client.test/` + r + `</jid></bind></iq>`
+	}
+	a.then = func(f *fakeServer) error {
+		w.mu.Lock()
+		w.streams = append(w.streams, f)
+		w.names = append(w.names, resource)
+		var oldest *fakeServer
+		if w.limit > 0 && len(w.streams) > w.limit {
+			oldest = w.streams[0]
+		}
+		w.mu.Unlock()
+		if oldest != nil {
+			w.forget(oldest)
+			_ = oldest.write(`<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>`)
+			_ = oldest.conn.Close()
+		}
+		defer w.forget(f)
+		for e := f.next(); e != nil; e = f.next() {
+			if e.Name == "iq" {
+				if err := f.write("<iq type='result' from='client.test' id='" + e.Attr("id") + "'/>"); err != nil {
+					return nil
+				}
+			}
+		}
+		_ = f.write("</stream:stream>")
+		return nil
+	}
+	return a.serve(conn)
+}
+
+func (w *farm) forget(f *fakeServer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := slices.Index(w.streams, f); i >= 0 {
+		w.streams = slices.Delete(w.streams, i, i+1)
+		w.names = slices.Delete(w.names, i, i+1)
+	}
+}
+
+func (w *farm) present() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	names := slices.Clone(w.names)
+	slices.Sort(names)
+	return names
+}
+
+func newFarm(t *testing.T, limit int) (*farm, ClientConfig, func() []error) {
+	t.Helper()
+	cert, pin := selfSigned(t)
+	w := &farm{account: account{cert: cert, password: "p"}, limit: limit}
+	dial, wait := scripted(w.serve)
+	return w, ClientConfig{JID: "me@client.test", Resource: "home", Password: "p", Server: "x:5222", Dial: dial, TLS: TLS{Pins: []Pin{pin}}}, wait
+}
+
+func TestClientOpensAStreamADevice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, cfg, wait := newFarm(t, 0)
+		var v events
+		link := NewClient(cfg, v.options())
+		link.Add("lamp", 0)
+		link.Add("pump", 0)
+		stop := start(t, link.Run)
+		time.Sleep(10 * time.Second)
+		if got := w.present(); !slices.Equal(got, []string{"home", "lamp", "pump"}) {
+			t.Errorf("streams: %q", got)
+		}
+		for i := range len(w.logins) - 1 {
+			if gap := w.logins[i+1].Sub(w.logins[i]); gap < 100*time.Millisecond {
+				t.Errorf("%v between two logins", gap)
+			}
+		}
+		if got := v.take(); got[0] != "up me@client.test/home" {
+			t.Errorf("the hub is not first: %q", got)
+		}
+		for from, want := range map[string]error{
+			"me@client.test/lamp": nil, "me@client.test/home": nil, "me@client.test": nil, "": nil, "me@client.test/none": ErrDown,
+		} {
+			if err := link.Send(stream.New(stream.NS, "message", "from", from, "to", "a@b")); !errors.Is(err, want) {
+				t.Errorf("send from %q: %v", from, err)
+			}
+		}
+		if err := link.Barrier(t.Context()); err != nil {
+			t.Errorf("barrier: %v", err)
+		}
+		answer, err := link.Request(t.Context(), stream.New(stream.NS, "iq", "type", "get", "from", "me@client.test/pump", "to", "client.test").Add(stream.New(nsPing, "ping")))
+		if err != nil || !stream.IsResult(answer) {
+			t.Errorf("request: %v, %v", answer, err)
+		}
+		link.Remove("lamp")
+		link.Remove("home") // stays
+		link.Add("door", 0)
+		time.Sleep(10 * time.Second)
+		if got := w.present(); !slices.Equal(got, []string{"door", "home", "pump"}) {
+			t.Errorf("streams: %q", got)
+		}
+		// Removed and added in one breath: opened again.
+		link.Remove("pump")
+		link.Add("pump", 0)
+		time.Sleep(10 * time.Second)
+		if got := w.present(); !slices.Equal(got, []string{"door", "home", "pump"}) {
+			t.Errorf("streams: %q", got)
+		}
+		stop()
+		if got := w.present(); len(got) > 0 {
+			t.Errorf("left behind: %q", got)
+		}
+		if errs := wait(); len(errs) > 0 {
+			t.Error(errs)
+		}
+	})
+}
+
+func TestOnlyTheHubTriesAWrongPassword(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, cfg, wait := newFarm(t, 0)
+		cfg.Password = "guess"
+		var v events
+		link := NewClient(cfg, v.options())
+		for i := range 20 {
+			link.Add(fmt.Sprint("device", i), 0)
+		}
+		stop := start(t, link.Run)
+		time.Sleep(time.Hour)
+		stop()
+		wait()
+		if n := len(w.logins); n > 61 {
+			t.Errorf("%d logins in an hour", n)
+		}
+		if n := v.logged("level=WARN"); n != 1 {
+			t.Errorf("%d lines in the log:\n%s", n, v.log.String())
+		}
+	})
+}
+
+func TestServerThatLimitsStreams(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, cfg, wait := newFarm(t, 4)
+		var v events
+		link := NewClient(cfg, v.options())
+		for i := range 8 {
+			link.Add(fmt.Sprint("device", i), 0)
+		}
+		link.Add("alarm", 10)
+		stop := start(t, link.Run)
+		time.Sleep(time.Hour)
+		got := w.present()
+		if len(got) != 4 || !slices.Contains(got, "home") || !slices.Contains(got, "alarm") {
+			t.Errorf("streams: %q", got)
+		}
+		list := v.take()
+		if n := slices.Index(list, "limited"); n < 0 || slices.Contains(list[n+1:], "limited") {
+			t.Errorf("limited is not said once: %q", list)
+		}
+		if n := len(w.logins); n > 15 {
+			t.Errorf("%d logins in an hour: %q", n, list)
+		}
+		// When a device goes, the next one has its place.
+		link.Remove("alarm")
+		time.Sleep(5 * time.Minute)
+		if got := w.present(); len(got) != 4 || slices.Contains(got, "alarm") {
+			t.Errorf("streams: %q", got)
+		}
+		stop()
+		if errs := wait(); len(errs) > 0 {
+			t.Error(errs)
+		}
+	})
+}
