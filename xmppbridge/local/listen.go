@@ -134,7 +134,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 		in.refuse(err)
 		return
 	}
-	client.run(ctx)
+	client.run()
 }
 
 // shutdown ends every session, saying why.

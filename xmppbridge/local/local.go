@@ -219,5 +219,12 @@ func (s *Server) Addrs(ctx context.Context) []net.Addr {
 	return addrs
 }
 
+// locked runs f with the server's lock. A panic in f is one client's misfortune and must not leave the lock to everyone else.
+func (s *Server) locked(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
 // newID makes the id of a stream or a stanza: not guessable, as RFC 6120 §4.7.3 asks.
 func newID() string { return rand.Text() }

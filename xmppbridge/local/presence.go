@@ -27,7 +27,7 @@ func (c *session) presenceStanza(ctx context.Context, st *stream.Element, to jid
 		if directed {
 			c.direct(st, to)
 		} else {
-			c.withdraw(ctx, st)
+			c.withdraw(st)
 		}
 	case "subscribe", "subscribed", "unsubscribe", "unsubscribed":
 		if !directed {
@@ -59,14 +59,15 @@ func (c *session) announce(st *stream.Element) {
 	}
 	s := c.server
 	kept := st.Clone()
-	s.mu.Lock()
-	initial := !c.available
-	c.available, c.priority, c.presence = true, priority, kept
-	c.broadcast(kept)
-	if initial {
-		c.catchUp()
-	}
-	s.mu.Unlock()
+	initial := false
+	s.locked(func() {
+		initial = !c.available
+		c.available, c.priority, c.presence = true, priority, kept
+		c.broadcast(kept)
+		if initial {
+			c.catchUp()
+		}
+	})
 	s.backend.Available(c.full, kept, initial)
 }
 
@@ -118,35 +119,33 @@ func (c *session) catchUp() {
 }
 
 // withdraw makes the client unavailable: whoever saw it available is told, those it sent directed presence included.
-func (c *session) withdraw(_ context.Context, st *stream.Element) {
+func (c *session) withdraw(st *stream.Element) {
 	s := c.server
-	var toHouse []*stream.Element
-	s.mu.Lock()
-	was, directed := c.available, c.directed
-	c.available, c.presence, c.directed = false, nil, nil
-	if was {
-		c.broadcast(st)
-	}
-	for address := range directed {
-		to, err := jid.Parse(address)
-		if err != nil {
-			continue
+	was := false
+	var unknown []jid.JID // of the house, or of people who are not here
+	s.locked(func() {
+		directed := c.directed
+		was = c.available
+		c.available, c.presence, c.directed = false, nil, nil
+		if was {
+			c.broadcast(st)
 		}
-		gone := withTo(st, address)
-		b := s.online(to)
-		switch {
-		case b == nil || !s.backend.Account(b.name):
-			toHouse = append(toHouse, gone)
-		case !was || !b.sees(c.account):
-			b.sendTo(gone, to)
+		for address, to := range directed {
+			switch b := s.online(to); {
+			case b == nil:
+				unknown = append(unknown, to)
+			case !was || !b.sees(c.account):
+				b.sendTo(withTo(st, address), to)
+			}
 		}
-	}
-	s.mu.Unlock()
+	})
 	if was {
 		s.backend.Unavailable(c.full)
 	}
-	for _, gone := range toHouse {
-		s.backend.Deliver(gone)
+	for _, to := range unknown {
+		if s.isHouse(to) {
+			s.backend.Deliver(withTo(st, to.String()))
+		}
 	}
 }
 
@@ -168,25 +167,29 @@ func (c *session) direct(st *stream.Element, to jid.JID) {
 	}
 	house := s.isHouse(to)
 	address := to.String()
-	s.mu.Lock()
-	switch st.Attr("type") {
-	case "":
-		if len(c.directed) >= s.limits.Directed && !c.directed[address] {
-			s.mu.Unlock()
-			c.refuse(st, stream.ResourceConstraint)
-			return
+	full := false
+	s.locked(func() {
+		switch st.Attr("type") {
+		case "":
+			if _, known := c.directed[address]; !known && len(c.directed) >= s.limits.Directed {
+				full = true
+				return
+			}
+			if c.directed == nil {
+				c.directed = make(map[string]jid.JID)
+			}
+			c.directed[address] = to
+		case "unavailable":
+			delete(c.directed, address)
 		}
-		if c.directed == nil {
-			c.directed = make(map[string]bool)
+		if b := s.online(to); b != nil && !house {
+			b.sendTo(st, to)
 		}
-		c.directed[address] = true
-	case "unavailable":
-		delete(c.directed, address)
+	})
+	if full {
+		c.refuse(st, stream.ResourceConstraint)
+		return
 	}
-	if b := s.online(to); b != nil && !house {
-		b.sendTo(st, to)
-	}
-	s.mu.Unlock()
 	if house {
 		s.backend.Deliver(st)
 	}

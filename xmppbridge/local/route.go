@@ -133,14 +133,12 @@ func (s *Server) Send(st *stream.Element) error {
 	case "presence":
 		sent = s.show(st, to)
 	case "iq":
-		s.mu.Lock()
-		if a := s.online(to); a != nil {
-			if c := a.sessions[to.Resourcepart()]; c != nil {
-				c.send(st)
+		s.locked(func() {
+			if a := s.online(to); a != nil && a.sessions[to.Resourcepart()] != nil {
+				a.sessions[to.Resourcepart()].send(st)
 				sent = true
 			}
-		}
-		s.mu.Unlock()
+		})
 	default:
 		return fmt.Errorf("xmpp server: send: %q is no stanza", st.Name)
 	}

@@ -31,10 +31,10 @@ type session struct {
 	// Guarded by Server.mu.
 	available  bool
 	priority   int
-	presence   *stream.Element // the last one broadcast, from = full
-	interested bool            // asked for the roster: gets pushes
-	versioned  bool            // asked for it with a version
-	directed   map[string]bool // addresses sent directed presence, which have to be told when it goes
+	presence   *stream.Element    // the last one broadcast, from = full
+	interested bool               // asked for the roster: gets pushes
+	versioned  bool               // asked for it with a version
+	directed   map[string]jid.JID // addresses sent directed presence, which have to be told when it goes
 }
 
 // join makes the session of a login that asks for a resource, and answers the request. A session with the same resource
@@ -53,9 +53,6 @@ func (s *Server) join(ctx context.Context, l *login, resource string, ask *strea
 		return nil, stream.NewStanzaError(stream.InternalServerError, "")
 	}
 
-	l.dec.SetLimits(s.limits.Stanza)
-	l.wire.SetDeadline(time.Time{})
-	l.wire.meter = newMeter(s.limits, time.Now())
 	c := &session{
 		server: s, account: a, jid: full, full: full.String(), resource: full.Resourcepart(),
 		wire: l.wire,
@@ -75,31 +72,35 @@ func (s *Server) join(ctx context.Context, l *login, resource string, ask *strea
 	answer := stream.Result(ask, stream.New(nsBind, "bind").Add(stream.New(nsBind, "jid").AddText(c.full))).SetAttr("to", "")
 
 	for {
-		s.mu.Lock()
-		old := a.sessions[c.resource]
-		switch {
-		case s.stopping:
-			err = &stream.Error{Condition: stream.SystemShutdown}
-		case s.accounts[a.name] != a:
-			err = &stream.Error{Condition: stream.NotAuthorized, Text: "this account has changed"}
-		case old == nil && len(a.sessions) >= s.limits.Streams:
-			err = stream.NewStanzaError(stream.ResourceConstraint, "too many clients of this account")
-		case old == nil:
-			a.sessions[c.resource] = c
-			c.send(answer)
-		}
-		s.mu.Unlock()
+		var old *session
+		s.locked(func() {
+			old = a.sessions[c.resource]
+			switch {
+			case s.stopping:
+				err = &stream.Error{Condition: stream.SystemShutdown}
+			case s.accounts[a.name] != a:
+				err = &stream.Error{Condition: stream.NotAuthorized, Text: "this account has changed"}
+			case old == nil && len(a.sessions) >= s.limits.Streams:
+				err = stream.NewStanzaError(stream.ResourceConstraint, "too many clients of this account")
+			case old == nil:
+				a.sessions[c.resource] = c
+				c.send(answer)
+			}
+		})
 		if old == nil || err != nil {
 			break
 		}
 		s.log.Info("a client replaces another with the same resource", "jid", c.full)
 		old.end(&stream.Error{Condition: stream.Conflict, Text: "replaced by a new connection"})
-		old.leave(ctx)
+		old.leave()
 	}
 	if err != nil {
 		c.kill(err)
 		return nil, err
 	}
+	l.dec.SetLimits(s.limits.Stanza)
+	l.wire.SetDeadline(time.Time{})
+	l.wire.meter = newMeter(s.limits, time.Now())
 	if !s.backend.Account(a.name) { // removed while it logged in, and dropped before it was in the table
 		c.end(&stream.Error{Condition: stream.NotAuthorized, Text: "this account has changed"})
 	}
@@ -107,11 +108,11 @@ func (s *Server) join(ctx context.Context, l *login, resource string, ask *strea
 }
 
 // run pumps the stream until it ends.
-func (c *session) run(ctx context.Context) {
+func (c *session) run() {
 	s := c.server
 	s.log.Info("client logged in", "jid", c.full, "address", c.wire.RemoteAddr().String())
 	defer c.kill(nil)
-	defer c.leave(context.WithoutCancel(ctx))
+	defer c.leave()
 	err := c.stream.Run(c.life)
 	var fault *stream.Error
 	switch {
@@ -142,14 +143,14 @@ func (c *session) end(why *stream.Error) { c.kill(why) }
 
 // leave takes the client out: everyone who saw it available sees it unavailable. It returns when that is done, whoever
 // does it, and when no stanza of the client is being handled any more.
-func (c *session) leave(ctx context.Context) {
+func (c *session) leave() {
 	c.handling.Lock()
 	defer c.handling.Unlock()
 	if c.gone {
 		return
 	}
 	c.gone = true
-	c.withdraw(ctx, stream.New(stream.NS, "presence", "type", "unavailable", "from", c.full))
+	c.withdraw(stream.New(stream.NS, "presence", "type", "unavailable", "from", c.full))
 	s := c.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
