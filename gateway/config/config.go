@@ -1,0 +1,100 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"tidings/devices"
+	"tidings/drivers/mqtt/broker"
+	"tidings/mapping"
+	"tidings/xmppbridge/link"
+)
+
+// A Config is one configuration without a mistake in it.
+type Config struct {
+	File    string // as it was given to Load
+	Gateway Gateway
+	XMPP    XMPP
+	Control Control
+	Mapping *mapping.Config
+	Drivers []Driver        // in the order of the file; those taken out are not among them
+	Broker  *broker.Options // nil: no broker inside
+}
+
+// Gateway is the section [gateway].
+type Gateway struct {
+	Name     string
+	DataDir  string // absolute; may not exist yet
+	LogLevel slog.Level
+	Location *time.Location // for times that people see
+}
+
+// The modes of [XMPP].
+const (
+	Component = mapping.Component
+	Client    = mapping.Client
+	Local     = mapping.Local
+)
+
+// The layouts of [XMPP].
+const (
+	ContactLayout  = mapping.LayoutContact
+	ResourceLayout = mapping.LayoutResource
+)
+
+// How a stream is encrypted, as [XMPP].TLS has it.
+const (
+	TLSRequired = "required" // client: TLS, the certificate verified
+	TLSPinned   = "pinned"   // TLS, the server's key being one of Pins
+	TLSDirect   = "direct"   // component: TLS from the first byte, the certificate verified
+	TLSOff      = "off"      // component: plain text, to this machine only
+)
+
+// XMPP is the section [xmpp].
+type XMPP struct {
+	Mode    string // Component, Client or Local
+	Address string // normalised: the component's or the local server's domain, or the account's bare JID
+	Server  string // "host:port", or "unix:/path" of a component; empty: a client asks DNS, local has none
+	Secret  link.Secret
+	Layout  string // ContactLayout or ResourceLayout; always the latter in client mode
+	Hub     string // localpart or resource of the gateway itself
+	TLS     string // one of the constants; empty in local mode
+	CAFile  string // absolute, or empty
+	Pins    []link.Pin
+
+	PresenceInterval time.Duration
+	Local            LocalServer
+}
+
+// LocalServer is the section [xmpp.local].
+type LocalServer struct {
+	Listen   []string // host:port
+	CertFile string   // both or neither; neither: a certificate made once
+	KeyFile  string
+}
+
+// Control is the section [control].
+type Control struct {
+	Socket string // absolute
+}
+
+// A Driver is one table of [drivers], built.
+type Driver struct {
+	Name       string
+	Type       string
+	Connection devices.Connection
+	Driver     devices.Driver
+	// Canonical is equal for two drivers that are configured the same: what the driver itself reads, secrets included
+	// (as a digest), and nothing of what only mapping reads. A reload leaves a driver with the same Canonical running.
+	Canonical string
+}
+
+// Driver returns the driver of that name.
+func (c *Config) Driver(name string) (Driver, bool) {
+	for _, d := range c.Drivers {
+		if d.Name == name {
+			return d, true
+		}
+	}
+	return Driver{}, false
+}

@@ -1,0 +1,100 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tidings/devices"
+	"tidings/devices/schema"
+	"tidings/mapping"
+)
+
+// drivers builds every driver of the file. One whose type is unknown is left out, that being told already.
+func (l *loader) drivers(root *schema.Table, cfg *Config) []Driver {
+	var out []Driver
+	for _, t := range root.Table("drivers").Tables() {
+		typ := l.typeNamed(t.String("type"))
+		if typ == nil {
+			continue
+		}
+		d := Driver{Name: t.Name(), Type: typ.Name, Connection: devices.Connection{
+			Name: t.Name(), Table: t, Devices: deviceConfigs(root, t.Name(), typ, cfg.Mapping), Log: l.Log.With("driver", t.Name()),
+		}}
+		if typ.Name == "mqtt" && t.String("broker") == "local" && cfg.Broker == nil {
+			t.Errorf("broker", `broker = "local" is the broker inside, and there is no section [broker]: add one, it may be empty`)
+		}
+		d.Driver = typ.Build(d.Connection)
+		d.Canonical = canonical(typ, d.Connection)
+		out = append(out, d)
+	}
+	return out
+}
+
+// deviceConfigs are the devices on one driver, in the order of the file.
+func deviceConfigs(root *schema.Table, driver string, typ *devices.Type, meaning *mapping.Config) []devices.DeviceConfig {
+	var out []devices.DeviceConfig
+	for _, t := range root.Table("devices").Tables() {
+		if t.String("driver") != driver {
+			continue
+		}
+		d := devices.DeviceConfig{ID: devices.ID(t.Name()), Table: t}
+		for _, p := range t.Table("points").Tables() {
+			if p.Has("value") { // computed: mapping's alone
+				continue
+			}
+			d.Points = append(d.Points, devices.PointConfig{
+				Name: p.Name(), Kind: mapping.PointKind(p, typ.Kind), Options: p.Strings("options"),
+				Safe: meaning.SafeRaw(d.ID, p.Name()), Table: p,
+			})
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// canonical digests what the driver reads: its own table, and of its devices and their points what it declares. A
+// digest, because secrets are among it.
+func canonical(typ *devices.Type, c devices.Connection) string {
+	var text []byte
+	text = fmt.Appendf(text, "%s %s ", typ.Name, c.Name)
+	text = without(c.Table, "enabled").AppendCanonical(text)
+	for _, d := range slices.SortedFunc(slices.Values(c.Devices), func(a, b devices.DeviceConfig) int { return strings.Compare(string(a.ID), string(b.ID)) }) {
+		text = fmt.Appendf(text, "\n%q ", d.ID)
+		text = only(d.Table, typ.Device).AppendCanonical(text)
+		for _, p := range d.Points {
+			text = fmt.Appendf(text, "\n %q %v %q %d %q ", p.Name, p.Kind, p.Options, p.Safe.Kind(), p.Safe)
+			text = only(p.Table, typ.Point).AppendCanonical(text)
+		}
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// without is a copy of t without some keys.
+func without(t *schema.Table, keys ...string) *schema.Table {
+	out := schema.NewTable(t.Path, t.File, t.Line, t.Problems())
+	for _, k := range t.Keys() {
+		if v, _ := t.Get(k); !slices.Contains(keys, k) {
+			out.Set(k, v)
+		}
+	}
+	return out
+}
+
+// only is a copy of t with the declared keys.
+func only(t *schema.Table, declared []schema.Key) *schema.Table {
+	names := map[string]bool{}
+	for _, k := range declared {
+		names[k.Name] = true
+	}
+	var drop []string
+	for _, k := range t.Keys() {
+		if !names[k] {
+			drop = append(drop, k)
+		}
+	}
+	return without(t, drop...)
+}

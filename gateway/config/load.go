@@ -1,0 +1,104 @@
+package config
+
+import (
+	"log/slog"
+	"os"
+
+	"tidings/devices"
+	"tidings/devices/schema"
+	"tidings/drivers/mqtt/broker"
+	"tidings/mapping"
+)
+
+// Options say what a configuration is read with. The zero value knows no driver.
+type Options struct {
+	Types []devices.Type // the drivers there are
+	// Env looks an environment variable up: for ${NAME}, and for the directories that systemd and the desktop name
+	// (CREDENTIALS_DIRECTORY, STATE_DIRECTORY, RUNTIME_DIRECTORY, XDG_STATE_HOME, XDG_RUNTIME_DIR, HOME).
+	// os.LookupEnv when nil.
+	Env func(name string) (value string, ok bool)
+	// Hostname and MachineID stand for ${HOSTNAME} and ${MACHINE_ID}; the system's when empty.
+	Hostname, MachineID string
+	// Log is handed to the drivers and to the broker inside; nothing is logged while loading. Discarded when nil.
+	Log *slog.Logger
+}
+
+// Load reads the configuration in the file called path. The error lists every mistake, a line each and in the order
+// of the file, or is the one that kept the file from being read.
+func Load(path string, o Options) (*Config, error) {
+	if o.Env == nil {
+		o.Env = os.LookupEnv
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	l := &loader{Options: o, problems: new(schema.Problems), open: map[string]bool{}, expanded: map[place]bool{}}
+	root, ok := l.read(path)
+	if !ok {
+		return nil, l.problems.Err()
+	}
+	cfg := l.config(path, root)
+	if err := l.problems.Err(); err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// A loader is one call of Load.
+type loader struct {
+	Options
+	problems *schema.Problems
+	open     map[string]bool // files that others may read
+	expanded map[place]bool  // strings that came from a variable
+}
+
+// A place is one key of one file.
+type place struct {
+	file string
+	line int
+	path string
+}
+
+// config makes the Config of a whole tree. It goes on after mistakes, so that every part can tell its own.
+func (l *loader) config(path string, root *schema.Table) *Config {
+	root.Check(rootSpec())
+	l.checkDrivers(root)
+	l.checkDevices(root)
+	l.resolvePaths(root)
+	l.resolveSecrets(root)
+	takeOut(root)
+
+	cfg := &Config{File: path}
+	cfg.Gateway = l.gateway(root.Table("gateway"))
+	cfg.XMPP = readXMPP(root.Table("xmpp"))
+	cfg.Control = l.control(root.Table("control"), cfg.Gateway.DataDir)
+	if section := root.Table("broker"); section != nil {
+		options := broker.Parse(section, l.Log)
+		cfg.Broker = &options
+	}
+	cfg.Mapping = mapping.Read(root, mapping.ReadOptions{
+		Mode: cfg.XMPP.Mode, Layout: cfg.XMPP.Layout, Domain: cfg.XMPP.Address, Hub: cfg.XMPP.Hub, Types: l.typesByName(root),
+	})
+	cfg.Drivers = l.drivers(root, cfg)
+	return cfg
+}
+
+// takeOut removes the drivers, devices and alerts that have `enabled = false`, the devices of a driver that goes and
+// the alerts about a device that goes.
+func takeOut(root *schema.Table) {
+	drivers := takeOutOf(root.Table("drivers"), "", nil)
+	devices := takeOutOf(root.Table("devices"), "driver", drivers)
+	takeOutOf(root.Table("alerts"), "device", devices)
+}
+
+// takeOutOf removes the tables that are not enabled, or whose key names something in with. It returns their names.
+func takeOutOf(section *schema.Table, key string, with map[string]bool) map[string]bool {
+	out := map[string]bool{}
+	for _, t := range section.Tables() {
+		if !t.Bool("enabled", true) || with[t.String(key)] {
+			out[t.Name()] = true
+			section.Delete(t.Name())
+		}
+	}
+	return out
+}

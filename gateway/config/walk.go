@@ -1,0 +1,174 @@
+package config
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"tidings/devices"
+	"tidings/devices/schema"
+	"tidings/mapping"
+)
+
+// tableName is what a driver may be called: it stands in the names of credentials and in messages.
+var tableName = regexp.MustCompile(`^[a-z0-9-]+$`)
+
+// typeNamed finds a driver's type.
+func (l *loader) typeNamed(name string) *devices.Type {
+	for i := range l.Types {
+		if l.Types[i].Name == name {
+			return &l.Types[i]
+		}
+	}
+	return nil
+}
+
+// typeNames are the types there are, sorted.
+func (l *loader) typeNames() []string {
+	names := make([]string, len(l.Types))
+	for i, t := range l.Types {
+		names[i] = t.Name
+	}
+	slices.Sort(names)
+	return names
+}
+
+// typesByName are the types of the tables of [drivers].
+func (l *loader) typesByName(root *schema.Table) map[string]devices.Type {
+	out := map[string]devices.Type{}
+	for _, t := range root.Table("drivers").Tables() {
+		if typ := l.typeNamed(t.String("type")); typ != nil {
+			out[t.Name()] = *typ
+		}
+	}
+	return out
+}
+
+// likelyType is the type of a driver's table, or the one its misspelt type most probably means. It is nil when
+// nothing is known: then the keys of every driver are let through, so that one mistake is not followed by ten.
+func (l *loader) likelyType(driver *schema.Table) *devices.Type {
+	name := driver.String("type")
+	if typ := l.typeNamed(name); typ != nil {
+		return typ
+	}
+	return l.typeNamed(schema.Nearest(name, l.typeNames()))
+}
+
+// keysOf returns one of the three lists of keys of a type, or of all types together when it is not known.
+func (l *loader) keysOf(typ *devices.Type, which func(*devices.Type) []schema.Key) []schema.Key {
+	if typ != nil {
+		return which(typ)
+	}
+	var all [][]schema.Key
+	for i := range l.Types {
+		all = append(all, which(&l.Types[i]))
+	}
+	return schema.Join(all...).Keys
+}
+
+func connectionKeys(t *devices.Type) []schema.Key { return t.Connection }
+func deviceKeys(t *devices.Type) []schema.Key     { return t.Device }
+func pointKeys(t *devices.Type) []schema.Key      { return t.Point }
+
+func (l *loader) driverSpec(typ *devices.Type) schema.Spec {
+	return schema.Join([]schema.Key{typeKey, enabledKey}, mapping.DriverKeys, l.keysOf(typ, connectionKeys))
+}
+
+func (l *loader) deviceSpec(typ *devices.Type) schema.Spec {
+	return schema.Join(mapping.DeviceKeys, []schema.Key{enabledKey, pointsKey}, l.keysOf(typ, deviceKeys))
+}
+
+func (l *loader) pointSpec(typ *devices.Type) schema.Spec {
+	return schema.Join(mapping.PointKeys, l.keysOf(typ, pointKeys))
+}
+
+// checkDrivers checks the tables of [drivers].
+func (l *loader) checkDrivers(root *schema.Table) {
+	for _, t := range root.Table("drivers").Tables() {
+		if !tableName.MatchString(t.Name()) {
+			t.Errorf("", "a driver's name is made of a-z, 0-9 and -")
+		}
+		if name := t.String("type"); name != "" && l.typeNamed(name) == nil {
+			unknown(t, "type", name, "there is no driver %q", l.typeNames())
+		}
+		t.Check(l.driverSpec(l.likelyType(t)))
+	}
+}
+
+// unknown records that a name is none of those there are; sentence says so, with the name in place of its verb.
+func unknown(t *schema.Table, key, name, sentence string, there []string) {
+	if near := schema.Nearest(name, there); near != "" {
+		t.Errorf(key, sentence+": did you mean %q?", name, near)
+	} else if len(there) > 0 {
+		t.Errorf(key, sentence+", only %s", name, strings.Join(there, ", "))
+	} else {
+		t.Errorf(key, sentence, name)
+	}
+}
+
+// checkDevices checks the tables of [devices] and of their points.
+func (l *loader) checkDevices(root *schema.Table) {
+	names := root.Table("drivers").Keys()
+	for _, t := range root.Table("devices").Tables() {
+		driver := t.String("driver")
+		if driver != "" && !slices.Contains(names, driver) {
+			unknown(t, "driver", driver, "there is no [drivers.%s]", names)
+		}
+		typ := l.likelyType(root.Table("drivers").Table(driver))
+		t.Check(l.deviceSpec(typ))
+		points := t.Table("points")
+		for _, name := range points.Keys() {
+			point := points.Table(name)
+			if point == nil {
+				points.Errorf(name, "%s is not a table: write [%s]", name, schema.JoinPath(points.Path, name))
+				continue
+			}
+			point.Check(l.pointSpec(typ))
+		}
+	}
+}
+
+// resolvePaths makes every relative path absolute, from the folder of the file that names it.
+func (l *loader) resolvePaths(root *schema.Table) {
+	resolveTable(root, rootSpec())
+	for _, t := range root.Table("drivers").Tables() {
+		resolveTable(t, l.driverSpec(l.likelyType(t)))
+	}
+	for _, t := range root.Table("devices").Tables() {
+		typ := l.likelyType(root.Table("drivers").Table(t.String("driver")))
+		resolveTable(t, l.deviceSpec(typ))
+		for _, point := range t.Table("points").Tables() {
+			resolveTable(point, l.pointSpec(typ))
+		}
+	}
+}
+
+func resolveTable(t *schema.Table, spec schema.Spec) {
+	for _, k := range spec.Keys {
+		switch {
+		case k.IsPath():
+			resolvePath(t, k.Name)
+		case k.Secret:
+			resolvePath(t, k.Name+"_file")
+		case k.Spec != nil && k.Kind == schema.SubTable && t.Table(k.Name) != nil:
+			resolveTable(t.Table(k.Name), *k.Spec)
+		case k.Spec != nil && k.Kind == schema.Named:
+			for _, each := range t.Table(k.Name).Tables() {
+				resolveTable(each, *k.Spec)
+			}
+		}
+	}
+}
+
+func resolvePath(t *schema.Table, key string) {
+	v, ok := t.Get(key)
+	path, isString := v.V.(string)
+	if !ok || !isString || path == "" || filepath.IsAbs(path) {
+		return
+	}
+	if absolute, err := filepath.Abs(filepath.Join(filepath.Dir(v.File), path)); err == nil {
+		v.V = absolute
+		t.Set(key, v)
+	}
+}

@@ -1,0 +1,271 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mellium.im/xmpp/jid"
+
+	"tidings/devices/schema"
+	"tidings/xmppbridge/link"
+)
+
+// keysOfMode says which keys of [xmpp] mean something in each mode; those not listed do in all.
+var keysOfMode = map[string][]string{
+	"server":      {Component, Client},
+	"secret":      {Component, Client},
+	"secret_file": {Component, Client},
+	"layout":      {Component, Local, Client},
+	"streams":     {Client},
+	"tls":         {Component, Client},
+	"tls_ca_file": {Component, Client},
+	"tls_pin":     {Component, Client},
+	"local":       {Local},
+}
+
+const (
+	defaultComponentServer  = "127.0.0.1:5347"
+	defaultPresenceInterval = 10 * time.Second
+)
+
+// readXMPP reads [xmpp]; that it may be missing is told already.
+func readXMPP(t *schema.Table) XMPP {
+	x := XMPP{
+		Mode:             t.String("mode"),
+		Layout:           t.StringOr("layout", ContactLayout),
+		Hub:              t.StringOr("hub", "home"),
+		PresenceInterval: t.Duration("presence_interval", defaultPresenceInterval),
+		Local:            LocalServer{Listen: []string{"[::]:5222"}},
+	}
+	if t == nil || !slices.Contains([]string{Component, Client, Local}, x.Mode) {
+		return x
+	}
+	for _, key := range t.Keys() {
+		if modes := keysOfMode[key]; modes != nil && !slices.Contains(modes, x.Mode) {
+			t.Errorf(key, "%s means nothing with mode = %q: leave it out", key, x.Mode)
+		}
+	}
+	if x.PresenceInterval < time.Second {
+		t.Errorf("presence_interval", "presence_interval: at least 1s: every presence goes to everyone who watches")
+	}
+	if !tableName.MatchString(x.Hub) {
+		t.Errorf("hub", "hub: %q cannot be used: a name is made of a-z, 0-9 and -", x.Hub)
+	}
+	x.Address = address(t, x.Mode)
+	if x.Mode == Local {
+		if local := t.Table("local"); local != nil {
+			x.Local = readLocal(local)
+		}
+		return x
+	}
+	x.Secret = link.Secret(t.String("secret"))
+	requireSecret(t, x.Mode)
+	if x.Mode == Client {
+		if t.Has("layout") && x.Layout != ResourceLayout {
+			t.Errorf("layout", `layout: with mode = "client" every device is a resource of the account: leave it out`)
+		}
+		x.Layout = ResourceLayout
+		if t.String("streams") == "single" {
+			t.Errorf("streams", `not in this version: streams = "single"`)
+		}
+	}
+	x.Server = server(t, x.Mode)
+	readTLS(t, &x)
+	return x
+}
+
+// address reads and normalises the address that the mode wants.
+func address(t *schema.Table, mode string) string {
+	s := t.String("address")
+	if s == "" {
+		if t.Has("address") {
+			t.Errorf("address", "address is empty")
+		}
+		return ""
+	}
+	j, err := jid.Parse(s)
+	if err != nil {
+		t.Errorf("address", "address: %q is not an address: %v", s, err)
+		return ""
+	}
+	switch {
+	case mode == Client && j.Localpart() == "":
+		t.Errorf("address", `address: %q is a domain; with mode = "client" it is the gateway's account, such as "home@example.org"`, s)
+	case mode == Client && j.Resourcepart() != "":
+		t.Errorf("address", "address: %q has a resource: leave /%s out, the gateway chooses one for each device", s, j.Resourcepart())
+	case mode == Component && !j.Equal(j.Domain()):
+		t.Errorf("address", `address: %q is not a domain; with mode = "component" it is the component's domain, such as "things.example.org"`, s)
+	case mode == Local && !j.Equal(j.Domain()):
+		t.Errorf("address", `address: %q is not a domain; with mode = "local" it is the domain of the server inside, such as "localhost" or "home.example.org"`, s)
+	default:
+		return j.String()
+	}
+	return ""
+}
+
+// requireSecret says where the secret may come from when there is none.
+func requireSecret(t *schema.Table, mode string) {
+	if v, ok := t.Get("secret"); ok && v.V != "" {
+		return // also one of the wrong kind: that is told already
+	}
+	what := "the account's password"
+	if mode == Component {
+		what = "the component's secret"
+	}
+	t.Errorf("", "%s is missing: put it into a file and name that with secret_file, or hand it over as the systemd credential xmpp-secret", what)
+}
+
+// server reads where the server is, with the default of the mode.
+func server(t *schema.Table, mode string) string {
+	s := t.String("server")
+	switch {
+	case s == "" && mode == Component:
+		return defaultComponentServer
+	case s == "":
+		return ""
+	}
+	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+		switch {
+		case mode == Client:
+			t.Errorf("server", `server: a unix socket is for mode = "component": write HOST:PORT, or leave it to DNS`)
+		case !filepath.IsAbs(path):
+			t.Errorf("server", "server: %q is not an absolute path: write unix:/PATH", s)
+		}
+		return s
+	}
+	if err := checkHostPort(s); err != nil {
+		example := `"127.0.0.1:5347", or unix:/PATH`
+		if mode == Client {
+			example = `"example.org:5222"`
+		}
+		t.Errorf("server", "server: %v: write it as in %s", err, example)
+	}
+	return s
+}
+
+func checkHostPort(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host == "" {
+		return fmt.Errorf("%q is not HOST:PORT", s)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("%q has no port between 1 and 65535", s)
+	}
+	return nil
+}
+
+// readTLS reads how the stream is encrypted and refuses what would not be safe.
+func readTLS(t *schema.Table, x *XMPP) {
+	here := onThisMachine(x.Server)
+	x.TLS = t.String("tls")
+	switch {
+	case x.TLS == "" && x.Mode == Client:
+		x.TLS = TLSRequired
+	case x.TLS == "" && here:
+		x.TLS = TLSOff
+	case x.TLS == "":
+		x.TLS = TLSDirect
+	case x.Mode == Client && (x.TLS == TLSOff || x.TLS == TLSDirect):
+		t.Errorf("tls", `tls: %q is for mode = "component": an account's password only travels encrypted, write "required" or "pinned"`, x.TLS)
+	case x.Mode == Component && x.TLS == TLSRequired:
+		t.Errorf("tls", `tls: "required" is for mode = "client": a component's stream is "direct", "pinned" or "off"`)
+	case x.TLS == TLSOff && !here:
+		t.Errorf("tls", "tls: plain text to another machine is refused, because the secret and every command could be read on the way: leave tls out for direct TLS, or let a tunnel end on this machine")
+	case x.TLS != TLSOff && strings.HasPrefix(x.Server, "unix:"):
+		t.Errorf("tls", "tls: a unix socket needs none: leave it out")
+	}
+	for _, s := range t.Strings("tls_pin") {
+		pin, err := link.ParsePin(s)
+		if err != nil {
+			t.Errorf("tls_pin", "tls_pin: %q is not a SHA-256 in hexadecimal or base64", s)
+			continue
+		}
+		x.Pins = append(x.Pins, pin)
+	}
+	switch pinned := x.TLS == TLSPinned; {
+	case pinned && len(t.Strings("tls_pin")) == 0:
+		t.Errorf("tls", `tls: "pinned" needs the SHA-256 of the server's public key in tls_pin`)
+	case !pinned && len(t.Strings("tls_pin")) > 0:
+		t.Errorf("tls_pin", `tls_pin means nothing without tls = "pinned"`)
+	}
+	if x.CAFile = t.String("tls_ca_file"); x.CAFile != "" {
+		if err := checkCA(x.CAFile); err != nil {
+			t.Errorf("tls_ca_file", "tls_ca_file: %s: %v", x.CAFile, err)
+		}
+	}
+}
+
+// onThisMachine reports whether a component's server can only be on this machine. A name other than localhost never
+// counts: DNS decides where it leads.
+func onThisMachine(server string) bool {
+	if strings.HasPrefix(server, "unix:") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(server)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+func checkCA(path string) error {
+	data, _, err := readSmall(path)
+	if err != nil {
+		return err
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(data) {
+		return errors.New("there is no certificate in it: it has to be PEM")
+	}
+	return nil
+}
+
+// readLocal reads [xmpp.local].
+func readLocal(t *schema.Table) LocalServer {
+	s := LocalServer{Listen: []string{"[::]:5222"}, CertFile: t.String("cert_file"), KeyFile: t.String("key_file")}
+	if t.Has("listen") {
+		s.Listen = t.Strings("listen")
+		if len(s.Listen) == 0 {
+			t.Errorf("listen", "listen: without an address nobody can log in: leave it out for [::]:5222")
+		}
+	}
+	for _, addr := range s.Listen {
+		if err := checkListen(addr); err != nil {
+			t.Errorf("listen", "listen: %v: write it as in \"[::]:5222\" or \"127.0.0.1:5222\"", err)
+		}
+	}
+	switch {
+	case s.CertFile == "" && s.KeyFile == "":
+	case s.CertFile == "" || s.KeyFile == "":
+		t.Errorf("", "cert_file and key_file belong together: give both, or none for a certificate made here")
+	default:
+		if _, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile); err != nil {
+			t.Errorf("cert_file", "cert_file: %s", strings.TrimPrefix(err.Error(), "tls: "))
+		}
+	}
+	return s
+}
+
+func checkListen(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%q is not ADDRESS:PORT", addr)
+	}
+	if host != "" && host != "localhost" && net.ParseIP(withoutZone(host)) == nil {
+		return fmt.Errorf("%q: %q is not an address of this machine", addr, host)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q has no port between 0 and 65535", addr)
+	}
+	return nil
+}
+
+func withoutZone(host string) string {
+	address, _, _ := strings.Cut(host, "%")
+	return address
+}
