@@ -1,8 +1,9 @@
 package stream
 
 import (
-	"bytes"
+	"context"
 	"io"
+	"net"
 	"testing"
 )
 
@@ -73,14 +74,79 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkSend measures a stanza from the tree through the queue and the writer.
-func BenchmarkTree(b *testing.B) {
-	var buf bytes.Buffer
+// BenchmarkBuild makes a presence from scratch and writes it.
+func BenchmarkBuild(b *testing.B) {
+	buf := make([]byte, 0, 4096)
 	b.ReportAllocs()
 	for b.Loop() {
-		buf.Reset()
 		e := New(NS, "presence", "from", "lamp@things.example.org/lamp", "to", "someone@example.org").
 			Add(New(NS, "status").AddText("21.4 °C · 48 %"))
-		buf.Write(e.AppendXML(buf.AvailableBuffer()))
+		buf = e.AppendXML(buf[:0])
 	}
+}
+
+// BenchmarkSend takes a stanza from the tree through the queue and the writer to
+// a connection that swallows everything.
+func BenchmarkSend(b *testing.B) {
+	e, err := Parse([]byte(sample))
+	if err != nil {
+		b.Fatal(err)
+	}
+	near, far := net.Pipe()
+	s := NewStream(sink{near}, NewDecoder(near, Limits{}), Options{})
+	ctx, stop := context.WithCancel(context.Background())
+	end := make(chan error, 1)
+	go func() { end <- s.Run(ctx) }()
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if err := s.Send(e); err != nil {
+			b.Fatal(err)
+		}
+		if n%100 == 0 {
+			if err := s.Flushed(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	stop()
+	far.Close()
+	<-end
+}
+
+// sink is a connection that is never slow.
+type sink struct{ net.Conn }
+
+func (sink) Write(b []byte) (int, error) { return len(b), nil }
+
+// BenchmarkPing takes a request and its answer through two streams on loopback TCP.
+func BenchmarkPing(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	far, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	near, err := l.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	end := make(chan error, 2)
+	var server *Stream
+	server = NewStream(near, NewDecoder(near, Limits{}), Options{Handle: func(e *Element) { _ = server.Send(Result(e)) }})
+	client := NewStream(far, NewDecoder(far, Limits{}), Options{})
+	go func() { end <- server.Run(ctx) }()
+	go func() { end <- client.Run(ctx) }()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := client.Request(ctx, New(NS, "iq", "type", "get", "to", "example.org").Add(New("urn:xmpp:ping", "ping"))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	stop()
+	<-end
+	<-end
 }

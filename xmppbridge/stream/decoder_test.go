@@ -186,6 +186,17 @@ func TestDecoderLimits(t *testing.T) {
 	}
 }
 
+func TestDecoderEmptyStream(t *testing.T) {
+	t.Parallel()
+	d := NewDecoder(strings.NewReader("<stream:stream xmlns='jabber:client' id='1' xmlns:stream='"+NSStream+"'/>"), Limits{})
+	if h, err := d.Open(); err != nil || h.ID != "1" {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if _, err := d.Next(); err != io.EOF {
+		t.Error(err)
+	}
+}
+
 // TestDecoderMemory feeds stanzas without end and measures what they cost: what is
 // read, what is allocated in all, and what is kept.
 func TestDecoderMemory(t *testing.T) {

@@ -1,9 +1,6 @@
 package stream
 
-import (
-	"io"
-	"unicode/utf8"
-)
+import "io"
 
 // The scanner: every function consumes what it is named after, asking the reader
 // for more where the buffer ends. Nothing is kept of the markup; text and values
@@ -129,101 +126,6 @@ func restricted(c byte) *Error {
 		return fault(RestrictedXML, "processing instruction")
 	}
 	return fault(RestrictedXML, "comment or document type")
-}
-
-// qname reads a name with at most one colon and returns it from the table of known ones.
-func (d *Decoder) qname() (qname, error) {
-	var b []byte
-	i := d.pos
-	for i < d.end && class[d.buf[i]]&inName != 0 {
-		i++
-	}
-	if i < d.end {
-		b, d.pos = d.buf[d.pos:i], i
-	} else { // reaches the end of the buffer: gather it
-		d.name = d.name[:0]
-		for {
-			c, err := d.peek()
-			if err != nil {
-				return qname{}, err
-			}
-			if class[c]&inName == 0 {
-				break
-			}
-			d.name = append(d.name, c)
-			d.pos++
-		}
-		b = d.name
-	}
-	if len(b) == 0 {
-		return qname{}, fault(NotWellFormed, "name expected")
-	}
-	slot := &d.names[hash(b)]
-	if slot.raw == string(b) {
-		return *slot, nil
-	}
-	colon, err := checkName(b)
-	if err != nil {
-		return qname{}, err
-	}
-	q := qname{string(b), colon}
-	if len(b) <= 64 {
-		*slot = q
-	}
-	return q, nil
-}
-
-// checkName returns where the colon is, or -1.
-func checkName(b []byte) (int, error) {
-	bad := fault(NotWellFormed, "malformed name")
-	colon, start := -1, true
-	for i := 0; i < len(b); {
-		r, n := rune(b[i]), 1
-		if r >= utf8.RuneSelf {
-			if r, n = utf8.DecodeRune(b[i:]); r == utf8.RuneError && n < 2 {
-				return 0, fault(UnsupportedEncoding, "not UTF-8")
-			}
-		}
-		switch {
-		case r == ':':
-			if colon >= 0 || start {
-				return 0, bad
-			}
-			colon, start = i, true
-		case start && !isNameStart(r), !isNameChar(r):
-			return 0, bad
-		default:
-			start = false
-		}
-		i += n
-	}
-	if start {
-		return 0, bad
-	}
-	return colon, nil
-}
-
-// hash spreads over 7 bits.
-func hash(b []byte) uint32 {
-	n := len(b)
-	h := uint32(n)<<24 ^ uint32(b[0])<<16 ^ uint32(b[n/2])<<8 ^ uint32(b[n-1])
-	return h * 0x9E3779B1 >> 25
-}
-
-// internSpace returns the namespace as a string, from the table where it is known.
-func (d *Decoder) internSpace(b []byte) string {
-	if len(b) == 0 {
-		return ""
-	}
-	slot := &d.spaces[hash(b)%uint32(len(d.spaces))]
-	if *slot == string(b) {
-		return *slot
-	}
-	s := string(b)
-	if len(b) <= 128 {
-		*slot = s
-	}
-	return s
 }
 
 // startTag reads a tag whose "<" is used up, and opens its element, unless it is

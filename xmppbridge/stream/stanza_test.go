@@ -107,3 +107,20 @@ func TestStreamErrorRoundTrip(t *testing.T) {
 		t.Error(e)
 	}
 }
+
+func TestErrorsAreSentences(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{&Error{Condition: NotWellFormed, Text: "name expected"}, "stream: not-well-formed: name expected"},
+		{&Error{Condition: SeeOtherHost, Host: "b.example.org", Remote: true}, "stream: peer sent see-other-host b.example.org"},
+		{NewStanzaError(Forbidden, ""), "forbidden"},
+		{&StanzaError{Condition: NotAllowed, Text: "not here", By: "example.org"}, "example.org: not-allowed: not here"},
+	} {
+		if got := c.err.Error(); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}

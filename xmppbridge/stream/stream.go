@@ -88,14 +88,15 @@ func (o Options) withDefaults() Options {
 
 // Stream pumps one negotiated connection. Its methods may be called from any goroutine.
 // Stanzas may be queued and requests made before Run; what is queued is
-// written in order. A Stream runs once.
+// written in order. A Stream runs once; a second Run answers ErrClosed.
 type Stream struct {
 	conn  net.Conn
 	dec   *Decoder
 	opt   Options
 	start time.Time
 	alive atomic.Int64 // when the peer last sent a byte, since start
-	deaf  atomic.Bool  // an error was sent: nothing more is handled
+	ran   atomic.Bool
+	deaf  atomic.Bool // an error was sent: nothing more is handled
 
 	wake chan struct{} // one token: something is queued
 	last chan []byte   // the reader's last word to the writer
@@ -141,6 +142,9 @@ func NewStream(conn net.Conn, dec *Decoder, o Options) *Stream {
 // context.WithCancelCause) if there is one, and the peer has Options.Grace to close
 // as well; until then its stanzas are still handled, unless it was sent an error.
 func (s *Stream) Run(ctx context.Context) error {
+	if s.ran.Swap(true) {
+		return ErrClosed
+	}
 	s.alive.Store(int64(time.Since(s.start)))
 	// Negotiation may have left a deadline; where there are none it cannot have.
 	_ = s.conn.SetDeadline(time.Time{})

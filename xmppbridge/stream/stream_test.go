@@ -124,6 +124,9 @@ func TestStreamStopsInGoodOrder(t *testing.T) {
 	if err := r.Flushed(t.Context()); err != nil {
 		t.Errorf("Flushed after the end: %v", err)
 	}
+	if err := r.Run(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("Run after the end: %v", err)
+	}
 }
 
 func TestStreamStopSaysWhy(t *testing.T) {
@@ -348,6 +351,9 @@ func TestStreamGivesUpAPeerThatReadsNothing(t *testing.T) {
 		if err := r.Send(New(NS, "presence")); err != nil {
 			t.Fatal(err)
 		}
+		if err := r.Flushed(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Errorf("Flushed: %v", err)
+		}
 		err := <-r.end
 		var timeout net.Error
 		if !errors.As(err, &timeout) || !timeout.Timeout() {
@@ -413,4 +419,37 @@ func TestStreamQueuesBeforeRun(t *testing.T) {
 	if err := <-end; err != nil {
 		t.Error(err)
 	}
+}
+
+func TestStreamWithoutTimeSaysGoodbye(t *testing.T) {
+	t.Parallel()
+	near, far := net.Pipe()
+	s := NewStream(near, NewDecoder(near, Limits{}), Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	end := make(chan error, 1)
+	go func() { end <- s.Run(ctx) }()
+	if e, err := NewDecoder(far, Limits{}).Next(); err != io.EOF {
+		t.Errorf("heard %v, %v", e, err)
+	}
+	far.Close()
+	if err := <-end; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStreamForgetsTheDeadlineOfNegotiation runs on a connection whose read
+// deadline has nearly come.
+func TestStreamForgetsTheDeadlineOfNegotiation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		if err := near.SetDeadline(time.Now().Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan *Element, 1)
+		r := runOn(t, near, far, Options{Handle: func(e *Element) { got <- e }})
+		time.Sleep(10 * time.Second)
+		r.say("<presence/>")
+		<-got
+	})
 }

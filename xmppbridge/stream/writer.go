@@ -11,7 +11,7 @@ import (
 
 const (
 	writeSize  = 64 << 10 // bytes of one Write, each with a deadline of its own
-	keepQueue  = 64 << 10 // buffer kept for the next batch
+	keepQueue  = 64 << 10 // buffer kept while nothing is queued
 	lingerTime = time.Second
 	lingerSize = 1 << 20
 )
@@ -108,10 +108,14 @@ func (s *Stream) flush() error {
 		err := s.writeBatch(batch)
 		s.mu.Lock()
 		s.flying = 0
-		if cap(batch) <= keepQueue {
-			s.spare = batch
-		}
+		s.spare = batch
 		empty := len(s.queue) == 0
+		if empty && cap(s.spare) > keepQueue {
+			s.spare = nil
+		}
+		if empty && cap(s.queue) > keepQueue {
+			s.queue = nil
+		}
 		s.mu.Unlock()
 		if err != nil {
 			return fmt.Errorf("stream: write: %w", err)
@@ -207,8 +211,10 @@ func Abort(conn net.Conn, e *Error) {
 // short while. Closing over unread bytes would reset the connection, and the
 // peer would lose the error that explains why.
 func drain(conn net.Conn) {
-	half, ok := conn.(interface{ CloseWrite() error })
-	if !ok || conn.SetDeadline(time.Now().Add(lingerTime)) != nil || half.CloseWrite() != nil {
+	if conn.SetDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
 		return
 	}
 	// How the peer ends does not matter.
