@@ -1,0 +1,271 @@
+package mapping
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+	"sync"
+
+	"mellium.im/xmpp/jid"
+
+	"tidings/devices"
+)
+
+// A TargetKind says what an address is the address of.
+type TargetKind uint8
+
+// The kinds of a target.
+const (
+	ToUnknown TargetKind = iota // nothing of ours
+	ToDomain                    // the component's or local server's domain itself
+	ToHub                       // the gateway
+	ToDevice
+)
+
+// A Target is what an address stands for.
+type Target struct {
+	Kind     TargetKind
+	ID       devices.ID // of a device
+	Resource string     // as it was addressed; empty for a bare JID
+}
+
+// Addresses knows the XMPP address of every device and back. A localpart or resource is the slug of the device's ID,
+// given once and kept: what people call the device does not matter, and no two devices ever share one.
+//
+// It is safe for concurrent use.
+type Addresses struct {
+	contact bool   // a device is a contact of its own
+	local   string // localpart of the account in client mode
+	domain  string
+	hub     string
+	client  bool
+
+	mu       sync.RWMutex
+	slugs    map[devices.ID]string
+	ids      map[string]devices.ID
+	reserved map[string]bool // names no device may have
+}
+
+// NewAddresses makes the addresses of one mode and layout. The domain is the component's or the local server's; in
+// client mode it is the account's bare JID, and the layout is always LayoutResource. Slugs in kept, which [Addresses.Kept]
+// returned in an earlier life, are given to the same devices again.
+func NewAddresses(mode, layout, domain, hub string, kept map[devices.ID]string) *Addresses {
+	a := &Addresses{
+		contact: mode != Client && layout != LayoutResource, client: mode == Client, hub: hub,
+		slugs: make(map[devices.ID]string, len(kept)), ids: make(map[string]devices.ID, len(kept)),
+		reserved: map[string]bool{hub: true},
+	}
+	if j, ok := normalise(domain); ok {
+		a.local, a.domain = j.Localpart(), j.Domainpart()
+	} else {
+		a.domain = domain
+	}
+	for id, slug := range kept {
+		if _, taken := a.ids[slug]; !taken && !a.reserved[slug] && slug == Slug(slug) {
+			a.slugs[id], a.ids[slug] = slug, id
+		}
+	}
+	return a
+}
+
+// maxSlug bounds a slug: some servers and clients are uneasy with long localparts.
+const maxSlug = 64
+
+// Slug makes a localpart of a name: lower-case letters, digits and single hyphens. It is "device" when nothing is left.
+func Slug(name string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(name) {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case b.Len() > 0 && b.String()[b.Len()-1] != '-':
+			b.WriteByte('-')
+		}
+		if b.Len() == maxSlug {
+			break
+		}
+	}
+	if s := strings.TrimSuffix(b.String(), "-"); s != "" {
+		return s
+	}
+	return "device"
+}
+
+// Reserve keeps names from being given to discovered devices: those of accounts. A discovered device that has one
+// already gets another.
+func (a *Addresses) Reserve(names ...string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, name := range names {
+		a.reserved[name] = true
+		if id, taken := a.ids[name]; taken {
+			a.drop(id)
+			a.assign(id)
+		}
+	}
+}
+
+// Configure gives configured devices the names of their tables. A discovered device that had one gets another.
+func (a *Addresses) Configure(ids ...devices.ID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, id := range ids {
+		slug := Slug(string(id))
+		if a.reserved[slug] || a.slugs[id] == slug {
+			continue
+		}
+		a.drop(id)
+		other, taken := a.ids[slug]
+		if taken {
+			a.drop(other)
+		}
+		a.slugs[id], a.ids[slug] = slug, id
+		if taken {
+			a.assign(other)
+		}
+	}
+}
+
+// drop takes a slug back. a.mu is held.
+func (a *Addresses) drop(id devices.ID) {
+	if slug, ok := a.slugs[id]; ok {
+		delete(a.ids, slug)
+		delete(a.slugs, id)
+	}
+}
+
+// assign gives id a slug of its own. a.mu is held.
+func (a *Addresses) assign(id devices.ID) string {
+	base := Slug(string(id))
+	slug := base
+	for n := 2; ; n++ {
+		if _, taken := a.ids[slug]; !taken && !a.reserved[slug] {
+			break
+		}
+		suffix := "-" + strconv.Itoa(n)
+		slug = strings.TrimSuffix(base[:min(len(base), maxSlug-len(suffix))], "-") + suffix
+	}
+	a.slugs[id], a.ids[slug] = slug, id
+	return slug
+}
+
+// Slug is the name of a device in addresses and command nodes. A device not seen before is given one.
+func (a *Addresses) Slug(id devices.ID) string {
+	a.mu.RLock()
+	slug, ok := a.slugs[id]
+	a.mu.RUnlock()
+	if ok {
+		return slug
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if slug, ok := a.slugs[id]; ok {
+		return slug
+	}
+	return a.assign(id)
+}
+
+// Lookup finds a device by its slug.
+func (a *Addresses) Lookup(slug string) (devices.ID, bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	id, ok := a.ids[slug]
+	return id, ok
+}
+
+// Forget takes the address of a device that is gone for good back.
+func (a *Addresses) Forget(id devices.ID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop(id)
+}
+
+// Kept are the slugs given, to be stored and handed to NewAddresses after a restart.
+func (a *Addresses) Kept() map[devices.ID]string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return maps.Clone(a.slugs)
+}
+
+// Device returns the addresses of a device. A device not seen before is given some.
+func (a *Addresses) Device(id devices.ID) (bare, full string) { return a.address(a.Slug(id)) }
+
+// Hub returns the addresses of the gateway itself.
+func (a *Addresses) Hub() (bare, full string) { return a.address(a.hub) }
+
+// address returns both forms with one allocation: the bare JID is the beginning of the full one.
+func (a *Addresses) address(name string) (bare, full string) {
+	local := a.hub
+	switch {
+	case a.client:
+		local = a.local
+	case a.contact:
+		local = name
+	}
+	full = local + "@" + a.domain + "/" + name
+	return full[:len(full)-len(name)-1], full
+}
+
+// Domain is the domain of all addresses.
+func (a *Addresses) Domain() string { return a.domain }
+
+// Resolve says what an address stands for. It reports true when there is such an address: a bare JID of ours, or a
+// full one with the resource that it has. A full JID with another resource is resolved as far as its bare JID goes and
+// reports false.
+func (a *Addresses) Resolve(to string) (Target, bool) {
+	local, domain, resource, ok := split(to)
+	if !ok || domain != a.domain {
+		return Target{}, false
+	}
+	t := Target{Resource: resource}
+	switch {
+	case a.client && local == a.local, !a.client && !a.contact && local == a.hub:
+		// One bare JID for the gateway and all its devices: the resource decides.
+		t.Kind = ToHub
+		if resource == "" || resource == a.hub {
+			return t, true
+		}
+		id, ok := a.Lookup(resource)
+		if ok {
+			t.Kind, t.ID = ToDevice, id
+		}
+		return t, ok
+	case a.client:
+		return Target{}, false
+	case local == "":
+		t.Kind = ToDomain
+		return t, resource == ""
+	case local == a.hub:
+		t.Kind = ToHub
+		return t, resource == "" || resource == a.hub
+	case a.contact:
+		if id, ok := a.Lookup(local); ok {
+			t.Kind, t.ID = ToDevice, id
+			return t, resource == "" || resource == local
+		}
+	}
+	return Target{}, false
+}
+
+// split takes an address apart and normalises it. Plain ASCII, which is what almost all traffic is, needs no tables.
+func split(to string) (local, domain, resource string, ok bool) {
+	rest, resource, hasResource := strings.Cut(to, "/")
+	at := strings.IndexByte(rest, '@')
+	plain := domainPlain(rest[at+1:]) && at != 0 && !(hasResource && resource == "")
+	for i := 0; plain && i < len(to); i++ {
+		plain = to[i] > ' ' && to[i] < 0x7f && (to[i] < 'A' || to[i] > 'Z' || i > len(rest))
+	}
+	if plain {
+		return rest[:max(at, 0)], rest[at+1:], resource, true
+	}
+	j, err := jid.Parse(to)
+	if err != nil {
+		return "", "", "", false
+	}
+	return j.Localpart(), j.Domainpart(), j.Resourcepart(), true
+}
+
+// domainPlain reports whether a domain is in its normal form already, as far as a glance can tell.
+func domainPlain(domain string) bool {
+	return domain != "" && domain[len(domain)-1] != '.' && !strings.Contains(domain, "xn--")
+}

@@ -1,0 +1,332 @@
+package mapping
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"tidings/devices"
+)
+
+// An instance is one alert on one device.
+//
+//	idle ── when holds ──▶ pending ── has held for `for` ──▶ active
+//	  ▲                      │                                 │
+//	  └──── does not ────────┴──── until (or not when) ────────┘
+//
+// Values that are not known, and all values of a device that cannot be reached, leave it as it is: an alert neither
+// begins nor ends by something not known. A pending one whose time is up then waits for the next known value.
+type instance struct {
+	alert  *AlertConfig
+	device *device
+	since  time.Duration // when `when` began to hold; since Rules.zero
+	state  instanceState
+	sent   bool // somebody was told
+}
+
+type instanceState uint8
+
+const (
+	idle instanceState = iota
+	pending
+	active
+)
+
+// instanceKey names an instance.
+type instanceKey struct {
+	alert  string
+	device devices.ID
+}
+
+// String is Alert.Key.
+func (k instanceKey) String() string { return k.alert + "/" + string(k.device) }
+
+// watch makes the instances of d: of every alert for it whose points it has. Those it has already stay as they are.
+func (r *Rules) watch(d *device) {
+	old := d.alerts
+	r.unwatchForeign(d)
+	d.alerts = nil
+	for _, a := range r.cfg.Alerts {
+		if !Match(a.Device, string(d.model.ID)) || !a.when.runsOn(d.model) || a.until != nil && !a.until.runsOn(d.model) {
+			continue
+		}
+		i := &instance{alert: a, device: d}
+		if n := slices.IndexFunc(old, func(o *instance) bool { return o.alert.Name == a.Name }); n >= 0 {
+			i = old[n]
+			i.alert = a
+			old = slices.Delete(old, n, n+1)
+		} else {
+			r.restore(i)
+		}
+		d.alerts = append(d.alerts, i)
+		for _, id := range a.foreign() {
+			r.watchers[id] = append(r.watchers[id], i)
+		}
+	}
+	for _, i := range old {
+		r.end(i, "is not watched any more")
+	}
+	d.critical = 0
+	for _, i := range d.alerts {
+		if i.state == active && i.alert.Level == Critical {
+			d.critical++
+		}
+	}
+}
+
+// unwatch ends the instances of a device that is gone.
+func (r *Rules) unwatch(d *device) {
+	r.unwatchForeign(d)
+	for _, i := range d.alerts {
+		r.end(i, "was removed")
+	}
+	d.alerts = nil
+}
+
+// end takes back an alert that nothing watches any more.
+func (r *Rules) end(i *instance, how string) {
+	if i.state == active && i.sent {
+		r.emit(i, i.device.model.Name+" "+how+" ("+i.alert.Name+" over, lasted "+Duration(r.now-i.since)+")", true)
+	}
+	i.state = idle
+}
+
+func (r *Rules) unwatchForeign(d *device) {
+	for _, i := range d.alerts {
+		for _, id := range i.alert.foreign() {
+			rest := slices.DeleteFunc(r.watchers[id], func(o *instance) bool { return o.device == d })
+			if len(rest) == 0 {
+				delete(r.watchers, id)
+			} else {
+				r.watchers[id] = rest
+			}
+		}
+	}
+}
+
+// foreign are the other devices an alert looks at.
+func (a *AlertConfig) foreign() []devices.ID {
+	var out []devices.ID
+	for _, e := range []*expression{a.when, a.until} {
+		if e == nil {
+			continue
+		}
+		for _, ref := range e.refs {
+			if ref.device != "" && !slices.Contains(out, ref.device) {
+				out = append(out, ref.device)
+			}
+		}
+	}
+	return out
+}
+
+// runsOn reports whether a device has the points of its own that e names.
+func (e *expression) runsOn(d *Device) bool {
+	for _, ref := range e.refs {
+		if ref.device == "" && !ref.state && d.index(ref.point) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// updateAlerts moves the alerts of a device on.
+func (r *Rules) updateAlerts(d *device) {
+	if d.model.Disabled {
+		return
+	}
+	for _, i := range d.alerts {
+		if d.evaluate || i.state == pending && i.since+i.alert.For <= r.now {
+			r.updateAlert(i)
+		}
+	}
+	d.evaluate = false
+}
+
+func (r *Rules) updateAlert(i *instance) {
+	if i.state == active {
+		over, known := false, false
+		if i.alert.until != nil {
+			over, known = r.holds(i.alert.until, i.device)
+		} else if over, known = r.holds(i.alert.when, i.device); known {
+			over = !over
+		}
+		if known && over {
+			r.clear(i)
+		}
+		return
+	}
+	holds, known := r.holds(i.alert.when, i.device)
+	switch {
+	case !known:
+		return
+	case !holds:
+		i.state = idle
+		return
+	case i.state == idle:
+		i.state, i.since = pending, r.now
+	}
+	if r.now-i.since >= i.alert.For {
+		r.fire(i)
+	}
+}
+
+// holds evaluates a condition. It reports false when a value in it is not known.
+func (r *Rules) holds(e *expression, d *device) (holds, known bool) {
+	r.values = r.values[:0]
+	for k := range e.refs {
+		v, ok := r.value(&e.refs[k], d)
+		if !ok {
+			return false, false
+		}
+		r.values = append(r.values, v)
+	}
+	return r.programs.evaluate(e, r.values)
+}
+
+// value is what a reference stands for, if that is known.
+func (r *Rules) value(ref *ref, d *device) (devices.Value, bool) {
+	if ref.device != "" {
+		if d = r.devices[ref.device]; d == nil || d.model.Disabled {
+			return devices.Value{}, false
+		}
+	}
+	if ref.state && (ref.device == "" || d.model.index(ref.point) < 0) {
+		// The damped state: an alert is not for what presence does not show.
+		return devices.Bool((d.state == announcedOnline) == (ref.point == "online")), d.state != notAnnounced
+	}
+	if !d.online {
+		return devices.Value{}, false
+	}
+	state, ok := r.reg.Point(d.model.ID, ref.point)
+	return state.Value, ok && state.Quality == devices.Good && !state.Value.IsZero()
+}
+
+// fire makes an alert active and tells people.
+func (r *Rules) fire(i *instance) {
+	i.state = active
+	if i.alert.Level == Critical {
+		i.device.critical++
+	}
+	message := ""
+	if t := i.alert.text; t != nil {
+		message = t.fill(func(name string) string { return r.field(i.device, name) })
+	} else {
+		message = r.describe(i) + " (" + i.alert.Name + ")"
+	}
+	i.sent = r.emit(i, message, false)
+}
+
+// clear ends an alert and tells those who were told of it.
+func (r *Rules) clear(i *instance) {
+	i.state = idle
+	if i.alert.Level == Critical {
+		i.device.critical--
+	}
+	if i.sent {
+		r.emit(i, r.describe(i)+" ("+i.alert.Name+" over, lasted "+Duration(r.now-i.since)+")", true)
+	}
+	i.sent = false
+}
+
+// emit appends an alert's message for those who may see the device, and reports whether there is anybody.
+func (r *Rules) emit(i *instance, message string, recovery bool) bool {
+	id, to := i.device.model.ID, i.alert.To
+	if r.o.CanSee != nil {
+		to = slices.DeleteFunc(slices.Clone(to), func(jid string) bool { return !r.o.CanSee(jid, id) })
+	}
+	if len(to) == 0 {
+		return false
+	}
+	r.out = append(r.out, Alert{
+		Key: instanceKey{i.alert.Name, id}.String(), Name: i.alert.Name, Device: id, Level: i.alert.Level, To: to,
+		Text: message, Recovery: recovery, At: r.zero.Add(r.now),
+	})
+	return true
+}
+
+// field is what {{.name}} stands for.
+func (r *Rules) field(d *device, name string) string {
+	if p := d.model.Point(name); p != nil {
+		state, _ := r.reg.Point(d.model.ID, name)
+		return p.FormatState(state)
+	}
+	switch name {
+	case "device":
+		return d.model.Name
+	case "location":
+		return d.model.Location
+	}
+	return ""
+}
+
+// describe says what is behind a change of an alert that is now active or over: "Greenhouse: temperature is 36.2 °C",
+// "Lamp is offline: silent for 5 min", "Greenhouse: temperature is 32.8 °C, fine again".
+func (r *Rules) describe(i *instance) string {
+	d := i.device
+	var parts []string
+	state := false
+	for _, ref := range i.alert.when.refs {
+		of := d
+		if ref.device != "" {
+			of = r.devices[ref.device]
+		}
+		if of == nil {
+			continue
+		}
+		prefix := ""
+		if of != d {
+			prefix = of.model.Name + " "
+		}
+		p := of.model.Point(ref.point)
+		switch {
+		case ref.state && of == d:
+			state = true
+		case ref.state && p == nil:
+			parts = append(parts, prefix+"is "+of.stateWord())
+		case p != nil:
+			s, _ := r.reg.Point(of.model.ID, p.Name)
+			parts = append(parts, prefix+p.phrase(s))
+		}
+	}
+	text := d.model.Name
+	if state {
+		text += " is " + d.stateWord()
+		if i.state == idle && d.online {
+			text = d.model.Name + " is back online"
+		} else if _, why := r.reachable(d); d.state == announcedOffline && why != whyNot {
+			text += ": " + r.offlineWords(d, why)
+		}
+		if len(parts) > 0 {
+			text += "; "
+		}
+	} else if len(parts) > 0 {
+		text += ": "
+	}
+	text += strings.Join(parts, ", ")
+	if i.state == idle && !state {
+		text += ", fine again"
+	}
+	return cutLine(text, maxMessage)
+}
+
+// stateWord is the announced state.
+func (d *device) stateWord() string {
+	if d.state == announcedOnline {
+		return "online"
+	}
+	return "offline"
+}
+
+// phrase says what a point reads inside a sentence: "temperature is 36.2 °C", "it is open", "motion".
+func (p *Point) phrase(s devices.PointState) string {
+	words := wordsOf(p.Class)
+	switch {
+	case s.Quality != devices.Good || s.At.IsZero() || p.Kind != devices.KindSwitch || words == plainWords:
+	case p.Label == words.turnOn || p.Label == words.turnOff:
+		return "it is " + p.FormatState(s)
+	case words.turnOn == "":
+		return p.FormatState(s)
+	}
+	return p.name() + " is " + p.FormatState(s)
+}

@@ -1,0 +1,274 @@
+package mapping
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"tidings/devices"
+)
+
+// A Device is a device as people see it: what its driver announced merged with the configuration, which wins key by
+// key. It never changes: a device that does gets a new one. It is safe for concurrent use.
+type Device struct {
+	ID           devices.ID
+	Name         string
+	Location     string // empty: none
+	Class        string // light, sensor, …
+	Driver       string // the connection's name
+	Model        string
+	Address      string   // how the driver reaches it, for people
+	Notes        []string // what of the device was not understood
+	Labels       []string
+	Disabled     bool
+	Points       []Point // in the order of the driver's Info, so in that of the registry's; shared: not to be changed
+	Primary      []int   // indexes of Points; what presence shows
+	OfflineAfter time.Duration
+	Settle       time.Duration
+}
+
+// Point finds a point by name, or returns nil.
+func (d *Device) Point(name string) *Point {
+	for i := range d.Points {
+		if d.Points[i].Name == name {
+			return &d.Points[i]
+		}
+	}
+	return nil
+}
+
+func (d *Device) index(name string) int {
+	return slices.IndexFunc(d.Points, func(p Point) bool { return p.Name == name })
+}
+
+// watched reports whether silence of the device means anything.
+func (d *Device) watched() bool {
+	return d.OfflineAfter > 0 && slices.ContainsFunc(d.Points, func(p Point) bool { return p.Readable })
+}
+
+// An Action is one command of a device, as command menus list it.
+type Action struct {
+	// Node names it among the device's: "power/on", "target/set", "bell/do". With Really, "/really" is added.
+	Node  string
+	Name  string // "Pump on", "Open valve", "Set target…", "Bell", "Really pump on"
+	Point *Point
+	Value devices.Value // what it sets; zero when Ask
+	Ask   bool          // a value has to be given
+	// Confirm: the point is dangerous, the person has to say yes before it is done.
+	Confirm bool
+	// Really: choosing this one is that yes, for clients that know one step only.
+	Really bool
+}
+
+// Actions are the commands of the device: first its switches and actions, in the order of the points and with two
+// commands for each switch, then the values that can be set.
+//
+// A command is named after its point, never after the device, also when the device has a single one: "Power on" reads
+// the same in every list and stays true when a second point comes. Points of classes that open or lock have verbs:
+// "Open valve", "Unlock"; a point called like the state itself ("open") is not repeated: "Open", "Close".
+func (d *Device) Actions() []Action {
+	var out []Action
+	for i := range d.Points {
+		p := &d.Points[i]
+		if !p.Writable {
+			continue
+		}
+		switch p.Kind {
+		case devices.KindSwitch:
+			for _, on := range []bool{true, false} {
+				out = p.appendAction(out, map[bool]string{true: "/on", false: "/off"}[on], p.command(on), devices.Bool(on))
+			}
+		case devices.KindAction:
+			out = p.appendAction(out, "/do", p.Label, devices.Bool(true))
+		}
+	}
+	for i := range d.Points {
+		p := &d.Points[i]
+		if p.Writable && p.Kind != devices.KindSwitch && p.Kind != devices.KindAction {
+			out = append(out, Action{Node: p.Name + "/set", Name: "Set " + p.name() + "…", Point: p, Ask: true, Confirm: p.Danger})
+		}
+	}
+	return out
+}
+
+// appendAction appends a one-step command, and the one that says yes at once when it is dangerous.
+func (p *Point) appendAction(out []Action, node, name string, v devices.Value) []Action {
+	a := Action{Node: p.Name + node, Name: name, Point: p, Value: v, Confirm: p.Danger}
+	out = append(out, a)
+	if p.Danger {
+		a.Node, a.Name = a.Node+"/really", "Really "+lowerFirst(name)
+		a.Confirm, a.Really = false, true
+		out = append(out, a)
+	}
+	return out
+}
+
+// command is the name of the command that brings a state about.
+func (p *Point) command(on bool) string {
+	words := wordsOf(p.Class)
+	verb := words.turnOff
+	if on {
+		verb = words.turnOn
+	}
+	switch {
+	case verb == "":
+		return p.Label + " " + plainWords.state(on)
+	case p.Label == words.turnOn || p.Label == words.turnOff:
+		return verb
+	}
+	return verb + " " + p.name()
+}
+
+// A shape is what devices that are alike share: the driver's points and what the configuration makes of them.
+type shape struct {
+	raw     []devices.Point
+	config  []*pointConfig
+	class   string // of the device; decides words
+	points  []Point
+	primary []int // the default
+
+	key   string // in Rules.shapes
+	users int    // devices that have it
+}
+
+// newShape merges the driver's points with the configuration of their device, which wins key by key. Points of the
+// configuration that the driver does not announce are left out: nothing stands behind them.
+func newShape(raw []devices.Point, config []*pointConfig, class string) *shape {
+	s := &shape{raw: raw, config: config, class: class, points: make([]Point, len(raw))}
+	for i := range raw {
+		s.points[i] = mergePoint(&raw[i], findPoint(config, raw[i].Name), class)
+		if p := &s.points[i]; len(s.primary) < 2 && p.Readable && p.Kind != devices.KindAction {
+			s.primary = append(s.primary, i)
+		}
+	}
+	return s
+}
+
+func findPoint(config []*pointConfig, name string) *pointConfig {
+	for _, c := range config {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func mergePoint(raw *devices.Point, c *pointConfig, deviceClass string) Point {
+	p := Point{
+		Name: raw.Name, Label: label(raw.Name), Kind: raw.Kind, Unit: normalUnit(raw.Unit), Options: raw.Options,
+		Readable: raw.Readable, Writable: raw.Writable, Confirms: raw.Confirms,
+		Precision: -1, Min: math.Inf(-1), Max: math.Inf(1), Scale: 1, ConfirmWithin: defaultConfirm,
+	}
+	if c != nil {
+		if c.has&hasKind != 0 {
+			p.Kind = c.kind
+		}
+		if c.has&hasOptions != 0 {
+			p.Options = strings.Split(c.options, optionSep)
+		}
+		p.Class, p.Precision, p.Min, p.Max, p.Range, p.Step = c.class, int(c.precision), c.min, c.max, c.rng, c.step
+		p.Deadband, p.Scale, p.Offset, p.Danger, p.ConfirmWithin, p.Safe = c.deadband, c.scale, c.offset, c.danger, c.confirmWithin, c.safe
+		if c.has&hasUnit != 0 {
+			p.Unit = c.unit
+		}
+	}
+	if p.Class == "" && p.Kind == devices.KindSwitch {
+		p.Class = switchClass(p.Name, p.Writable, deviceClass)
+	}
+	if units := numberClasses[p.Class]; p.Kind == devices.KindNumber && len(units) > 0 && p.Unit == "" {
+		p.Unit = units[0]
+	}
+	if p.Kind != devices.KindNumber {
+		p.Unit = ""
+	}
+	return p
+}
+
+// switchClass is the class of a switch that has none of its own: of the device it is the point of, or of the sensor
+// it is called after. A switch that people operate keeps "on" and "off" unless it is plainly one that opens.
+func switchClass(name string, writable bool, deviceClass string) string {
+	switch {
+	case name == "open":
+		if class := deviceWords[deviceClass]; class != "" && class != "lock" {
+			return class
+		}
+		return "opening"
+	case deviceWords[deviceClass] == name:
+		return name
+	case writable:
+		return ""
+	}
+	switch name {
+	case "door", "garage_door", "motion", "moisture", "occupancy", "presence", "problem", "smoke", "tamper", "vibration", "window":
+		return name
+	}
+	return ""
+}
+
+// defaultClass is what a device is whose table does not say.
+func defaultClass(points []Point) string {
+	for i := range points {
+		if points[i].Writable && points[i].Kind == devices.KindSwitch {
+			return "switch"
+		}
+	}
+	return "sensor"
+}
+
+// model makes the effective model of a device.
+func (c *Config) model(info *devices.Info, s *shape) *Device {
+	d := &Device{
+		ID: info.ID, Name: info.Name, Driver: info.Driver, Model: info.Model, Address: info.Address, Notes: info.Notes,
+		Disabled: info.Disabled, Points: s.points, Primary: s.primary, OfflineAfter: info.Silence, Settle: defaultSettle,
+	}
+	if silence, ok := c.silence[info.Driver]; ok {
+		d.OfflineAfter = silence
+	}
+	if cfg := c.Devices[info.ID]; cfg != nil {
+		d.Location, d.Class, d.Labels, d.Settle = cfg.Location, cfg.Class, cfg.Labels, cfg.Settle
+		d.Disabled = d.Disabled || cfg.Disabled
+		if cfg.Name != "" {
+			d.Name = cfg.Name
+		}
+		if cfg.offlineAfter != notSet {
+			d.OfflineAfter = cfg.offlineAfter
+		}
+		if cfg.Primary != nil {
+			d.Primary = nil
+			for _, name := range cfg.Primary {
+				if i := d.index(name); i >= 0 {
+					d.Primary = append(d.Primary, i)
+				}
+			}
+		}
+	}
+	if d.Name == "" {
+		d.Name = string(info.ID)
+	}
+	if d.Class == "" {
+		d.Class = defaultClass(s.points)
+	}
+	return d
+}
+
+// appendPoints appends a text that is the same for equal points of drivers.
+func appendPoints(dst []byte, points []devices.Point) []byte {
+	for i := range points {
+		p := &points[i]
+		dst = append(append(dst, p.Name...), 0, byte(p.Kind))
+		for _, flag := range [...]bool{p.Readable, p.Writable, p.Confirms} {
+			if flag {
+				dst = append(dst, 1)
+			} else {
+				dst = append(dst, 0)
+			}
+		}
+		dst = append(append(dst, p.Unit...), 0)
+		for _, o := range p.Options {
+			dst = append(append(dst, o...), 0)
+		}
+		dst = append(dst, 1)
+	}
+	return dst
+}

@@ -1,0 +1,68 @@
+package mapping
+
+import "tidings/devices/schema"
+
+// DriverKeys are mapping's keys of a table of [drivers].
+var DriverKeys = []schema.Key{
+	{Name: "offline_after", Kind: schema.Duration, Help: "its devices are offline after this much silence, unless they say otherwise"},
+}
+
+// DeviceKeys are mapping's keys of a table of [devices].
+var DeviceKeys = []schema.Key{
+	{Name: "driver", Kind: schema.String, Required: true, Help: "the table of [drivers] it is reached through"},
+	{Name: "name", Kind: schema.String, Help: "what people see; default: the table's name"},
+	{Name: "location", Kind: schema.String, Help: "the group it is in in people's contact lists"},
+	{Name: "class", Kind: schema.String, Help: "sensor, light, cover, lock, valve, …; default by its points"},
+	{Name: "enabled", Kind: schema.Bool, Default: "true", Help: "false takes the device out"},
+	{Name: "labels", Kind: schema.Strings, Help: "words for programs that look after many devices"},
+	{Name: "offline_after", Kind: schema.Duration, Help: "offline after this much silence; 0: only its driver decides"},
+	{Name: "settle", Kind: schema.Duration, Default: "5s", Help: "a change of online state shorter than this is not announced"},
+	{Name: "primary", Kind: schema.Strings, Help: "the points its presence shows; default: the first two"},
+	{Name: "points", Kind: schema.Named, Help: "what it measures and does"},
+	{Name: "match", Kind: schema.String, Later: true, Help: "the discovered device this table is about"},
+}
+
+// PointKeys are mapping's keys of a point's table.
+var PointKeys = []schema.Key{
+	{Name: "kind", Kind: schema.String, Help: "number, switch, text, choice or action; default: switch where on or off is given, else by the driver"},
+	{Name: "class", Kind: schema.String, Help: "Home Assistant's device class: brings a unit, or words such as open and closed"},
+	{Name: "unit", Kind: schema.String, Help: "of a number; default by its class"},
+	{Name: "scale", Kind: schema.Float, Default: "1", Help: "value = raw × scale + offset, and back when written"},
+	{Name: "offset", Kind: schema.Float, Default: "0", Help: "see scale"},
+	{Name: "precision", Kind: schema.Int, Help: "digits shown after the point; default: as it comes"},
+	{Name: "min", Kind: schema.Float, Help: "a reading below is a fault"},
+	{Name: "max", Kind: schema.Float, Help: "a reading above is a fault"},
+	{Name: "deadband", Kind: schema.Float, Default: "0", Help: "smaller changes are recorded, not announced"},
+	{Name: "range", Kind: schema.Floats, Help: "the lowest and the highest value that may be commanded"},
+	{Name: "step", Kind: schema.Float, Help: "a commanded value is rounded to this"},
+	{Name: "options", Kind: schema.Strings, Help: "the values of a choice"},
+	{Name: "danger", Kind: schema.Bool, Default: "false", Help: "asks \"Really?\", whichever way a command comes"},
+	{Name: "confirm_within", Kind: schema.Duration, Default: "2s", Help: "how long the device has to confirm a command"},
+	{Name: "safe", Kind: schema.Scalar, Help: "what it is set to when the gateway stops"},
+	{Name: "value", Kind: schema.String, Later: true, Help: "computed from other points"},
+	{Name: "history", Kind: schema.Bool, Later: true, Help: "whether its readings are kept"},
+	{Name: "programs", Kind: schema.Bool, Later: true, Help: "whether IoT IQs may set it"},
+}
+
+// AlertKeys are the keys of a table of [alerts].
+var AlertKeys = []schema.Key{
+	{Name: "device", Kind: schema.String, Required: true, Help: "the device it is about; a pattern such as \"door*\" makes one alert a device"},
+	{Name: "when", Kind: schema.String, Required: true, Help: "the condition: points by name, others as devices.NAME.POINT, offline, online"},
+	{Name: "until", Kind: schema.String, Help: "when it is over; default: when `when` no longer holds"},
+	{Name: "for", Kind: schema.Duration, Default: "0s", Help: "`when` has to hold this long"},
+	{Name: "to", Kind: schema.Strings, Required: true, Help: "who is told"},
+	{Name: "level", Kind: schema.String, Default: "warning", Choices: levelNames[:], Help: "critical shows in the device's presence, too"},
+	{Name: "text", Kind: schema.String, Help: "the message; {{.temperature}} is a point with its unit, {{.device}} and {{.location}} are the device's"},
+	{Name: "enabled", Kind: schema.Bool, Default: "true", Help: "false takes the alert out"},
+	{Name: "repeat", Kind: schema.Duration, Later: true, Help: "said again until someone acknowledges it"},
+	{Name: "escalate", Kind: schema.SubTable, Later: true, Help: "who is told when nobody acknowledges"},
+	{Name: "quiet", Kind: schema.SubTable, Later: true, Help: "hours without messages"},
+	{Name: "offer", Kind: schema.Strings, Later: true, Help: "commands under the message"},
+	{Name: "chart", Kind: schema.Duration, Later: true, Help: "a picture of the time before"},
+}
+
+// AccessSpec describes the table form of a line of [access]; the other form is a role alone.
+var AccessSpec = schema.Spec{Keys: []schema.Key{
+	{Name: "role", Kind: schema.String, Required: true, Choices: roleNames[1:], Help: "viewer, operator or admin"},
+	{Name: "devices", Kind: schema.Strings, Help: "the devices it is limited to; patterns such as \"door*\""},
+}}

@@ -1,0 +1,435 @@
+package mapping
+
+import (
+	"container/heap"
+	"reflect"
+	"slices"
+	"time"
+
+	"tidings/devices"
+)
+
+// A Change is one thing that happened, as drivers tell it: one of its fields is set, or none when only time passed.
+type Change struct {
+	Announce *devices.Info     // a device exists, or is another one now
+	Withdraw *Withdrawal       // a device does not exist any more
+	Link     *Link             // a device can be reached, or not
+	Readings []devices.Reading // raw, of any devices; the slice is not kept
+}
+
+// A Withdrawal is what Sink.Withdraw says.
+type Withdrawal struct {
+	ID  devices.ID
+	Why devices.Why
+}
+
+// A Link is what Sink.Link says.
+type Link struct {
+	ID    devices.ID
+	Up    bool
+	Cause error
+}
+
+// RulesOptions is what Rules has to know of the rest of the gateway.
+type RulesOptions struct {
+	// PresenceInterval is the least time between two presences of a device that differ in values only. Default 10 s.
+	PresenceInterval time.Duration
+	// CanSee decides who of an alert's recipients is told of a device: Access.CanSee. Nil: all of them.
+	CanSee func(bare string, id devices.ID) bool
+}
+
+// defaultInterval is `presence_interval` where it is not given.
+const defaultInterval = 10 * time.Second
+
+// Rules turns changes into intents. It is the one writer of its registry, in which the values it puts are mapped.
+//
+// Rules belong to one goroutine. Time is what Step is told; durations are monotonic when that has Go's monotonic clock.
+type Rules struct {
+	cfg *Config
+	reg *devices.Registry
+	o   RulesOptions
+
+	zero    time.Time     // the first time Step was told; device times count from here
+	now     time.Duration // of the Step that runs, or the last one
+	adopted bool          // what the registry held at the start has been taken over
+
+	devices  map[devices.ID]*device
+	due      dueHeap
+	shapes   map[string][]*shape // by the driver's points
+	programs programs
+	watchers map[devices.ID][]*instance // alerts of other devices that name a point of this one
+	restored map[instanceKey]AlertState // of devices not announced yet
+
+	touched []*device
+	out     []Intent
+	buf     []byte
+	values  []devices.Value
+}
+
+// NewRules makes the rules for one configuration and one registry. What the registry holds already is taken over in the
+// first Step, which reports it as appeared.
+func NewRules(cfg *Config, reg *devices.Registry, o RulesOptions) *Rules {
+	if o.PresenceInterval <= 0 {
+		o.PresenceInterval = defaultInterval
+	}
+	return &Rules{
+		cfg: cfg, reg: reg, o: o, devices: map[devices.ID]*device{}, shapes: map[string][]*shape{},
+		watchers: map[devices.ID][]*instance{}, restored: map[instanceKey]AlertState{},
+	}
+}
+
+// A device is what the rules know of one. Times count from Rules.zero.
+type device struct {
+	model *Device
+	shape *shape
+	cause string // why it cannot be reached
+
+	appeared time.Duration
+	heard    time.Duration // the last reading, if everHeard
+	changed  time.Duration // when online last changed
+	since    time.Duration // when the announced state began
+	sent     time.Duration // the last presence
+	showSent time.Duration // the last presence with another show
+	due      time.Duration // when it wants to be looked at, if queued >= 0; never earlier than really needed
+
+	status string    // as last announced
+	shown  []float64 // by primary point: the number last shown, NaN for none; nil when no primary point has a deadband
+	alerts []*instance
+
+	queued    int32 // index in Rules.due, or -1
+	critical  int16 // active critical alerts
+	state     announced
+	show      shows
+	why       whyOffline // behind status
+	up        bool
+	everHeard bool
+	everSent  bool
+	wasOnline bool // in the last presence
+	online    bool // now, undamped
+	dirty     bool // status may have changed
+	touched   bool // in Rules.touched
+	evaluate  bool // values its alerts depend on have changed
+}
+
+// announced is what the world was last told of a device.
+type announced uint8
+
+const (
+	notAnnounced announced = iota
+	announcedOffline
+	announcedOnline
+)
+
+// Step tells the rules what time it is and what happened, and returns what follows. The slice is valid until the next
+// Step. Everything that was due at now has been dealt with when it returns.
+func (r *Rules) Step(now time.Time, c Change) []Intent {
+	r.begin(now)
+	for len(r.due) > 0 && r.due[0].due <= r.now {
+		r.touch(r.due[0])
+		r.flush()
+	}
+	switch {
+	case c.Announce != nil:
+		r.announce(*c.Announce)
+	case c.Withdraw != nil:
+		r.withdraw(*c.Withdraw)
+	case c.Link != nil:
+		r.link(*c.Link)
+	}
+	for i := range c.Readings {
+		r.read(&c.Readings[i])
+	}
+	r.flush()
+	return r.out
+}
+
+// flush settles the devices touched, and those that settling touches: the ones whose alerts look at them.
+func (r *Rules) flush() {
+	for i := 0; i < len(r.touched); i++ {
+		r.settle(r.touched[i])
+	}
+	r.touched = r.touched[:0]
+}
+
+// begin starts a Step.
+func (r *Rules) begin(now time.Time) {
+	clear(r.out)
+	r.out = r.out[:0]
+	if r.zero.IsZero() {
+		r.zero = now
+	}
+	// A clock that goes back must not undo what was decided.
+	r.now = max(r.now, now.Sub(r.zero))
+	if r.adopted {
+		return
+	}
+	r.adopted = true
+	for _, id := range r.reg.IDs() {
+		state, _ := r.reg.State(id)
+		r.announce(*state.Info)
+		d := r.devices[id]
+		d.up = state.Up
+		d.cause = causeWords(state.Cause)
+		if d.everHeard = !state.Heard.IsZero(); d.everHeard {
+			d.heard = state.Heard.Sub(r.zero)
+		}
+	}
+	r.flush()
+}
+
+// Next is when Step wants to be called although nothing happened; zero when only a change can bring anything.
+func (r *Rules) Next() time.Time {
+	if len(r.due) == 0 {
+		return time.Time{}
+	}
+	return r.zero.Add(r.due[0].due)
+}
+
+// Device returns the present model of a device, or nil.
+func (r *Rules) Device(id devices.ID) *Device {
+	if d := r.devices[id]; d != nil {
+		return d.model
+	}
+	return nil
+}
+
+// Devices are the models of all devices, in no order.
+func (r *Rules) Devices() []*Device {
+	out := make([]*Device, 0, len(r.devices))
+	for _, d := range r.devices {
+		out = append(out, d.model)
+	}
+	return out
+}
+
+// Online reports whether a device can be used as of the last Step, not damped by settle, and when not, why.
+func (r *Rules) Online(id devices.ID) (online bool, why string) {
+	d := r.devices[id]
+	if d == nil {
+		return false, "there is no such device"
+	}
+	if d.model.Disabled {
+		return false, "disabled"
+	}
+	online, reason := r.reachable(d)
+	if online {
+		return true, ""
+	}
+	return false, r.offlineWords(d, reason)
+}
+
+// touch makes sure that d is settled before the Step ends.
+func (r *Rules) touch(d *device) {
+	if !d.touched {
+		d.touched = true
+		r.touched = append(r.touched, d)
+	}
+}
+
+// settle brings everything about a device in line with what is known now.
+func (r *Rules) settle(d *device) {
+	d.touched = false
+	if r.devices[d.model.ID] != d {
+		return // withdrawn in this Step
+	}
+	r.updateOnline(d)
+	r.updateAlerts(d)
+	r.updatePresence(d)
+	r.schedule(d)
+}
+
+// announce takes a device in, or what changed of it.
+func (r *Rules) announce(info devices.Info) {
+	d := r.devices[info.ID]
+	cfg := r.cfg.Devices[info.ID]
+	shape := r.share(info.Points, cfg)
+	info.Points = shape.raw
+	r.reg.Announce(info)
+	model := r.cfg.model(&info, shape)
+	if d == nil {
+		d = &device{appeared: r.now, queued: -1}
+		r.devices[info.ID] = d
+	}
+	r.replace(d, model, shape)
+}
+
+// replace gives d another model and says so when it differs.
+func (r *Rules) replace(d *device, model *Device, s *shape) {
+	s.users++
+	if d.shape != nil {
+		r.release(d.shape)
+	}
+	// Primary and Settle too: whoever shows a device wants the new model.
+	same := d.model != nil && reflect.DeepEqual(d.model, model)
+	d.shape = s
+	if !same {
+		d.model = model
+		d.shown = nil
+		if s.damped(model.Primary) {
+			d.shown = nothingShown(len(model.Primary))
+		}
+		r.out = append(r.out, Appeared{Device: model})
+	}
+	r.watch(d)
+	d.dirty, d.evaluate = true, true
+	r.touch(d)
+}
+
+// withdraw takes a device out, or notes that it will be back.
+func (r *Rules) withdraw(w Withdrawal) {
+	d := r.devices[w.ID]
+	if d == nil {
+		return
+	}
+	if w.Why == devices.Restarting {
+		r.link(Link{ID: w.ID, Cause: errRestarting})
+		return
+	}
+	r.unwatch(d)
+	delete(r.devices, w.ID)
+	r.unqueue(d)
+	r.release(d.shape)
+	r.reg.Withdraw(w.ID)
+	r.out = append(r.out, Gone{ID: w.ID})
+	r.touchWatchers(w.ID)
+}
+
+// link notes whether a device can be reached.
+func (r *Rules) link(l Link) {
+	d := r.devices[l.ID]
+	if d == nil {
+		return
+	}
+	r.reg.Link(l.ID, l.Up, l.Cause, r.zero.Add(r.now))
+	cause := ""
+	if !l.Up {
+		cause = causeWords(l.Cause)
+	}
+	if d.up != l.Up || d.cause != cause {
+		d.up, d.cause, d.dirty = l.Up, cause, true
+		r.touch(d)
+	}
+}
+
+// read takes a reading: gives it its meaning and notes what has to be looked at.
+func (r *Rules) read(raw *devices.Reading) {
+	d := r.devices[raw.Device]
+	if d == nil {
+		return
+	}
+	i := d.model.index(raw.Point)
+	if i < 0 {
+		return
+	}
+	reading := d.model.Points[i].FromRaw(*raw)
+	if at := r.zero.Add(r.now); reading.At.IsZero() || reading.At.After(at) {
+		reading.At = at
+	}
+	before, _ := r.reg.Read(reading)
+	first := !d.everHeard
+	// Heard is when we heard it, whatever clock the device has.
+	d.everHeard, d.heard = true, r.now
+	if before.At.IsZero() || before.Quality != reading.Quality || before.Value != reading.Value || !sameCause(before.Err, reading.Err) {
+		d.evaluate = true
+		if k := slices.Index(d.model.Primary, i); k >= 0 && d.noteShown(k, reading) {
+			d.dirty = true
+		}
+		r.touchWatchers(raw.Device)
+	} else if !first && d.online && d.show != away {
+		return // nothing new, and nobody was waiting for it
+	}
+	r.touch(d)
+}
+
+func sameCause(a, b error) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a == b || a.Error() == b.Error()
+}
+
+// touchWatchers has those alerts of other devices looked at that name this one.
+func (r *Rules) touchWatchers(id devices.ID) {
+	for _, i := range r.watchers[id] {
+		i.device.evaluate = true
+		r.touch(i.device)
+	}
+}
+
+// share finds the shape of a device among those of others that are alike, or makes it.
+func (r *Rules) share(points []devices.Point, cfg *DeviceConfig) *shape {
+	var config []*pointConfig
+	class := ""
+	if cfg != nil {
+		config, class = cfg.points, cfg.Class
+	}
+	r.buf = appendPoints(r.buf[:0], points)
+	for _, s := range r.shapes[string(r.buf)] {
+		if s.class == class && slices.Equal(s.config, config) {
+			return s
+		}
+	}
+	s := newShape(slices.Clone(points), config, class)
+	s.key = string(r.buf)
+	r.shapes[s.key] = append(r.shapes[s.key], s)
+	return s
+}
+
+// release forgets a shape that no device has any more.
+func (r *Rules) release(s *shape) {
+	if s.users--; s.users > 0 {
+		return
+	}
+	rest := slices.DeleteFunc(r.shapes[s.key], func(other *shape) bool { return other == s })
+	if len(rest) == 0 {
+		delete(r.shapes, s.key)
+	} else {
+		r.shapes[s.key] = rest
+	}
+}
+
+// schedule queues d for the next time something of it is due.
+func (r *Rules) schedule(d *device) {
+	due, ok := r.nextDue(d)
+	switch {
+	case !ok:
+		r.unqueue(d)
+	case d.queued < 0:
+		d.due = due
+		heap.Push(&r.due, d)
+	case due < d.due || d.due <= r.now:
+		d.due = due
+		heap.Fix(&r.due, int(d.queued))
+	}
+	// One that is due later than it is queued for is looked at too early once, which costs less than moving it at
+	// every reading.
+}
+
+func (r *Rules) unqueue(d *device) {
+	if d.queued >= 0 {
+		heap.Remove(&r.due, int(d.queued))
+	}
+}
+
+// A dueHeap orders devices by when they are due.
+type dueHeap []*device
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].due < h[j].due }
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].queued, h[j].queued = int32(i), int32(j)
+}
+func (h *dueHeap) Push(x any) {
+	d := x.(*device)
+	d.queued = int32(len(*h))
+	*h = append(*h, d)
+}
+func (h *dueHeap) Pop() any {
+	old := *h
+	d := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	d.queued = -1
+	return d
+}

@@ -1,0 +1,127 @@
+package mapping
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"tidings/devices"
+)
+
+// A State is what of the rules survives a restart: which alerts are active or about to be. It is made for JSON.
+type State struct {
+	Alerts []AlertState `json:"alerts,omitempty"`
+}
+
+// An AlertState is one alert on one device that is not idle.
+type AlertState struct {
+	Alert  string     `json:"alert"`
+	Device devices.ID `json:"device"`
+	Since  time.Time  `json:"since"` // when its condition began to hold
+	Active bool       `json:"active,omitempty"`
+	Sent   bool       `json:"sent,omitempty"` // somebody was told, and is told when it is over
+}
+
+// Snapshot returns the state to be kept. Call it between two Steps.
+func (r *Rules) Snapshot() State {
+	var s State
+	for _, d := range r.devices {
+		for _, i := range d.alerts {
+			if i.state != idle {
+				s.Alerts = append(s.Alerts, AlertState{
+					Alert: i.alert.Name, Device: d.model.ID, Since: r.zero.Add(i.since), Active: i.state == active, Sent: i.sent,
+				})
+			}
+		}
+	}
+	for _, a := range r.restored {
+		s.Alerts = append(s.Alerts, a)
+	}
+	slices.SortFunc(s.Alerts, func(a, b AlertState) int {
+		if a.Alert != b.Alert {
+			return strings.Compare(a.Alert, b.Alert)
+		}
+		return strings.Compare(string(a.Device), string(b.Device))
+	})
+	return s
+}
+
+// Restore takes over the state of an earlier life: an alert that was active is not sent again, and is still active
+// until a value says otherwise; a `for` that was running runs on, the time in between included. Call it before the
+// first Step. Alerts that the configuration does not have any more are forgotten.
+func (r *Rules) Restore(s State, now time.Time) {
+	if r.zero.IsZero() {
+		r.zero = now
+	}
+	for _, a := range s.Alerts {
+		if slices.ContainsFunc(r.cfg.Alerts, func(c *AlertConfig) bool { return c.Name == a.Alert && Match(c.Device, string(a.Device)) }) {
+			r.restored[instanceKey{a.Alert, a.Device}] = a
+		}
+	}
+}
+
+// restore gives an instance the state it had before a restart.
+func (r *Rules) restore(i *instance) {
+	key := instanceKey{i.alert.Name, i.device.model.ID}
+	a, ok := r.restored[key]
+	if !ok {
+		return
+	}
+	delete(r.restored, key)
+	// A wall clock that was set back must not put it into the future.
+	i.since = min(a.Since.Sub(r.zero), r.now)
+	i.state, i.sent = pending, a.Sent
+	if a.Active {
+		i.state = active
+	}
+}
+
+// Reload takes a new configuration in the place of the old one. Devices keep their online state and what they read,
+// alerts that are in both configurations go on as they are; only what changed is reported. Drivers announce and
+// withdraw what they have now as at any time.
+func (r *Rules) Reload(cfg *Config, now time.Time) []Intent {
+	r.begin(now)
+	r.cfg = cfg
+	r.programs = programs{}
+	for key := range r.restored {
+		if !slices.ContainsFunc(cfg.Alerts, func(a *AlertConfig) bool { return a.Name == key.alert }) {
+			delete(r.restored, key)
+		}
+	}
+	for _, id := range r.reg.IDs() {
+		state, _ := r.reg.State(id)
+		if d := r.devices[id]; d != nil {
+			s := r.share(state.Info.Points, cfg.Devices[id])
+			r.replace(d, cfg.model(state.Info, s), s)
+		}
+	}
+	r.flush()
+	return r.out
+}
+
+// PresenceInterval sets RulesOptions.PresenceInterval anew, for a reload.
+func (r *Rules) PresenceInterval(d time.Duration) {
+	if r.o.PresenceInterval = d; d <= 0 {
+		r.o.PresenceInterval = defaultInterval
+	}
+}
+
+// Present returns the presence of every device as it was last announced, for a link that comes up again.
+func (r *Rules) Present() []Presence {
+	out := make([]Presence, 0, len(r.devices))
+	for id := range r.devices {
+		if p, ok := r.Presence(id); ok {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Presence returns the presence of a device as it was last announced, if it was.
+func (r *Rules) Presence(id devices.ID) (Presence, bool) {
+	d := r.devices[id]
+	if d == nil || !d.everSent {
+		return Presence{}, false
+	}
+	return Presence{Device: id, Online: d.wasOnline, Show: showNames[d.show], Status: d.status, Since: r.zero.Add(d.since)}, true
+}
