@@ -1,0 +1,287 @@
+package serial
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Kind says which board a node is.
+type Kind uint8
+
+// The boards there are.
+const (
+	Greenhouse Kind = iota // JSON, a pump and a set point
+	Bed                    // name=value pairs, a valve
+)
+
+// Options describe a node. The zero value is a greenhouse.
+type Options struct {
+	Kind Kind
+	// Link is a path that leads to the pseudo-terminal and stays the same when it is unplugged and comes back, as one
+	// under /dev/serial/by-id does. Empty: Path is the pseudo-terminal itself.
+	Link string
+	// ID is printed as the field id; empty for no such field.
+	ID     string
+	Every  time.Duration // between two lines; default a second
+	Period time.Duration // of the temperature's curve; default a minute
+	// Unplugged nodes are not there until SetFault(Unplug, false).
+	Unplugged bool
+}
+
+// A Fault is something that goes wrong.
+type Fault string
+
+// The faults there are.
+const (
+	Garbage Fault = "garbage" // noise, cut lines and lines without end between the good ones
+	Silence Fault = "silence" // it says nothing, and still obeys
+	Reboot  Fault = "reboot"  // once: half a line, a boot message, and all is forgotten
+	Stuck   Fault = "stuck"   // commands for the relay are taken and not done
+	Unplug  Fault = "unplug"  // the port is gone
+)
+
+// Faults are all faults there are.
+func Faults() []Fault { return []Fault{Garbage, Silence, Reboot, Stuck, Unplug} }
+
+// State is what a node has and measures.
+type State struct {
+	Temperature float64 // °C
+	Humidity    int     // %
+	Relay       bool    // the pump or the valve
+	Target      float64 // °C; the greenhouse's set point
+}
+
+// Node is one simulated board. Its methods may be called from any goroutine.
+type Node struct {
+	opts  Options
+	begun time.Time
+	kick  chan struct{} // a line is due at once; one is enough
+
+	mu      sync.Mutex
+	tty     *tty // nil while unplugged
+	relay   bool
+	target  float64
+	faults  map[Fault]bool
+	changed chan struct{} // closed and replaced when relay or target change
+	running *sync.WaitGroup
+	lines   int // sent, for the garbage's turn
+}
+
+const firstTarget = 21.0
+
+// New makes a node and, unless it is unplugged, its pseudo-terminal. Run lets it go.
+func New(o Options) (*Node, error) {
+	if o.Every <= 0 {
+		o.Every = time.Second
+	}
+	if o.Period <= 0 {
+		o.Period = time.Minute
+	}
+	n := &Node{
+		opts: o, begun: time.Now(), kick: make(chan struct{}, 1),
+		target: firstTarget, faults: map[Fault]bool{Unplug: true}, changed: make(chan struct{}),
+	}
+	if o.Unplugged {
+		return n, nil
+	}
+	return n, n.SetFault(Unplug, false)
+}
+
+// Path is the port to open. Without a link it is empty while the node is unplugged.
+func (n *Node) Path() string {
+	if n.opts.Link != "" {
+		return n.opts.Link
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.tty == nil {
+		return ""
+	}
+	return n.tty.slave.Name()
+}
+
+// State returns what the node has and measures now.
+func (n *Node) State() State {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state()
+}
+
+// Await waits until the state matches; the error is ctx's. It looks whenever a command was obeyed, so it is for what
+// commands change.
+func (n *Node) Await(ctx context.Context, match func(State) bool) error {
+	for {
+		n.mu.Lock()
+		s, changed := n.state(), n.changed
+		n.mu.Unlock()
+		if match(s) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// SetFault switches a fault on or off. The error is an unknown fault, or a pseudo-terminal that cannot be had.
+func (n *Node) SetFault(f Fault, on bool) error {
+	if !slices.Contains(Faults(), f) {
+		return fmt.Errorf("fault: %q is none of %v", f, Faults())
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.faults[f] == on:
+		return nil
+	case f == Unplug && on:
+		n.unplug()
+	case f == Unplug:
+		if err := n.plug(); err != nil {
+			return err
+		}
+	}
+	n.faults[f] = on
+	n.hurry()
+	return nil
+}
+
+// plug makes the port be there. The board starts anew: it had no power.
+func (n *Node) plug() error {
+	t, err := openTTY()
+	if err != nil {
+		return err
+	}
+	if n.opts.Link != "" {
+		if err := relink(t.slave.Name(), n.opts.Link); err != nil {
+			t.close()
+			return err
+		}
+	}
+	n.tty = t
+	n.restart()
+	if n.running != nil {
+		n.running.Go(func() { n.obey(t) })
+	}
+	return nil
+}
+
+// relink puts the link in place in one step, over what may be left of an earlier one.
+func relink(target, link string) error {
+	if info, err := os.Lstat(link); err == nil && info.Mode()&os.ModeSymlink == 0 {
+		return fmt.Errorf("link: %s is there and is not a link", link)
+	}
+	fresh := link + ".new"
+	_ = os.Remove(fresh)
+	if err := os.Symlink(target, fresh); err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	return os.Rename(fresh, link)
+}
+
+func (n *Node) unplug() {
+	if n.tty == nil {
+		return
+	}
+	if n.opts.Link != "" {
+		_ = os.Remove(n.opts.Link)
+	}
+	n.tty.close()
+	n.tty = nil
+}
+
+// restart forgets what commands have set.
+func (n *Node) restart() {
+	n.relay, n.target = false, firstTarget
+	n.wake()
+}
+
+// wake tells Await to look again.
+func (n *Node) wake() {
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
+
+// hurry makes the next line be due.
+func (n *Node) hurry() {
+	select {
+	case n.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Run prints lines and obeys commands until ctx is done, then takes the port and its link away and returns nil. It is
+// called once.
+func (n *Node) Run(ctx context.Context) error {
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.unplug()
+		n.running = nil
+		n.faults[Unplug] = true
+	}()
+	n.mu.Lock()
+	n.running = &readers
+	if t := n.tty; t != nil {
+		readers.Go(func() { n.obey(t) })
+	}
+	n.mu.Unlock()
+	ticker := time.NewTicker(n.opts.Every)
+	defer ticker.Stop()
+	for {
+		n.speak()
+		select {
+		case <-ticker.C:
+		case <-n.kick:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// speak prints what is due.
+func (n *Node) speak() {
+	n.mu.Lock()
+	t := n.tty
+	if t == nil {
+		n.mu.Unlock()
+		return
+	}
+	if n.faults[Reboot] {
+		n.faults[Reboot] = false
+		line := n.line()
+		n.restart()
+		n.mu.Unlock()
+		t.print(line[:len(line)/2] + bootMessage)
+		return
+	}
+	n.lines++
+	text := n.line() + "\r\n"
+	if n.faults[Garbage] {
+		text = garbage(n.lines) + text
+	}
+	if n.faults[Silence] {
+		text = ""
+	}
+	n.mu.Unlock()
+	t.print(text)
+}
+
+// obey takes commands until the port is gone.
+func (n *Node) obey(t *tty) {
+	t.lines(func(line string) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.take(line) {
+			n.wake()
+			n.hurry()
+		}
+	})
+}
