@@ -1,0 +1,28 @@
+// Package serial is the driver of devices that talk in lines of text over a serial port: a microcontroller that
+// prints a JSON object or name=value pairs a second, and takes a line back.
+//
+//	[drivers.attic]
+//	type     = "serial"
+//	port     = "/dev/serial/by-id/usb-Arduino_Nano-if00"
+//	baud     = 115200
+//	protocol = "json"
+//
+//	[devices.greenhouse]
+//	driver = "attic"
+//	[devices.greenhouse.points.temperature]
+//	source = "t"
+//	[devices.greenhouse.points.pump]
+//	source = "pump"
+//	kind   = "switch"
+//	write  = '{"pump":{{.Value}}}'
+//
+// [Type] makes the driver; a protocol is one file here that takes lines apart. Lines end with CR, LF or both and have
+// up to [MaxLine] bytes. What is not a line of the protocol is counted and skipped, never fatal.
+//
+// A device is up while the port is open. Nothing on the line tells a board that is silent from one that is gone, so
+// silence is not this driver's to judge: it announces Info.Silence and leaves the rest to who keeps the time. A port
+// that is not there, or goes, takes all of its devices down with the reason and is tried again, at first after a
+// quarter of a second and then less and less often, at least every ten seconds.
+//
+// Run owns one goroutine, which reads; commands are written by the goroutine that calls Do, one at a time.
+package serial

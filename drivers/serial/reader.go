@@ -1,0 +1,160 @@
+package serial
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+	"unicode/utf8"
+
+	"tidings/devices"
+)
+
+const (
+	// lost is how many lines in a row that are not understood make a note on the devices.
+	lost = 20
+	// tell is how often at most skipped lines are logged.
+	tell = time.Minute
+	// quiet is how long nothing has to come after opening for the first line to be a whole one: far longer than any
+	// pause within a line.
+	quiet = 100 * time.Millisecond
+)
+
+// tally counts the lines of one session.
+type tally struct {
+	Understood int // by the protocol
+	Malformed  int // not a line of the protocol
+	Encoding   int // not UTF-8
+	TooLong    int // over MaxLine
+	Partial    int // began before the port was open
+	Foreign    int // understood, but of no device
+}
+
+// LogValue shows the counts.
+func (t tally) LogValue() slog.Value {
+	return slog.GroupValue(slog.Int("understood", t.Understood), slog.Int("malformed", t.Malformed), slog.Int("encoding", t.Encoding),
+		slog.Int("too_long", t.TooLong), slog.Int("partial", t.Partial), slog.Int("foreign", t.Foreign))
+}
+
+// reader makes readings of what a port says. One goroutine has it.
+type reader struct {
+	driver *driver
+	out    devices.Sink
+	lines  splitter
+
+	tally  tally
+	told   tally // what was logged last
+	toldAt time.Time
+	inARow int  // lines not understood since the last one that was
+	noted  bool // the devices carry a note about it
+}
+
+func newReader(d *driver, out devices.Sink) *reader {
+	r := &reader{driver: d, out: out, toldAt: time.Now()}
+	r.lines = splitter{
+		line:    r.line,
+		tooLong: func() { r.tally.TooLong++; r.skipped("") },
+	}
+	return r
+}
+
+// read reads until the port is closed or gone, and says how it ended.
+func (r *reader) read(port Port) error {
+	defer r.log()
+	opened, first := time.Now(), true
+	buf := make([]byte, MaxLine)
+	for {
+		n, err := port.Read(buf)
+		if n > 0 {
+			now := time.Now()
+			if first && !r.driver.protocol.synchronous() && now.Sub(opened) < quiet {
+				r.tally.Partial++
+				r.lines.over = true
+			}
+			first = false
+			r.lines.feed(buf[:n], now)
+			if r.tally != r.told && now.Sub(r.toldAt) >= tell {
+				r.log()
+			}
+		}
+		if err != nil {
+			r.clear()
+			return err
+		}
+	}
+}
+
+// line takes one line, whose first byte came at begun: the value in it is at least that old.
+func (r *reader) line(line []byte, begun time.Time) {
+	if !utf8.Valid(line) {
+		r.tally.Encoding++
+		r.skipped(string(line))
+		return
+	}
+	text := string(line)
+	said, err := r.driver.protocol.parse(text)
+	if err != nil {
+		r.tally.Malformed++
+		r.skipped(text)
+		return
+	}
+	r.tally.Understood++
+	r.inARow = 0
+	r.clear()
+	owned := false
+	for _, dev := range r.driver.devices {
+		if !dev.owns(said) {
+			continue
+		}
+		owned = true
+		if readings := dev.readings(said, begun); len(readings) > 0 {
+			r.out.Publish(readings...)
+		}
+	}
+	if !owned {
+		r.tally.Foreign++
+	}
+}
+
+// readings are the points of a device that a line has.
+func (d *device) readings(line fields, at time.Time) []devices.Reading {
+	out := make([]devices.Reading, 0, len(d.points))
+	for _, p := range d.points {
+		if !p.Readable {
+			continue
+		}
+		if f, ok := line.find(p.source); ok {
+			v, q, err := f.value(p)
+			out = append(out, devices.Reading{Device: d.id, Point: p.Name, Value: v, Quality: q, At: at, Err: err})
+		}
+	}
+	return out
+}
+
+// skipped counts a line that was not understood. Many in a row are more than noise: people are told what is probably
+// wrong.
+func (r *reader) skipped(line string) {
+	if r.inARow++; r.inARow != lost || r.noted {
+		return
+	}
+	r.noted = true
+	note := fmt.Sprintf("the last %d lines on %s were not understood: are baud and protocol right?", lost, r.driver.port)
+	if line != "" {
+		note += fmt.Sprintf(" The last one: %.60q", line)
+	}
+	r.driver.announce(r.out, []string{note})
+}
+
+// clear takes that note back.
+func (r *reader) clear() {
+	if r.noted {
+		r.noted = false
+		r.driver.announce(r.out, nil)
+	}
+}
+
+func (r *reader) log() {
+	if r.tally != r.told {
+		r.driver.log.Debug("lines", "count", r.tally)
+		r.told, r.toldAt = r.tally, time.Now()
+	}
+}
