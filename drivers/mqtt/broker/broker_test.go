@@ -134,6 +134,37 @@ func TestMessagesFromInsideToOutsideAndBack(t *testing.T) {
 	want(t, gotAgain, "a=1 retained=false")
 }
 
+// A session that is taken up again with a message unacknowledged: its identifier is that of the new SUBSCRIBE.
+func TestSubscribeAgainWithMessagesOnTheirWay(t *testing.T) {
+	b, _ := start(t, broker.Options{})
+	connect := func() (paho.Client, <-chan string) {
+		got := make(chan string, 10)
+		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://broker").SetClientID("again").SetAutoReconnect(false).
+			SetProtocolVersion(4).SetCleanSession(false).SetAutoAckDisabled(true).
+			SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) { return b.Dial(t.Context()) }).
+			SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+				got <- fmt.Sprintf("%s=%s retained=%t", m.Topic(), m.Payload(), m.Retained())
+			}))
+		do(t, c.Connect())
+		return c, got
+	}
+	c, got := connect()
+	do(t, c.Subscribe("a", 1, nil))
+	other, _ := mustClient(t, b, func() (net.Conn, error) { return b.Dial(t.Context()) })
+	do(t, other.Publish("a", 1, true, "1"))
+	want(t, got, "a=1 retained=false")
+	c.Disconnect(1000)
+	c, got = connect()
+	defer c.Disconnect(1000)
+	want(t, got, "a=1 retained=false") // once more, for it was not acknowledged
+	token := c.Subscribe("a", 1, nil).(*paho.SubscribeToken)
+	do(t, token)
+	if token.Result()["a"] != 1 {
+		t.Errorf("granted %#x, want 1", token.Result()["a"])
+	}
+	want(t, got, "a=1 retained=true")
+}
+
 func TestServesInsideWithoutListening(t *testing.T) {
 	b, _ := start(t, broker.Options{})
 	c, got := mustClient(t, b, func() (net.Conn, error) { return b.Dial(t.Context()) })

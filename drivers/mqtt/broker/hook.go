@@ -22,7 +22,8 @@ func (h *hook) ID() string { return "tidings" }
 // Provides says which of mochi's questions the hook answers.
 func (h *hook) Provides(b byte) bool {
 	switch b {
-	case mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnWill, mochi.OnClientExpired, mochi.OnSessionEstablished:
+	case mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnWill, mochi.OnClientExpired, mochi.OnSessionEstablished,
+		mochi.OnSubscribe:
 		return true
 	}
 	return false
@@ -49,6 +50,15 @@ func (h *hook) OnACLCheck(*mochi.Client, string, bool) bool { return true }
 // OnSessionEstablished tells of a client that is in.
 func (h *hook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 	h.log.Debug("mqtt client here", "client", short(cl.ID), "remote", cl.Net.Remote)
+}
+
+// OnSubscribe makes the packet's identifier free. mochi keeps one list of identifiers for both directions, and refuses
+// a SUBSCRIBE whose identifier is also that of a message on its way to the client: a client that takes its session up
+// again would lose its retained messages. The message has been sent again just before; only its acknowledgement will
+// find nothing.
+func (h *hook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
+	cl.State.Inflight.Delete(pk.PacketID)
+	return pk
 }
 
 // OnPublish takes the retain flag off a message that would make one topic too many.

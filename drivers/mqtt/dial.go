@@ -1,0 +1,207 @@
+package mqtt
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+	"github.com/gorilla/websocket"
+)
+
+const (
+	dialTimeout  = 10 * time.Second // of connecting, TLS and MQTT's handshake together
+	writeTimeout = 5 * time.Second  // of one packet
+	byeTimeout   = 250 * time.Millisecond
+	maxPacket    = 1 << 20 // paho allocates whatever length the other side names
+)
+
+// dial opens the connection that MQTT is to be spoken on. raw is what it runs on: closing that ends it at once.
+func (c *config) dial(ctx context.Context, o Options) (layered, raw net.Conn, err error) {
+	if c.broker == nil {
+		conn, err := o.Local(ctx)
+		return conn, conn, err
+	}
+	var tlsConfig *tls.Config
+	if c.broker.Scheme == "mqtts" || c.broker.Scheme == "wss" {
+		if tlsConfig, err = c.tls(); err != nil {
+			return nil, nil, err
+		}
+	}
+	raw, err = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(ctx, "tcp", c.broker.Host)
+	if err != nil {
+		return nil, nil, err
+	}
+	layered = raw
+	if tlsConfig != nil {
+		over := tls.Client(raw, tlsConfig)
+		if err := over.HandshakeContext(ctx); err != nil {
+			return nil, nil, errors.Join(err, raw.Close())
+		}
+		layered = over
+	}
+	if c.broker.Scheme == "ws" || c.broker.Scheme == "wss" {
+		over, err := overWebSocket(ctx, *c, layered)
+		if err != nil {
+			return nil, nil, errors.Join(err, raw.Close())
+		}
+		layered = over
+	}
+	return layered, raw, nil
+}
+
+// tls reads the files anew for every connection: a renewed certificate counts from the next one on.
+func (c *config) tls() (*tls.Config, error) {
+	t := &tls.Config{ServerName: c.broker.Hostname(), MinVersion: tls.VersionTLS12}
+	if c.caFile != "" {
+		pem, err := os.ReadFile(c.caFile)
+		if err != nil {
+			return nil, fmt.Errorf("tls_ca_file: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("tls_ca_file: %s: there is no certificate in it, in PEM", c.caFile)
+		}
+	}
+	if c.certFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+		if err != nil {
+			return nil, fmt.Errorf("tls_cert_file: %w", err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	return t, nil
+}
+
+// overWebSocket speaks MQTT in binary WebSocket messages: MQTT 3.1.1, section 6.
+func overWebSocket(ctx context.Context, c config, over net.Conn) (net.Conn, error) {
+	u := *c.broker
+	u.Scheme = "ws" // TLS, if any, is already there
+	given := func(context.Context, string, string) (net.Conn, error) { return over, nil }
+	ws, answer, err := (&websocket.Dialer{NetDialContext: given, Subprotocols: []string{"mqtt"}}).DialContext(ctx, u.String(), nil)
+	if err != nil {
+		if answer != nil {
+			return nil, fmt.Errorf("websocket: the server answers %s: is the path right? %w", answer.Status, err)
+		}
+		return nil, fmt.Errorf("websocket: %w", err)
+	}
+	ws.SetReadLimit(2 * maxPacket)
+	return &webSocketConn{Conn: ws}, nil
+}
+
+// A webSocketConn is a stream of the messages' contents. One goroutine reads; writes are serialised by conn.
+type webSocketConn struct {
+	*websocket.Conn
+	rest io.Reader // of the message that is being read
+}
+
+func (w *webSocketConn) Read(p []byte) (int, error) {
+	for {
+		if w.rest == nil {
+			_, r, err := w.NextReader()
+			if err != nil {
+				return 0, err
+			}
+			w.rest = r
+		}
+		n, err := w.rest.Read(p)
+		if errors.Is(err, io.EOF) {
+			w.rest, err = nil, nil
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+func (w *webSocketConn) Write(p []byte) (int, error) {
+	if err := w.WriteMessage(websocket.BinaryMessage, p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (w *webSocketConn) SetDeadline(t time.Time) error {
+	return errors.Join(w.SetReadDeadline(t), w.SetWriteDeadline(t))
+}
+
+// errClosed is what a conn says after Close. It is not net.ErrClosed, because paho takes that for its own doing and
+// tells nobody.
+var errClosed = errors.New("the connection was ended")
+
+// A conn is a connection as paho needs it: buffered, for paho reads a header byte by byte; with a deadline for every
+// packet written, which paho sets for PUBLISH only; and closed at once, whatever is being read or written.
+type conn struct {
+	net.Conn
+	raw    net.Conn
+	in     *bufio.Reader
+	write  sync.Mutex // paho's pings are written beside its other packets
+	closed atomic.Bool
+}
+
+func newConn(layered, raw net.Conn) *conn {
+	return &conn{Conn: layered, raw: raw, in: bufio.NewReader(layered)}
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	if len(p) > maxPacket {
+		return 0, fmt.Errorf("a message of %d bytes: at most %d are taken", len(p), maxPacket)
+	}
+	n, err := c.in.Read(p)
+	if err != nil && c.closed.Load() {
+		err = errClosed
+	}
+	return n, err
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	c.write.Lock()
+	defer c.write.Unlock()
+	return c.writeWithin(writeTimeout, p)
+}
+
+// writeWithin needs the lock.
+func (c *conn) writeWithin(d time.Duration, p []byte) (int, error) {
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(d))
+	n, err := c.Conn.Write(p)
+	if err != nil && c.closed.Load() {
+		err = errClosed
+	}
+	return n, err
+}
+
+// SetWriteDeadline does nothing: every write has its own.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+
+// SetDeadline bounds reading.
+func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+// Close ends the connection at once, also under TLS, whose own Close may wait for its last words to be taken.
+func (c *conn) Close() error {
+	c.closed.Store(true)
+	return c.raw.Close()
+}
+
+// bye says that this is no loss, so that the broker publishes no last will. It gives up where it would have to wait.
+func (c *conn) bye() {
+	if !c.write.TryLock() {
+		return
+	}
+	defer c.write.Unlock()
+	_ = packets.NewControlPacket(packets.Disconnect).Write(writerFunc(func(p []byte) (int, error) {
+		return c.writeWithin(byeTimeout, p)
+	}))
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

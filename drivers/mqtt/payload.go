@@ -1,0 +1,222 @@
+package mqtt
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/template"
+	"unicode/utf8"
+
+	"tidings/devices"
+)
+
+// maxText bounds a text value: it is to be shown to people, not a document.
+const maxText = 4096
+
+// A point is one configured point: where it is read and how it is written.
+type point struct {
+	name    string
+	kind    devices.PointKind
+	options []string
+	safe    devices.Value // zero: nothing is done at the end
+
+	source  string // empty: not readable
+	path    path
+	on, off string // empty: what ParseValue takes is read, defaultOn and defaultOff are written
+
+	command string // empty: not writable
+	write   *template.Template
+	retain  bool
+
+	heard bool // a reading has come on this connection; owned by the goroutine in Run
+}
+
+const defaultOn, defaultOff = "ON", "OFF"
+
+// A document is the payload of one message, decoded as JSON when the first point asks.
+type document struct {
+	payload []byte
+	decoded bool
+	tree    any
+	err     error
+}
+
+func (d *document) json() (any, error) {
+	if !d.decoded {
+		d.decoded = true
+		dec := json.NewDecoder(bytes.NewReader(d.payload))
+		dec.UseNumber() // a counter beyond 2⁵³ keeps its digits in a text
+		if err := dec.Decode(&d.tree); err != nil {
+			d.err = fmt.Errorf("payload: %s is not JSON", quote(d.payload))
+		} else if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+			d.err = fmt.Errorf("payload: %s has more after its JSON", quote(d.payload))
+		}
+	}
+	return d.tree, d.err
+}
+
+// errAbsent: the payload is JSON without the point's value; many devices publish only what changed.
+var errAbsent = errors.New("payload: has no value there")
+
+// read makes a value of a payload. Not known is the zero Value without an error.
+func (p *point) read(doc *document) (devices.Value, error) {
+	text := string(doc.payload)
+	if p.path != nil {
+		tree, err := doc.json()
+		if err != nil {
+			return devices.Value{}, err
+		}
+		v, ok := p.path.in(tree)
+		if !ok {
+			return devices.Value{}, fmt.Errorf("%w: %s in %s", errAbsent, p.path, quote(doc.payload))
+		}
+		switch v := v.(type) {
+		case nil:
+			return devices.Value{}, nil
+		case string:
+			text = v
+		case json.Number:
+			text = v.String()
+		case bool:
+			text = strconv.FormatBool(v)
+		case []any:
+			return devices.Value{}, fmt.Errorf("payload: %s is an array: the path goes on with an index, as in %s.0", p.path, p.path)
+		default:
+			return devices.Value{}, fmt.Errorf("payload: %s is an object: the path goes on with a name in it", p.path)
+		}
+	}
+	return p.parse(text)
+}
+
+func (p *point) parse(text string) (devices.Value, error) {
+	word := strings.TrimSpace(text)
+	if word == "None" || word == "null" { // what Home Assistant's conventions say for unknown
+		return devices.Value{}, nil
+	}
+	switch p.kind {
+	case devices.KindNumber:
+		if strings.EqualFold(word, "nan") { // ESPHome's word for a sensor that does not answer
+			return devices.Value{}, nil
+		}
+	case devices.KindSwitch:
+		if p.on == "" && p.off == "" {
+			break
+		}
+		on, off := p.payloads()
+		switch {
+		case word == on:
+			return devices.Bool(true), nil
+		case word == off:
+			return devices.Bool(false), nil
+		case strings.EqualFold(word, on):
+			return devices.Bool(true), nil
+		case strings.EqualFold(word, off):
+			return devices.Bool(false), nil
+		}
+		return devices.Value{}, fmt.Errorf("payload: %s is neither %q nor %q", quote([]byte(text)), on, off)
+	default:
+		if len(text) > maxText {
+			return devices.Value{}, fmt.Errorf("payload: a text of %d bytes: at most %d are taken", len(text), maxText)
+		}
+		if !utf8.ValidString(text) {
+			return devices.Value{}, fmt.Errorf("payload: %s is not UTF-8", quote([]byte(text)))
+		}
+	}
+	return devices.ParseValue(p.kind, text)
+}
+
+// payloads are those for on and off.
+func (p *point) payloads() (on, off string) {
+	on, off = p.on, p.off
+	if on == "" {
+		on = defaultOn
+	}
+	if off == "" {
+		off = defaultOff
+	}
+	return on, off
+}
+
+// encode makes the payload that sets the point to v. The error wraps ErrValue when v is not of the point's kind.
+func (p *point) encode(v devices.Value) ([]byte, error) {
+	var arg any
+	plain := v.String()
+	number, isNumber := v.Number()
+	on, isBool := v.Bool()
+	text, isText := v.Text()
+	switch p.kind {
+	case devices.KindNumber:
+		if !isNumber {
+			return nil, fmt.Errorf("%w: %q is no number", devices.ErrValue, plain)
+		}
+		arg = templateNumber(number)
+	case devices.KindSwitch:
+		if !isBool {
+			return nil, fmt.Errorf("%w: %q is neither on nor off", devices.ErrValue, plain)
+		}
+		arg = on
+		payloadOn, payloadOff := p.payloads()
+		if plain = payloadOff; on {
+			plain = payloadOn
+		}
+	case devices.KindAction:
+		arg = true
+		plain, _ = p.payloads()
+	default:
+		if !isText {
+			return nil, fmt.Errorf("%w: %q is no text", devices.ErrValue, plain)
+		}
+		arg = text
+	}
+	if p.write == nil {
+		return []byte(plain), nil
+	}
+	var out bytes.Buffer
+	if err := p.write.Execute(&out, map[string]any{"Value": arg}); err != nil {
+		return nil, fmt.Errorf("write: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// A templateNumber prints as devices write numbers (1000000, where %v of a float64 says 1e+06), and still takes
+// printf's %.1f.
+type templateNumber float64
+
+// String is the shortest decimal.
+func (n templateNumber) String() string { return devices.Number(float64(n)).String() }
+
+// MarshalJSON is the same, for {{json .Value}}.
+func (n templateNumber) MarshalJSON() ([]byte, error) { return []byte(n.String()), nil }
+
+// parseWrite reads a `write` template.
+func parseWrite(text string) (*template.Template, error) {
+	return template.New("write").Option("missingkey=error").Funcs(template.FuncMap{
+		"json": func(v any) (string, error) {
+			b, err := json.Marshal(v)
+			return string(b), err
+		},
+	}).Parse(text)
+}
+
+// sample is a value to try a template with.
+func (p *point) sample() devices.Value {
+	switch p.kind {
+	case devices.KindNumber:
+		return devices.Number(1)
+	case devices.KindSwitch, devices.KindAction:
+		return devices.Bool(true)
+	}
+	return devices.Text("x")
+}
+
+// quote quotes a payload for an error, cut to what fits a line.
+func quote(payload []byte) string {
+	if len(payload) > 60 {
+		return strconv.Quote(string(payload[:60])) + "…"
+	}
+	return strconv.Quote(string(payload))
+}

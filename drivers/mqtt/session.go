@@ -1,0 +1,188 @@
+package mqtt
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"tidings/devices"
+)
+
+const (
+	keepAlive      = 30 * time.Second
+	pingTimeout    = 10 * time.Second
+	handOver       = 500 * time.Millisecond // paho's Publish blocks so long when the connection takes nothing
+	subscribeWait  = 10 * time.Second
+	subscribeBatch = 100 // topics of one SUBSCRIBE
+	qosRefused     = 0x80
+	maxStrangers   = 16
+)
+
+// A session is one connection to the broker, from the answer to CONNECT to its loss. The goroutine in Run owns it;
+// publish may be called from any.
+type session struct {
+	client paho.Client
+	conn   *conn
+	qos    byte
+	in     *inbox
+
+	strange chan string   // topics that nobody here asked for; more than fit are noticed when they come again
+	turn    chan struct{} // held by the one that hands a message to paho, so that commands stay in order
+	lost    chan struct{} // closed when the connection is gone and paho's goroutines have ended
+	err     error         // why; valid after lost
+}
+
+// connect opens a session. It ends early with ctx.
+func (d *driver) connect(ctx context.Context) (*session, error) {
+	s := &session{
+		qos: d.config.qos, in: newInbox(len(d.topics)), strange: make(chan string, maxStrangers),
+		turn: make(chan struct{}, 1), lost: make(chan struct{}),
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var dialErr error
+	var release func() bool
+	var once sync.Once
+	o := paho.NewClientOptions().
+		AddBroker("tcp://broker"). // only a name: the connection is opened below
+		SetProtocolVersion(4).
+		SetClientID(d.config.clientID).
+		SetUsername(d.config.username).
+		SetPassword(string(d.config.password)).
+		SetCleanSession(!d.config.lasting).
+		SetOrderMatters(true).
+		SetAutoReconnect(false). // Run makes a new session instead
+		SetKeepAlive(keepAlive).
+		SetPingTimeout(pingTimeout).
+		SetConnectTimeout(dialTimeout).
+		SetWriteTimeout(handOver).
+		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
+			layered, raw, err := d.config.dial(ctx, d.options)
+			if err != nil {
+				dialErr = err
+				return nil, err
+			}
+			s.conn = newConn(layered, raw)
+			release = context.AfterFunc(ctx, func() { _ = s.conn.Close() })
+			return s.conn, nil
+		}).
+		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+			d.received(s, message{topic: m.Topic(), payload: m.Payload(), retained: m.Retained(), at: time.Now()})
+		}).
+		SetConnectionLostHandler(func(_ paho.Client, err error) {
+			once.Do(func() {
+				s.err = err
+				close(s.lost)
+			})
+		})
+	s.client = paho.NewClient(o)
+	token := s.client.Connect()
+	<-token.Done() // the dial and the handshake end with ctx
+	if release != nil {
+		release()
+	}
+	switch err := token.Error(); {
+	case dialErr != nil:
+		return nil, dialErr
+	case err != nil:
+		return nil, err
+	}
+	return s, nil
+}
+
+// received is called by paho, which delivers nothing else until it returns.
+func (d *driver) received(s *session, m message) {
+	if len(m.payload) == 0 { // takes a retained message back; it is no state
+		return
+	}
+	if d.topics[m.topic] == nil {
+		select {
+		case s.strange <- m.topic:
+		default:
+		}
+		return
+	}
+	s.in.push(m)
+}
+
+// subscribe asks for the topics and returns those the broker refuses.
+func (s *session) subscribe(ctx context.Context, topics map[string]*topic) (refused map[string]bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, subscribeWait)
+	defer cancel()
+	refused = map[string]bool{}
+	for batch := range slices.Chunk(slices.Sorted(maps.Keys(topics)), subscribeBatch) {
+		filters := make(map[string]byte, len(batch))
+		for _, name := range batch {
+			filters[name] = s.qos
+		}
+		token := s.client.SubscribeMultiple(filters, nil)
+		select {
+		case <-token.Done():
+		case <-s.lost:
+			return nil, s.err
+		case <-ctx.Done():
+			return nil, fmt.Errorf("subscribe: the broker does not answer: %w", ctx.Err())
+		}
+		if err := token.Error(); err != nil {
+			return nil, fmt.Errorf("subscribe: %w", err)
+		}
+		for name, qos := range token.(*paho.SubscribeToken).Result() {
+			if qos == qosRefused {
+				refused[name] = true
+			}
+		}
+	}
+	return refused, nil
+}
+
+// forget drops a subscription that the broker kept from an earlier configuration.
+func (s *session) forget(topic string, log *slog.Logger) {
+	log.Info("mqtt topic is not ours: unsubscribing", "topic", topic)
+	s.client.Unsubscribe(topic) // whether it is granted does not matter: what comes is dropped
+}
+
+// publish hands a message over and waits until it has left (QoS 0) or the broker has it (QoS 1 and 2). It returns
+// when it left. What the connection lost may or may not have reached the broker: the error says down, and nothing of
+// it is sent again.
+func (s *session) publish(ctx context.Context, topic string, retain bool, payload []byte) (time.Time, error) {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return time.Time{}, ctx.Err()
+	case <-s.lost:
+		return time.Time{}, fmt.Errorf("%w: %w", devices.ErrDown, s.err)
+	}
+	left := time.Now() // before: the answer may overtake the acknowledgement
+	token := s.client.Publish(topic, s.qos, retain, payload)
+	<-s.turn
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		return time.Time{}, ctx.Err()
+	case <-s.lost:
+		return time.Time{}, fmt.Errorf("%w: the connection went before the broker had the command: %w", devices.ErrDown, s.err)
+	}
+	if err := token.Error(); err != nil {
+		return time.Time{}, fmt.Errorf("%w: %w", devices.ErrDown, err)
+	}
+	return left, nil
+}
+
+// end closes the session and returns when paho's goroutines have ended.
+func (s *session) end() {
+	s.conn.bye()
+	select {
+	case <-s.lost: // the broker closes: everything written before has been read
+	case <-time.After(byeTimeout):
+	}
+	_ = s.conn.Close()
+	<-s.lost
+}

@@ -1,0 +1,358 @@
+package mqtt
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+const (
+	defaultInterval = 10 * time.Second
+	defaultReboot   = time.Second
+	patience        = 5 * time.Second // with a broker that is to let the device in
+	sendTimeout     = time.Second
+	retryAfter      = 200 * time.Millisecond
+)
+
+// A Fault is something wrong with the device.
+type Fault string
+
+// The faults there are.
+const (
+	None       Fault = ""
+	Silence    Fault = "silence"     // connected, and says nothing any more
+	Garbage    Fault = "garbage"     // says what nobody understands
+	StuckRelay Fault = "stuck-relay" // takes commands and does nothing about them
+)
+
+// Faults are all of them but None.
+func Faults() []Fault { return []Fault{Silence, Garbage, StuckRelay} }
+
+// Options say what a device is and where its broker is.
+type Options struct {
+	// Broker is where to connect: mqtt://host:port. Ignored with Dial.
+	Broker string
+	// Dial connects instead; for a broker in the same process.
+	Dial               func(ctx context.Context) (net.Conn, error)
+	Username, Password string
+
+	Topic    string        // the device's name in its topics, and its client id; "lamp" or "plug" when empty
+	Interval time.Duration // between telemetry; 10 s when 0
+	Reboot   time.Duration // how long a reboot takes; 1 s when 0
+	Log      *slog.Logger  // nil: none
+}
+
+// A Device is one simulated device. Its methods are safe for concurrent use; Run is called once at a time.
+type Device struct {
+	options Options
+	meters  bool
+	log     *slog.Logger
+	asked   chan string // payloads of commands; bounded, and what does not fit is forgotten
+
+	mu      sync.Mutex
+	power   bool
+	fault   Fault
+	total   float64       // kWh
+	since   time.Time     // what total is counted up to
+	changed chan struct{} // closed and replaced when power changes
+	reboot  chan struct{} // holds a token while a reboot is asked for
+	pressed chan struct{} // holds a token while a state is to be told
+}
+
+// NewLamp makes a lamp, off.
+func NewLamp(o Options) *Device {
+	o.Topic = cmp.Or(o.Topic, "lamp")
+	return newDevice(o)
+}
+
+// NewPlug makes a plug that meters what it switches, off.
+func NewPlug(o Options) *Device {
+	o.Topic = cmp.Or(o.Topic, "plug")
+	d := newDevice(o)
+	d.meters = true
+	return d
+}
+
+func newDevice(o Options) *Device {
+	o.Interval = cmp.Or(o.Interval, defaultInterval)
+	o.Reboot = cmp.Or(o.Reboot, defaultReboot)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Device{
+		options: o, log: o.Log, asked: make(chan string, 16), since: time.Now(),
+		changed: make(chan struct{}), reboot: make(chan struct{}, 1), pressed: make(chan struct{}, 1),
+	}
+}
+
+// Power reports whether the relay is on.
+func (d *Device) Power() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.power
+}
+
+// WaitPower waits until the relay is as asked, or for ctx's end.
+func (d *Device) WaitPower(ctx context.Context, on bool) error {
+	for {
+		d.mu.Lock()
+		power, changed := d.power, d.changed
+		d.mu.Unlock()
+		if power == on {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Press switches the relay as the button on the device does; the device tells.
+func (d *Device) Press(on bool) {
+	d.set(on)
+	select {
+	case d.pressed <- struct{}{}:
+	default:
+	}
+}
+
+// SetFault switches a fault on, or all off with None.
+func (d *Device) SetFault(f Fault) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fault = f
+}
+
+// Fault is the fault that is on.
+func (d *Device) Fault() Fault {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.fault
+}
+
+// Reboot makes the device vanish without a word, so that its last will is published, and come back after
+// Options.Reboot with its relay as it was.
+func (d *Device) Reboot() {
+	select {
+	case d.reboot <- struct{}{}:
+	default:
+	}
+}
+
+func (d *Device) set(on bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.meter(time.Now())
+	if d.power != on {
+		d.power = on
+		close(d.changed)
+		d.changed = make(chan struct{})
+	}
+}
+
+// meter counts the energy up to now; it needs the lock. The load wavers around 40 W with a period of a minute.
+func (d *Device) meter(now time.Time) (watts float64) {
+	if d.power {
+		watts = 40 + 10*math.Sin(2*math.Pi*float64(now.UnixMilli()%60_000)/60_000)
+		d.total += watts * now.Sub(d.since).Hours() / 1000
+	}
+	d.since = now
+	return watts
+}
+
+// Run keeps the device connected until ctx is done; it then says Offline and leaves. A broker that is not there is
+// tried again.
+func (d *Device) Run(ctx context.Context) error {
+	if d.options.Dial == nil {
+		u, err := url.Parse(d.options.Broker)
+		if err != nil || u.Scheme != "mqtt" || u.Host == "" {
+			return fmt.Errorf("broker: %q: write it as in mqtt://127.0.0.1:1883", d.options.Broker)
+		}
+	}
+	for {
+		wait := retryAfter
+		switch err := d.serve(ctx); {
+		case errors.Is(err, errReboot):
+			wait = d.options.Reboot
+		case err != nil && ctx.Err() == nil:
+			d.log.Debug("not connected", "device", d.options.Topic, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+var errReboot = errors.New("reboot")
+
+// serve is one connection.
+func (d *Device) serve(ctx context.Context) error {
+	c := &link{device: d, lost: make(chan struct{})}
+	if err := c.open(ctx); err != nil {
+		return err
+	}
+	telemetry := time.NewTicker(d.options.Interval)
+	defer telemetry.Stop()
+	c.send("tele", "LWT", "Online", true)
+	c.tellPower()
+	c.tellTelemetry()
+	for {
+		select {
+		case <-ctx.Done():
+			c.send("tele", "LWT", "Offline", true)
+			c.client.Disconnect(250)
+			return nil
+		case <-c.lost:
+			return c.err
+		case <-d.reboot:
+			_ = c.conn.SetDeadline(time.Unix(1, 0)) // what ends the connection without a DISCONNECT
+			<-c.lost
+			return errReboot
+		case <-d.pressed:
+			c.tellPower()
+		case payload := <-d.asked:
+			d.command(c, payload)
+		case <-telemetry.C:
+			c.tellTelemetry()
+		}
+	}
+}
+
+// command does what a payload on cmnd/…/POWER asks.
+func (d *Device) command(c *link, payload string) {
+	if d.Fault() == StuckRelay {
+		return
+	}
+	switch strings.ToUpper(payload) {
+	case "ON", "1", "TRUE":
+		d.set(true)
+	case "OFF", "0", "FALSE":
+		d.set(false)
+	case "TOGGLE", "2":
+		d.set(!d.Power())
+	}
+	c.tellPower()
+}
+
+// link is one connection to the broker.
+type link struct {
+	device *Device
+	client paho.Client
+	conn   net.Conn
+	lost   chan struct{} // closed when it has gone
+	err    error         // why; valid after lost
+}
+
+func (c *link) open(ctx context.Context) error {
+	d := c.device
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	release := func() bool { return true }
+	o := paho.NewClientOptions().AddBroker("tcp://broker").
+		SetClientID("firmware-"+d.options.Topic).SetProtocolVersion(4).
+		SetUsername(d.options.Username).SetPassword(d.options.Password).
+		SetWill("tele/"+d.options.Topic+"/LWT", "Offline", 1, true).
+		SetAutoReconnect(false).SetKeepAlive(10 * time.Second).SetConnectTimeout(patience).SetWriteTimeout(time.Second).
+		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (conn net.Conn, err error) {
+			if c.conn, err = d.dial(ctx); err != nil {
+				return nil, err
+			}
+			release = context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
+			return c.conn, nil
+		}).
+		SetConnectionLostHandler(func(_ paho.Client, err error) {
+			c.err = err
+			close(c.lost)
+		}).
+		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+			select {
+			case d.asked <- string(m.Payload()):
+			default:
+			}
+		})
+	c.client = paho.NewClient(o)
+	token := c.client.Connect()
+	<-token.Done()
+	release()
+	if err := token.Error(); err != nil {
+		return err
+	}
+	token = c.client.Subscribe("cmnd/"+d.options.Topic+"/POWER", 1, nil)
+	if !token.WaitTimeout(patience) || token.Error() != nil {
+		c.client.Disconnect(0)
+		return fmt.Errorf("subscribe: %w", token.Error())
+	}
+	return nil
+}
+
+func (d *Device) dial(ctx context.Context) (net.Conn, error) {
+	if d.options.Dial != nil {
+		return d.options.Dial(ctx)
+	}
+	u, err := url.Parse(d.options.Broker)
+	if err != nil {
+		return nil, err
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+}
+
+// tellPower says how the relay is.
+func (c *link) tellPower() {
+	power := onOff(c.device.Power())
+	c.send("stat", "RESULT", fmt.Sprintf(`{"POWER":%q}`, power), false)
+	c.send("stat", "POWER", power, true)
+}
+
+// tellTelemetry says what is said again and again.
+func (c *link) tellTelemetry() {
+	d := c.device
+	d.mu.Lock()
+	power, watts := d.power, d.meter(time.Now())
+	total := d.total
+	d.mu.Unlock()
+	now := time.Now().Format("2006-01-02T15:04:05")
+	c.send("tele", "STATE", fmt.Sprintf(`{"Time":%q,"POWER":%q}`, now, onOff(power)), false)
+	if d.meters {
+		c.send("tele", "SENSOR", fmt.Sprintf(`{"Time":%q,"ENERGY":{"Total":%.3f,"Power":%.1f}}`, now, total, watts), false)
+	}
+}
+
+// send publishes with QoS 1, as the fault has it. What the connection does not take in time is lost.
+func (c *link) send(prefix, what, payload string, retained bool) {
+	if what != "LWT" {
+		switch c.device.Fault() {
+		case Silence:
+			return
+		case Garbage:
+			payload = "\xff\x00" + payload[:len(payload)/2] + "{"
+		}
+	}
+	topic := prefix + "/" + c.device.options.Topic + "/" + what
+	token := c.client.Publish(topic, 1, retained, payload)
+	select {
+	case <-token.Done():
+	case <-c.lost:
+	case <-time.After(sendTimeout):
+	}
+}
+
+func onOff(on bool) string {
+	if on {
+		return "ON"
+	}
+	return "OFF"
+}

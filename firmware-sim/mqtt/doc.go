@@ -1,0 +1,20 @@
+// Package mqtt simulates firmware of devices on MQTT, as Tasmota speaks it: a lamp with a relay, and a plug that also
+// meters power.
+//
+// With the topic "lamp" a device
+//
+//   - says `Online` on tele/lamp/LWT, retained, with `Offline` as its last will,
+//   - takes ON, OFF, TOGGLE, 1 and 0 on cmnd/lamp/POWER, and tells its state when the payload is empty,
+//   - tells its state on stat/lamp/POWER (ON, OFF; retained, as with Tasmota's PowerRetain) and stat/lamp/RESULT,
+//   - repeats {"POWER":"ON"} on tele/lamp/STATE, and a plug {"ENERGY":{"Total":1.234,"Power":12.3}} on
+//     tele/lamp/SENSOR, every Options.Interval.
+//
+// It shares no code with the gateway's driver, so that a mistake in one does not hide in the other. Faults are switched
+// on while it runs.
+//
+//	lamp := mqtt.NewLamp(mqtt.Options{Broker: "mqtt://127.0.0.1:1883", Topic: "lamp"})
+//	go lamp.Run(ctx)
+//	lamp.SetFault(mqtt.StuckRelay)
+//
+// Run owns its goroutines and returns when they have ended.
+package mqtt
