@@ -15,7 +15,7 @@ const MaxFile = 1 << 20
 
 // Parse reads a TOML file into its root table, each key with the file and line it stands on. file is only a name, for
 // the places of mistakes. What is not TOML (a syntax error, a key that is there twice) is the one error returned, and
-// stands alone because nothing after it can be trusted; it reads as a [Problem] does. The mistakes that are found later
+// stands alone because nothing after it can be trusted; it is an *[Error] of one Problem. The mistakes that are found later
 // are collected in the table's [Table.Problems].
 func Parse(file string, data []byte) (*Table, error) {
 	return ParseInto(file, data, new(Problems))
@@ -24,11 +24,11 @@ func Parse(file string, data []byte) (*Table, error) {
 // ParseInto is Parse for files that are read together: the mistakes found later go to ps.
 func ParseInto(file string, data []byte, ps *Problems) (*Table, error) {
 	if len(data) > MaxFile {
-		return nil, problemsError{{File: file, Text: fmt.Sprintf("the file is larger than %d KB: is it the right one?", MaxFile>>10)}}
+		return nil, &Error{[]Problem{{File: file, Text: fmt.Sprintf("the file is larger than %d KB: is it the right one?", MaxFile>>10)}}}
 	}
 	tree, err := decode(string(data))
 	if err != nil {
-		return nil, problemsError{syntaxProblem(file, err)}
+		return nil, &Error{[]Problem{syntaxProblem(file, err)}}
 	}
 	b := builder{file: file, problems: ps}
 	return b.table("", tree, scanPlaces(string(data)), 1), nil

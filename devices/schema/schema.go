@@ -149,7 +149,8 @@ func distance(a, b string) int {
 type Problem struct {
 	File string
 	Line int    // 0 when the mistake has no line of its own
-	Path string // the key path, such as devices.lamp.points.power; may be empty
+	Path string // the key path of the table, such as devices.lamp.points.power; may be empty
+	Key  string // the key in that table the mistake is about; empty when it is the table itself. Not printed
 	Text string
 }
 
@@ -170,15 +171,27 @@ func (p Problem) String() string {
 
 // Problems collects the mistakes of one load. The zero value is ready for use.
 type Problems struct {
-	list []Problem
+	list    []Problem
+	settled int // this many of list are settled
 }
 
-// Add records p once: a key that several readers object to in the same words is one mistake.
+// Add records p once: a key that several readers object to in the same words is one mistake, and of a key that was
+// settled no more is said.
 func (ps *Problems) Add(p Problem) {
+	same := func(q Problem) bool {
+		return p.File == q.File && p.Line == q.Line && p.Path == q.Path && p.Key == q.Key
+	}
+	if p.Key != "" && slices.ContainsFunc(ps.list[:ps.settled], same) {
+		return
+	}
 	if !slices.Contains(ps.list, p) {
 		ps.list = append(ps.list, p)
 	}
 }
+
+// Settle ends one pass over the file: what a later reader says of a key that a mistake was found at so far is taken
+// for a consequence and left out.
+func (ps *Problems) Settle() { ps.settled = len(ps.list) }
 
 // All returns what was recorded, by file and line.
 func (ps *Problems) All() []Problem {
@@ -195,19 +208,20 @@ func (ps *Problems) All() []Problem {
 // Len is the number of mistakes.
 func (ps *Problems) Len() int { return len(ps.list) }
 
-// Err is nil when there are none, else one error that reads as a line each.
+// Err is nil when there are none, else an *[Error].
 func (ps *Problems) Err() error {
 	if len(ps.list) == 0 {
 		return nil
 	}
-	return problemsError(ps.All())
+	return &Error{Problems: ps.All()}
 }
 
-type problemsError []Problem
+// An Error is the mistakes of a load, at least one. It reads as a line each.
+type Error struct{ Problems []Problem }
 
-func (e problemsError) Error() string {
-	lines := make([]string, len(e))
-	for i, p := range e {
+func (e *Error) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
 		lines[i] = p.String()
 	}
 	return strings.Join(lines, "\n")

@@ -116,7 +116,7 @@ func (t *Table) Errorf(key, format string, args ...any) {
 	if v, ok := t.Get(key); ok {
 		file, line = v.File, v.Line
 	}
-	t.problems.Add(Problem{File: file, Line: line, Path: path, Text: fmt.Sprintf(format, args...)})
+	t.problems.Add(Problem{File: file, Line: line, Path: path, Key: key, Text: fmt.Sprintf(format, args...)})
 }
 
 // Check walks t against spec and records every unknown key, wrong type, missing required key and key of a later
@@ -140,7 +140,7 @@ func (t *Table) Check(spec Spec) {
 	}
 	for _, key := range spec.Keys {
 		if key.Required && !t.Has(key.Name) && !(key.Secret && t.Has(key.Name+"_file")) {
-			t.Errorf("", "%s is missing: %s", key.Name, key.Help)
+			t.Errorf(key.Name, "%s is missing: %s", key.Name, key.Help)
 		}
 	}
 }

@@ -171,3 +171,23 @@ func TestProblems(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", ps.Err(), want)
 	}
 }
+
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	table, err := Parse("f", []byte("a = 1\nb = 2\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ps := table.Problems()
+	table.Errorf("a", "one")
+	table.Errorf("a", "two")
+	table.Errorf("", "table")
+	ps.Settle()
+	table.Errorf("a", "a consequence")
+	table.Errorf("b", "three")
+	table.Errorf("b", "four")
+	table.Errorf("", "another of the table")
+	if want := "f:1: one\nf:1: two\nf:1: table\nf:1: another of the table\nf:2: three\nf:2: four"; ps.Err().Error() != want {
+		t.Errorf("got\n%s\nwant\n%s", ps.Err(), want)
+	}
+}

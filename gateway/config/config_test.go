@@ -2,8 +2,11 @@ package config
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"flag"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,8 +35,9 @@ func options(vars map[string]string) Options {
 	if vars["HOME"] == "" {
 		vars["HOME"] = "/home/user"
 	}
+	noBroker := func(context.Context) (net.Conn, error) { return nil, errors.New("nothing is dialled while loading") }
 	return Options{
-		Types: []devices.Type{serial.Type(nil), gpio.Type(nil), mqtt.Type(mqtt.Options{})}, Env: environment(vars), Hostname: "attic", MachineID: "0123456789abcdef",
+		Types: []devices.Type{serial.Type(nil), gpio.Type(nil), mqtt.Type(mqtt.Options{Local: noBroker})}, Env: environment(vars), Hostname: "attic", MachineID: "0123456789abcdef",
 		Log: slog.New(slog.DiscardHandler),
 	}
 }

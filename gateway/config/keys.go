@@ -59,7 +59,7 @@ func rootSpec() schema.Spec {
 	alert := schema.Join(mapping.AlertKeys, []schema.Key{enabledKey})
 	return schema.Spec{Keys: []schema.Key{
 		{Name: "gateway", Kind: schema.SubTable, Spec: &schema.Spec{Keys: gatewayKeys}, Help: "the gateway itself"},
-		{Name: "xmpp", Kind: schema.SubTable, Required: true, Spec: &schema.Spec{Keys: xmppKeys}, Help: "how the gateway joins the network"},
+		{Name: "xmpp", Kind: schema.SubTable, Spec: &schema.Spec{Keys: xmppKeys}, Help: "how the gateway joins the network"},
 		{Name: "access", Kind: schema.SubTable, Help: "who may see and do what"},
 		{Name: "drivers", Kind: schema.Named, Help: "the connections, one table each"},
 		{Name: "broker", Kind: schema.SubTable, Spec: &schema.Spec{Keys: broker.Keys}, Help: "the MQTT broker inside"},

@@ -61,16 +61,18 @@ type place struct {
 
 // config makes the Config of a whole tree. It goes on after mistakes, so that every part can tell its own.
 func (l *loader) config(path string, root *schema.Table) *Config {
+	l.problems.Settle() // of what was said of variables
 	root.Check(rootSpec())
 	l.checkDrivers(root)
 	l.checkDevices(root)
+	l.problems.Settle()
 	l.resolvePaths(root)
 	l.resolveSecrets(root)
 	takeOut(root)
 
 	cfg := &Config{File: path}
 	cfg.Gateway = l.gateway(root.Table("gateway"))
-	cfg.XMPP = readXMPP(root.Table("xmpp"))
+	cfg.XMPP = readXMPP(root)
 	cfg.Control = l.control(root.Table("control"), cfg.Gateway.DataDir)
 	if section := root.Table("broker"); section != nil {
 		options := broker.Parse(section, l.Log)
@@ -79,6 +81,7 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 	cfg.Mapping = mapping.Read(root, mapping.ReadOptions{
 		Mode: cfg.XMPP.Mode, Layout: cfg.XMPP.Layout, Domain: cfg.XMPP.Address, Hub: cfg.XMPP.Hub, Types: l.typesByName(root),
 	})
+	l.problems.Settle()
 	cfg.Drivers = l.drivers(root, cfg)
 	return cfg
 }

@@ -55,16 +55,26 @@ func (l *loader) likelyType(driver *schema.Table) *devices.Type {
 	return l.typeNamed(schema.Nearest(name, l.typeNames()))
 }
 
-// keysOf returns one of the three lists of keys of a type, or of all types together when it is not known.
+// keysOf returns one of the three lists of keys of a type. When it is not known the keys of all types do, none
+// required, and with any simple value where the types differ.
 func (l *loader) keysOf(typ *devices.Type, which func(*devices.Type) []schema.Key) []schema.Key {
 	if typ != nil {
 		return which(typ)
 	}
-	var all [][]schema.Key
+	var all []schema.Key
 	for i := range l.Types {
-		all = append(all, which(&l.Types[i]))
+		for _, k := range which(&l.Types[i]) {
+			k.Required = false
+			at := slices.IndexFunc(all, func(other schema.Key) bool { return other.Name == k.Name })
+			switch {
+			case at < 0:
+				all = append(all, k)
+			case all[at].Kind != k.Kind:
+				all[at] = schema.Key{Name: k.Name, Kind: schema.Scalar}
+			}
+		}
 	}
-	return schema.Join(all...).Keys
+	return all
 }
 
 func connectionKeys(t *devices.Type) []schema.Key { return t.Connection }
@@ -117,13 +127,7 @@ func (l *loader) checkDevices(root *schema.Table) {
 		}
 		typ := l.likelyType(root.Table("drivers").Table(driver))
 		t.Check(l.deviceSpec(typ))
-		points := t.Table("points")
-		for _, name := range points.Keys() {
-			point := points.Table(name)
-			if point == nil {
-				points.Errorf(name, "%s is not a table: write [%s]", name, schema.JoinPath(points.Path, name))
-				continue
-			}
+		for _, point := range t.Table("points").Tables() {
 			point.Check(l.pointSpec(typ))
 		}
 	}

@@ -36,8 +36,9 @@ const (
 	defaultPresenceInterval = 10 * time.Second
 )
 
-// readXMPP reads [xmpp]; that it may be missing is told already.
-func readXMPP(t *schema.Table) XMPP {
+// readXMPP reads [xmpp].
+func readXMPP(root *schema.Table) XMPP {
+	t := root.Table("xmpp")
 	x := XMPP{
 		Mode:             t.String("mode"),
 		Layout:           t.StringOr("layout", ContactLayout),
@@ -45,7 +46,10 @@ func readXMPP(t *schema.Table) XMPP {
 		PresenceInterval: t.Duration("presence_interval", defaultPresenceInterval),
 		Local:            LocalServer{Listen: []string{"[::]:5222"}},
 	}
-	if t == nil || !slices.Contains([]string{Component, Client, Local}, x.Mode) {
+	if !root.Has("xmpp") {
+		root.Errorf("xmpp", `there is no section [xmpp]: mode = "local" and address = "localhost" in it need nothing else`)
+	}
+	if !slices.Contains([]string{Component, Client, Local}, x.Mode) {
 		return x
 	}
 	for _, key := range t.Keys() {
@@ -86,29 +90,29 @@ func readXMPP(t *schema.Table) XMPP {
 func address(t *schema.Table, mode string) string {
 	s := t.String("address")
 	if s == "" {
-		if t.Has("address") {
-			t.Errorf("address", "address is empty")
+		if v, ok := t.Get("address"); ok && v.V == "" {
+			t.Errorf("address", "address is empty: with mode = %q it is %s", mode, addressOfMode[mode])
 		}
 		return ""
 	}
 	j, err := jid.Parse(s)
-	if err != nil {
-		t.Errorf("address", "address: %q is not an address: %v", s, err)
-		return ""
-	}
 	switch {
-	case mode == Client && j.Localpart() == "":
-		t.Errorf("address", `address: %q is a domain; with mode = "client" it is the gateway's account, such as "home@example.org"`, s)
-	case mode == Client && j.Resourcepart() != "":
-		t.Errorf("address", "address: %q has a resource: leave /%s out, the gateway chooses one for each device", s, j.Resourcepart())
-	case mode == Component && !j.Equal(j.Domain()):
-		t.Errorf("address", `address: %q is not a domain; with mode = "component" it is the component's domain, such as "things.example.org"`, s)
-	case mode == Local && !j.Equal(j.Domain()):
-		t.Errorf("address", `address: %q is not a domain; with mode = "local" it is the domain of the server inside, such as "localhost" or "home.example.org"`, s)
+	case err != nil:
+		t.Errorf("address", "address: %q is not an address (%v): with mode = %q it is %s", s, err, mode, addressOfMode[mode])
+	case mode == Client && j.Localpart() == "", mode != Client && j.Localpart() != "":
+		t.Errorf("address", "address: with mode = %q it is %s, and not %q", mode, addressOfMode[mode], s)
+	case j.Resourcepart() != "":
+		t.Errorf("address", "address: leave /%s out: the gateway gives each device its own resource", j.Resourcepart())
 	default:
 		return j.String()
 	}
 	return ""
+}
+
+var addressOfMode = map[string]string{
+	Component: `the component's domain, such as "things.example.org"`,
+	Client:    `the gateway's own account, such as "home@example.org"`,
+	Local:     `the domain of the server inside, such as "localhost" or "home.example.org"`,
 }
 
 // requireSecret says where the secret may come from when there is none.
@@ -244,11 +248,29 @@ func readLocal(t *schema.Table) LocalServer {
 	case s.CertFile == "" || s.KeyFile == "":
 		t.Errorf("", "cert_file and key_file belong together: give both, or none for a certificate made here")
 	default:
-		if _, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile); err != nil {
-			t.Errorf("cert_file", "cert_file: %s", strings.TrimPrefix(err.Error(), "tls: "))
-		}
+		checkPair(t, s.CertFile, s.KeyFile)
 	}
 	return s
+}
+
+func checkPair(t *schema.Table, certFile, keyFile string) {
+	cert, _, certErr := readSmall(certFile)
+	if certErr != nil {
+		t.Errorf("cert_file", "cert_file: %s: %v", certFile, certErr)
+	}
+	key, open, keyErr := readSmall(keyFile)
+	if keyErr != nil {
+		t.Errorf("key_file", "key_file: %s: %v", keyFile, keyErr)
+	}
+	if open {
+		t.Errorf("key_file", "key_file: others can read %s: chmod 600 %s", keyFile, keyFile)
+	}
+	if certErr != nil || keyErr != nil {
+		return
+	}
+	if _, err := tls.X509KeyPair(cert, key); err != nil {
+		t.Errorf("cert_file", "cert_file: %s", strings.TrimPrefix(err.Error(), "tls: "))
+	}
 }
 
 func checkListen(addr string) error {
