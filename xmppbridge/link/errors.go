@@ -134,7 +134,7 @@ func streamError(who, server, condition, text, host string) *Error {
 	switch condition {
 	case "not-authorized":
 		e.Kind = ErrCredentials
-		e.text = fmt.Sprintf("%s: %s refused the secret (not-authorized): is it the one the server has for this address?", who, server)
+		e.text = fmt.Sprintf("%s: %s refused us (not-authorized): does the server know this address, with this secret?", who, server)
 	case "host-unknown", "host-gone":
 		e.Kind = ErrHost
 		e.text = fmt.Sprintf("%s: %s does not serve this domain (%s): add it to the server's configuration, or correct [xmpp] address", who, server, condition)

@@ -314,7 +314,6 @@ type farm struct {
 	streams []*fakeServer
 	logins  []time.Time
 	names   []string // of streams, at the time
-	wrong   bool     // the password
 }
 
 func (w *farm) serve(conn net.Conn) error {

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,20 +17,20 @@ import (
 	"tidings/xmppbridge/xmpptest"
 )
 
-var prosody *xmpptest.Prosody // shared: tests use components and accounts of their own
+var (
+	prosody  *xmpptest.Prosody // shared: tests use components and accounts of their own
+	ejabberd *xmpptest.Ejabberd
+)
 
-func TestMain(m *testing.M) {
-	var err error
+// startServers starts what the tests share, and returns what ends it.
+func startServers() (stop func() error, err error) {
 	if prosody, err = xmpptest.NewProsody(xmpptest.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return nil, err
 	}
-	code := m.Run()
-	if err := prosody.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
+	if ejabberd, err = xmpptest.NewEjabberd(xmpptest.EjabberdOptions{MaxSessions: 3}); err != nil {
+		return nil, errors.Join(err, prosody.Close())
 	}
-	os.Exit(code)
+	return func() error { return errors.Join(prosody.Close(), ejabberd.Close()) }, nil
 }
 
 func testContext(t *testing.T) context.Context {

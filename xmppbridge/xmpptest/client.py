@@ -230,6 +230,10 @@ class Driver:
         if presence:
             await client.get_roster()
             client.send_presence()
+            try:  # what is sent to this client from now on finds it available
+                await client["xep_0199"].send_ping(slixmpp.JID(domain), timeout=3600)
+            except IqError:
+                pass  # an answer too
         return {"jid": client.boundjid.full}
 
     async def logout(self):
