@@ -178,7 +178,7 @@ func (b *builder) point(pc devices.PointConfig) *point {
 	p := &point{
 		name: pc.Name, kind: pc.Kind, options: pc.Options, safe: pc.Safe,
 		source: t.String("source"), command: t.String("command"),
-		on: t.String("on"), off: t.String("off"),
+		on: scalar(t, "on"), off: scalar(t, "off"),
 		retain: t.Bool("retain", false),
 	}
 	if t.Has("source") {
@@ -220,7 +220,7 @@ func (b *builder) payloads(t *schema.Table, p *point) {
 		b.mistake(t, key, "on and off are both %q", on)
 	}
 	for _, key := range []string{"on", "off"} {
-		if s := t.String(key); s != strings.TrimSpace(s) {
+		if s := scalar(t, key); s != strings.TrimSpace(s) {
 			b.mistake(t, key, "%s: %q has space around it, which is cut off what devices say", key, s)
 		}
 	}
@@ -289,6 +289,20 @@ func checkString(s string) error {
 		return fmt.Errorf("%q is no text", s)
 	}
 	return nil
+}
+
+// scalar is the text of a string, number or boolean, as a device would write it.
+func scalar(t *schema.Table, key string) string {
+	v, _ := t.Get(key)
+	switch v := v.V.(type) {
+	case string:
+		return v
+	case float64:
+		return devices.Number(v).String()
+	case int64, bool:
+		return fmt.Sprint(v)
+	}
+	return ""
 }
 
 // has returns key when the table has it, for the place of a mistake.

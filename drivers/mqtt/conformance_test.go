@@ -99,7 +99,9 @@ func TestConformance(t *testing.T) {
 					Plug:   h.plug,
 					Unplug: h.unplug,
 					Hush: func() {
-						h.lamp.SetFault(firmware.Silence)
+						if err := h.lamp.SetFault(firmware.Silence, true); err != nil {
+							t.Error(err)
+						}
 					},
 					Speak: func() { h.lamp.Press(h.lamp.Power()) },
 					Reads: drivertest.Point{Device: "lamp", Point: "power"},

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,19 +25,19 @@ const (
 	retryAfter      = 200 * time.Millisecond
 )
 
-// A Fault is something wrong with the device.
+// A Fault is something that goes wrong.
 type Fault string
 
 // The faults there are.
 const (
-	None       Fault = ""
-	Silence    Fault = "silence"     // connected, and says nothing any more
-	Garbage    Fault = "garbage"     // says what nobody understands
-	StuckRelay Fault = "stuck-relay" // takes commands and does nothing about them
+	Garbage Fault = "garbage" // says what nobody understands
+	Silence Fault = "silence" // connected, and says nothing; it still obeys
+	Reboot  Fault = "reboot"  // once: gone without a word, so that the last will is published, and back after Options.Reboot
+	Stuck   Fault = "stuck"   // takes commands, does nothing about them and confirms none
 )
 
-// Faults are all of them but None.
-func Faults() []Fault { return []Fault{Silence, Garbage, StuckRelay} }
+// Faults are all faults there are.
+func Faults() []Fault { return []Fault{Garbage, Silence, Reboot, Stuck} }
 
 // Options say what a device is and where its broker is.
 type Options struct {
@@ -61,7 +62,7 @@ type Device struct {
 
 	mu      sync.Mutex
 	power   bool
-	fault   Fault
+	faults  map[Fault]bool
 	total   float64       // kWh
 	since   time.Time     // what total is counted up to
 	changed chan struct{} // closed and replaced when power changes
@@ -90,7 +91,7 @@ func newDevice(o Options) *Device {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Device{
-		options: o, log: o.Log, asked: make(chan string, 16), since: time.Now(),
+		options: o, log: o.Log, faults: map[Fault]bool{}, asked: make(chan string, 16), since: time.Now(),
 		changed: make(chan struct{}), reboot: make(chan struct{}, 1), pressed: make(chan struct{}, 1),
 	}
 }
@@ -128,27 +129,30 @@ func (d *Device) Press(on bool) {
 	}
 }
 
-// SetFault switches a fault on, or all off with None.
-func (d *Device) SetFault(f Fault) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.fault = f
-}
-
-// Fault is the fault that is on.
-func (d *Device) Fault() Fault {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.fault
-}
-
-// Reboot makes the device vanish without a word, so that its last will is published, and come back after
-// Options.Reboot with its relay as it was.
-func (d *Device) Reboot() {
-	select {
-	case d.reboot <- struct{}{}:
-	default:
+// SetFault switches a fault on or off; a reboot is over by itself. The error is an unknown fault.
+func (d *Device) SetFault(f Fault, on bool) error {
+	if !slices.Contains(Faults(), f) {
+		return fmt.Errorf("fault: %q is none of %v", f, Faults())
 	}
+	if f == Reboot {
+		if on {
+			select {
+			case d.reboot <- struct{}{}:
+			default:
+			}
+		}
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faults[f] = on
+	return nil
+}
+
+func (d *Device) has(f Fault) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.faults[f]
 }
 
 func (d *Device) set(on bool) {
@@ -234,7 +238,7 @@ func (d *Device) serve(ctx context.Context) error {
 
 // command does what a payload on cmnd/…/POWER asks.
 func (d *Device) command(c *link, payload string) {
-	if d.Fault() == StuckRelay {
+	if d.has(Stuck) {
 		return
 	}
 	switch strings.ToUpper(payload) {
@@ -334,10 +338,10 @@ func (c *link) tellTelemetry() {
 // send publishes with QoS 1, as the fault has it. What the connection does not take in time is lost.
 func (c *link) send(prefix, what, payload string, retained bool) {
 	if what != "LWT" {
-		switch c.device.Fault() {
-		case Silence:
+		switch {
+		case c.device.has(Silence):
 			return
-		case Garbage:
+		case c.device.has(Garbage):
 			payload = "\xff\x00" + payload[:len(payload)/2] + "{"
 		}
 	}

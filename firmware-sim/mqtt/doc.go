@@ -14,7 +14,7 @@
 //
 //	lamp := mqtt.NewLamp(mqtt.Options{Broker: "mqtt://127.0.0.1:1883", Topic: "lamp"})
 //	go lamp.Run(ctx)
-//	lamp.SetFault(mqtt.StuckRelay)
+//	err := lamp.SetFault(mqtt.Stuck, true)
 //
 // Run owns its goroutines and returns when they have ended.
 package mqtt

@@ -1,0 +1,24 @@
+package drivers
+
+import (
+	"tidings/devices"
+	"tidings/drivers/gpio"
+	"tidings/drivers/mqtt"
+	"tidings/drivers/serial"
+)
+
+// Backends are the drivers' ways to the outside. The zero value is the real ones.
+type Backends struct {
+	Serial serial.Opener // nil: the ports of the machine
+	GPIO   gpio.Opener   // nil: the kernel's character devices
+	MQTT   mqtt.Options  // with the way to the broker inside, where there is one
+}
+
+// Types are the drivers there are, by name.
+func Types(b Backends) []devices.Type {
+	return []devices.Type{
+		gpio.Type(b.GPIO),
+		mqtt.Type(b.MQTT),
+		serial.Type(b.Serial),
+	}
+}
