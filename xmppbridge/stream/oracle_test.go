@@ -142,6 +142,10 @@ func FuzzDecoder(f *testing.F) {
 			t.Fatalf("%q was written as %q\nread  %s\nagain %s", in, out, a, b)
 		}
 		want, err := oracle(out)
+		var syntax *xml.SyntaxError
+		if errors.As(err, &syntax) && strings.HasPrefix(syntax.Msg, "invalid XML name") {
+			return // it knows the names of XML's fourth edition, which are fewer
+		}
 		if err != nil {
 			t.Fatalf("%q was written as %q, of which encoding/xml says %v", in, out, err)
 		}
