@@ -23,14 +23,6 @@ func bindings(state tls.ConnectionState, endPoint []byte) map[string][]byte {
 	return b
 }
 
-// unprovenBindings are the types that clients ask for although the connection's TLS version does not define them.
-func unprovenBindings(state tls.ConnectionState) map[string]bool {
-	if state.Version >= tls.VersionTLS13 {
-		return map[string]bool{"tls-unique": true}
-	}
-	return nil
-}
-
 // serverEndPoint is the tls-server-end-point value of a certificate: its hash by the function of its signature, SHA-256 at
 // least (RFC 5929 §4.1). Signatures without one hash function (Ed25519) have none.
 func serverEndPoint(leaf *x509.Certificate) []byte {

@@ -33,7 +33,12 @@ func (s *Server) SetCertificate(cert tls.Certificate) error {
 		return fmt.Errorf("xmpp server: certificate: %w", err)
 	}
 	cert.Leaf = leaf
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{
+		Certificates: []tls.Certificate{cert},
+		MinVersion:   tls.VersionTLS12,
+		// A resumed session spares little here, and makes what clients bind to (tls-unique) ambiguous.
+		SessionTicketsDisabled: true,
+	}
 	direct := config.Clone()
 	direct.NextProtos = []string{"xmpp-client"}
 	s.tls.Store(&tlsSetup{startTLS: config, direct: direct, endPoint: serverEndPoint(leaf)})

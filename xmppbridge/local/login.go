@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -43,13 +44,12 @@ type login struct {
 	wire   *wire
 	dec    *stream.Decoder
 
-	headed   bool // our stream header went out
-	state    tls.ConnectionState
-	setup    *tlsSetup
-	bindings map[string][]byte
-	knewPlus string // account that proved to have seen the -PLUS mechanisms; see exchange.step2
-	account  string
-	steps    int
+	headed    bool // our stream header went out
+	setup     *tlsSetup
+	bindings  map[string][]byte // what clients may bind by
+	announced []string          // the types of these that are defined
+	account   string
+	steps     int
 }
 
 // run returns a session that is bound, or the reason why there is none: a *stream.Error to tell the client, or an error of the
@@ -200,15 +200,26 @@ func notYet(e *stream.Element) *stream.Error {
 }
 
 func (l *login) handshake(ctx context.Context, config *tls.Config) error {
-	conn := tls.Server(l.wire.Conn, config)
+	beneath, secrets := &tap{Conn: l.wire.Conn}, new(keyLog)
+	config = config.Clone()
+	config.KeyLogWriter = secrets // stays here; see clientFinished
+	conn := tls.Server(beneath, config)
 	l.headed = false
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
 	l.wire.Conn = conn
 	l.dec.Reset(l.wire)
-	l.state = conn.ConnectionState()
-	l.bindings = bindings(l.state, l.setup.endPoint)
+	state := conn.ConnectionState()
+	l.bindings = bindings(state, l.setup.endPoint)
+	l.announced = slices.Sorted(maps.Keys(l.bindings))
+	if state.Version == tls.VersionTLS13 {
+		if finished := clientFinished(state.CipherSuite, secrets.secret, beneath.seen); finished != nil {
+			l.bindings["tls-unique"] = finished
+		}
+	}
+	beneath.stop()
+	secrets.secret = nil
 	return nil
 }
 
@@ -228,10 +239,8 @@ func (l *login) authenticate(ctx context.Context) error {
 		list.Add(stream.New(nsSASL, "mechanism").AddText(m))
 	}
 	types := stream.New(nsBinding, "sasl-channel-binding")
-	for _, name := range []string{"tls-exporter", "tls-server-end-point", "tls-unique"} {
-		if l.bindings[name] != nil {
-			types.Add(stream.New(nsBinding, "channel-binding", "type", name))
-		}
+	for _, name := range l.announced {
+		types.Add(stream.New(nsBinding, "channel-binding", "type", name))
 	}
 	if types.First() == nil {
 		types = nil
@@ -258,10 +267,6 @@ func (l *login) authenticate(ctx context.Context) error {
 			l.server.log.Info("login refused", "address", l.wire.RemoteAddr().String(), "reason", condition)
 			if err := l.send(saslFailure(condition)); err != nil {
 				return err
-			}
-			// A right proof over a binding we cannot check is no guess at a password.
-			if errors.Is(err, errUnbound) {
-				continue
 			}
 			if errors.Is(err, errNotAuthorized) {
 				l.server.gate.failed(l.from, time.Now())
@@ -299,8 +304,7 @@ func (l *login) attempt(ctx context.Context, auth *stream.Element) (account, fin
 	name, plus := strings.CutSuffix(mechanism, "-PLUS")
 	ex := &exchange{
 		hash: sha256Hash, plus: plus,
-		bindings: l.bindings, unproven: unprovenBindings(l.state),
-		knewPlus: func(account string) bool { return account != "" && account == l.knewPlus },
+		bindings: l.bindings,
 		authzid: func(user, authzid string) bool {
 			id, err := jid.Parse(authzid)
 			return err == nil && id.Domainpart() == s.domain && id.Resourcepart() == "" && id.Localpart() == s.localpart(user)
@@ -328,9 +332,6 @@ func (l *login) attempt(ctx context.Context, auth *stream.Element) (account, fin
 		return "", "", err
 	}
 	final, err = ex.step2(message)
-	if errors.Is(err, errUnbound) {
-		l.knewPlus = ex.account
-	}
 	return ex.account, final, err
 }
 
@@ -465,9 +466,4 @@ func (p *prefixed) Read(b []byte) (int, error) {
 }
 
 // CloseWrite is that of the connection beneath.
-func (p *prefixed) CloseWrite() error {
-	if half, ok := p.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
+func (p *prefixed) CloseWrite() error { return closeWrite(p.Conn) }

@@ -60,6 +60,9 @@ func TestSubscription(t *testing.T) {
 	}
 
 	// Kept over a restart.
+	for _, x := range []*raw{a, b, late} {
+		x.conn.Close()
+	}
 	if err := f.stop(); err != nil {
 		t.Fatal(err)
 	}

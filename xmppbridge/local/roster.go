@@ -185,7 +185,8 @@ func (c *session) rosterRemove(ctx context.Context, contact jid.JID) error {
 		_, house = a.house[i.JID]
 		_, shown := a.entry(i.JID)
 		s.mu.Unlock()
-		if !shown {
+		// Clients unsubscribe before they remove, and that alone takes a contact of the house out.
+		if !shown && !house {
 			return stream.NewStanzaError(stream.ItemNotFound, "")
 		}
 		*i = Item{JID: i.JID, Hidden: house}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -27,28 +26,21 @@ const (
 	errTemporary     = saslError("temporary-auth-failure")
 )
 
-// errUnbound is errNotAuthorized for an exchange whose proof was right and whose channel binding is of a type that the TLS
-// version in use does not define. See exchange.step2.
-var errUnbound = fmt.Errorf("%w: channel binding undefined", errNotAuthorized)
-
 // exchange is the server side of one SCRAM exchange (RFC 5802, RFC 7677), two messages from the client. It is used by one
 // goroutine.
 type exchange struct {
 	hash     scramHash
 	plus     bool              // the client chose the -PLUS mechanism
 	bindings map[string][]byte // what the connection can be bound by; empty when -PLUS was not offered
-	unproven map[string]bool   // binding types clients use although this connection does not define them
 	// lookup finds the verifier of a name as the client spelled it, and the account it stands for; one that does not exist
 	// gets a decoy and an empty account.
 	lookup func(user string) (account string, v Verifier, err error)
-	// knewPlus says whether this account has proved on this connection that it saw the -PLUS mechanisms.
-	knewPlus func(account string) bool
-	authzid  func(account, authzid string) bool
+	// authzid reports whether a user, as spelt, may act as authzid.
+	authzid func(user, authzid string) bool
 
 	account     string
 	gs2         string // header of the client's first message, which its second has to repeat
 	binding     []byte
-	unbound     bool
 	clientFirst string // bare
 	serverFirst string
 	nonce       string
@@ -106,16 +98,14 @@ func (s *exchange) step1(message string) (string, error) {
 	case bound != s.plus:
 		return "", errMalformed
 	case bound:
-		s.binding = s.bindings[kind]
-		s.unbound = s.binding == nil && s.unproven[kind]
-		if s.binding == nil && !s.unbound {
+		if s.binding = s.bindings[kind]; s.binding == nil {
 			return "", errNotAuthorized
 		}
 	case flag == "n":
 	case flag == "y":
 		// The client can bind and believes that we cannot. We said that we can, so someone took it out of the list on
 		// the way (RFC 5802 §6).
-		if len(s.bindings) > 0 && !s.knewPlus(account) {
+		if len(s.bindings) > 0 {
 			return "", errNotAuthorized
 		}
 	default:
@@ -131,10 +121,6 @@ func (s *exchange) step1(message string) (string, error) {
 
 // step2 takes the client's second message and returns the server's signature, which proves to the client that the server knows
 // the password too.
-//
-// A client that binds TLS 1.3 by tls-unique (slixmpp does) uses a type which is not defined there, and which we cannot
-// compute. Its exchange fails, but with a proof that verifies it has shown, by the password, that it saw our -PLUS mechanisms; so
-// when it comes back without binding and says "y", nobody stripped them. Clients that can bind rightly keep the full protection.
 func (s *exchange) step2(message string) (string, error) {
 	at := strings.LastIndex(message, ",p=")
 	if at < 0 || !utf8.ValidString(message) {
@@ -163,21 +149,13 @@ func (s *exchange) step2(message string) (string, error) {
 	}
 
 	good := hmac.Equal([]byte(nonce), []byte(s.nonce))
-	if s.unbound {
-		good = good && len(bound) > len(s.gs2) && string(bound[:len(s.gs2)]) == s.gs2
-	} else {
-		good = good && hmac.Equal(bound, append([]byte(s.gs2), s.binding...))
-	}
-
+	good = hmac.Equal(bound, append([]byte(s.gs2), s.binding...)) && good
 	authMessage := s.clientFirst + "," + s.serverFirst + "," + withoutProof
 	clientKey := s.hash.mac(s.verifier.StoredKey, authMessage)
 	subtle.XORBytes(clientKey, clientKey, proof)
 	good = hmac.Equal(s.hash.sum(clientKey), s.verifier.StoredKey) && good
-	switch {
-	case !good || s.account == "":
+	if !good || s.account == "" {
 		return "", errNotAuthorized
-	case s.unbound:
-		return "", errUnbound
 	}
 	return "v=" + base64.StdEncoding.EncodeToString(s.hash.mac(s.verifier.ServerKey, authMessage)), nil
 }

@@ -51,8 +51,11 @@ func (w *wire) Close() error {
 }
 
 // CloseWrite ends our half, so that a client still reads the reason why it was cut off.
-func (w *wire) CloseWrite() error {
-	if half, ok := w.Conn.(interface{ CloseWrite() error }); ok {
+func (w *wire) CloseWrite() error { return closeWrite(w.Conn) }
+
+// closeWrite ends our half of a connection where it has halves.
+func closeWrite(conn net.Conn) error {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return errors.ErrUnsupported

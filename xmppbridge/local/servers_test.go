@@ -1,0 +1,128 @@
+//go:build servers
+
+package local
+
+import (
+	"encoding/pem"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"tidings/xmppbridge/stream"
+	"tidings/xmppbridge/xmpptest"
+)
+
+// slixmpp says how the slixmpp client logs in.
+func (f *fixture) slixmpp(account, resource string) xmpptest.Login {
+	f.t.Helper()
+	file := filepath.Join(f.t.TempDir(), "ca.pem")
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.cert.Certificate[0]})
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(f.addr)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return xmpptest.Login{
+		JID: account + "@" + testDomain + "/" + resource, Password: password, Host: host, Port: n, CAFile: file,
+	}
+}
+
+func person(f *fixture, account, resource string) *xmpptest.Client {
+	f.t.Helper()
+	c := xmpptest.StartClient(f.t)
+	c.Login(f.slixmpp(account, resource))
+	if c.JID != account+"@"+testDomain+"/"+resource {
+		f.t.Fatalf("bound %s", c.JID)
+	}
+	return c
+}
+
+func TestSlixmppLogin(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{})
+	for _, direct := range []bool{false, true} {
+		l := f.slixmpp("alice", "r"+strconv.FormatBool(direct))
+		l.DirectTLS = direct
+		c := xmpptest.StartClient(t)
+		c.Login(l)
+		c.Ping(testDomain)
+		c.Logout()
+	}
+	l := f.slixmpp("alice", "phone")
+	l.Password = "wrong"
+	if err := xmpptest.StartClient(t).TryLogin(l); err == nil {
+		t.Error("a wrong password is accepted")
+	}
+	l = f.slixmpp("mallory", "phone")
+	if err := xmpptest.StartClient(t).TryLogin(l); err == nil {
+		t.Error("an unknown user is accepted")
+	}
+}
+
+// The house is in the contact list of a client no one here wrote; what is changed there is kept.
+func TestSlixmppHouse(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{})
+	c := person(f, "alice", "phone")
+	roster := c.Roster()
+	if item := roster["lamp@home.example"]; item.Name != "Lamp" || item.Subscription != "both" || !slices.Equal(item.Groups, []string{"Hall"}) {
+		t.Errorf("lamp %+v in %+v", item, roster)
+	}
+	c.ExpectPresence(xmpptest.Expect{From: "lamp@home.example/lamp", Type: "available", Status: "lamp is on"})
+	c.Say("lamp@home.example", "on")
+	c.ExpectMessage(xmpptest.Expect{From: "lamp@home.example", Body: "heard on"})
+	f.Broadcast(stream.New(stream.NS, "presence", "type", "unavailable", "from", "lamp@home.example/lamp").
+		Add(stream.New(stream.NS, "status").AddText("pulled out")))
+	c.ExpectPresence(xmpptest.Expect{From: "lamp@home.example/lamp", Type: "unavailable", Status: "pulled out"})
+
+	c.Do("roster_set", map[string]any{"jid": "lamp@home.example", "name": "Big lamp", "groups": []string{"Mine"}}, nil)
+	c.Do("roster_remove", map[string]any{"jid": "door@home.example"}, nil)
+	c.Logout()
+	c.Login(f.slixmpp("alice", "phone"))
+	roster = c.Roster()
+	if item := roster["lamp@home.example"]; item.Name != "Big lamp" || !slices.Equal(item.Groups, []string{"Mine"}) {
+		t.Errorf("renamed lamp after login: %+v", item)
+	}
+	if _, there := roster["door@home.example"]; there {
+		t.Error("the removed door is back")
+	}
+	c.Subscribe("door@home.example")
+	c.ExpectPresence(xmpptest.Expect{From: "door@home.example/door", Type: "available"})
+	if _, there := c.Roster()["door@home.example"]; !there {
+		t.Error("the door did not come back")
+	}
+	c.Drop()
+	f.house.awaitEvent("unavailable " + c.JID)
+}
+
+func TestSlixmppPeople(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{})
+	a, b, desk := person(f, "alice", "phone"), person(f, "bob", "phone"), person(f, "alice", "desk")
+	// Two clients of one account.
+	a.ExpectPresence(xmpptest.Expect{From: desk.JID, Type: "available"})
+	a.Say(desk.JID, "a note")
+	desk.ExpectMessage(xmpptest.Expect{From: a.JID, Body: "a note"})
+	// Two accounts; the driver grants what is asked.
+	a.Subscribe("bob@home.example")
+	a.ExpectPresence(xmpptest.Expect{From: b.JID, Type: "available"})
+	b.Say("alice@home.example", "hello")
+	a.ExpectMessage(xmpptest.Expect{From: b.JID, Body: "hello"})
+	desk.ExpectMessage(xmpptest.Expect{From: b.JID, Body: "hello"})
+	b.Drop()
+	a.ExpectPresence(xmpptest.Expect{From: b.JID, Type: "unavailable"})
+	a.Say("bob@home.example", "still there?")
+	e := a.ExpectMessage(xmpptest.Expect{From: "bob@home.example", Type: "error"})
+	if e.Error == nil || e.Error.Condition != "service-unavailable" {
+		t.Errorf("bounce %+v", e)
+	}
+}
