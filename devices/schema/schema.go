@@ -44,6 +44,8 @@ type Key struct {
 	Default  string   // as it would be written in the file; empty where there is none
 	Help     string   // one line for the reference pages
 	Choices  []string // the values a string may have; empty for any
+	// LaterChoices are values of the contract that this version does not act on: they are refused by name.
+	LaterChoices []string
 	Required bool
 	// Secret marks a key whose value is a secret, or stands in the file that Name_file names instead. Only Name is
 	// declared; whoever loads the file puts the secret behind it, so String reads it in either case. The file it is in

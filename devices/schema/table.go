@@ -173,6 +173,10 @@ func (t *Table) checkKind(key *Key, v Value) {
 		return
 	}
 	s, isString := v.V.(string)
+	if isString && slices.Contains(key.LaterChoices, s) {
+		t.Errorf(key.Name, "not in this version: %s = %q", key.Name, s)
+		return
+	}
 	var err error
 	switch {
 	case key.Kind == Duration:

@@ -77,9 +77,6 @@ func readXMPP(root *schema.Table) XMPP {
 			t.Errorf("layout", `layout: with mode = "client" every device is a resource of the account: leave it out`)
 		}
 		x.Layout = ResourceLayout
-		if t.String("streams") == "single" {
-			t.Errorf("streams", `not in this version: streams = "single"`)
-		}
 	}
 	x.Server = server(t, x.Mode)
 	readTLS(t, &x)
