@@ -160,6 +160,7 @@ func templateError(err error) error {
 	} else if number, rest, ok := strings.Cut(text, ": "); ok && strings.Trim(number, "0123456789:") == "" {
 		text = rest
 	}
+	text, _, _ = strings.Cut(text, ": serial.") // types of ours mean nothing to the reader
 	text = strings.ReplaceAll(text, " in type serial.operand", `: there is only .Value, as in '{"pump":{{.Value}}}'`)
 	return errors.New(text)
 }

@@ -56,12 +56,16 @@ func build(c devices.Connection, open Opener) (*driver, bool) {
 		ok = false
 		t.Errorf(key, format, args...)
 	}
+	// A key that is missing or of another kind has been reported by the check of the keys already.
 	d := &driver{name: c.Name, port: t.String("port"), open: open, log: c.Log}
 	switch {
 	case strings.HasPrefix(d.port, "tcp://"):
 		mistake("port", "not in this version: port = %q", d.port)
 	case d.port == "":
-		mistake("port", "port is missing: the device file, such as /dev/ttyUSB0")
+		ok = false
+		if t.Has("port") {
+			t.Errorf("port", "port is empty: it is the device file, such as /dev/ttyUSB0")
+		}
 	}
 	var err error
 	if d.mode, err = parseMode(t.StringOr("mode", "8N1")); err != nil {
@@ -80,8 +84,7 @@ func build(c devices.Connection, open Opener) (*driver, bool) {
 	case d.protocol != nil:
 	case slices.Contains(later, word):
 		mistake("protocol", "not in this version: protocol = %q", word)
-	case word == "":
-		mistake("protocol", "protocol is missing: what a line is: json or keyvalue")
+	case word == "" && !t.Has("protocol"): // already said: it is required
 	default:
 		mistake("protocol", "protocol: %s", noneOf(word, slices.Sorted(maps.Keys(protocols))))
 	}

@@ -1,0 +1,160 @@
+package serial
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"tidings/devices"
+	"tidings/drivers/drivertest"
+)
+
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		config string
+		want   []string
+	}{
+		"later protocols": {`[drivers.meters]
+port     = "/dev/ttyAMA0"
+protocol = "modbus"
+`, []string{`gateway.toml:3: drivers.meters: not in this version: protocol = "modbus"`}},
+		"ports over the network": {`[drivers.attic]
+port     = "tcp://10.0.0.7:4001"
+protocol = "json"
+`, []string{`gateway.toml:2: drivers.attic: not in this version: port = "tcp://10.0.0.7:4001"`}},
+		"everything about the port": {`[drivers.attic]
+baud     = 0
+mode     = "8X1"
+dtr      = "no"
+protocol = "jsn"
+prot     = 1
+poll     = "5s"
+`, []string{
+			`gateway.toml:1: drivers.attic: port is missing: the device file; one under /dev/serial/by-id stays the same whatever else is plugged in`,
+			`gateway.toml:2: drivers.attic: baud: 0 is no speed of a serial port: 9600 and 115200 are usual`,
+			`gateway.toml:3: drivers.attic: mode: "8X1" is none: it is data bits (5 to 8), parity (N, E or O) and stop bits (1 or 2), as in "8N1"`,
+			`gateway.toml:4: drivers.attic: dtr is the string "no", but takes true or false`,
+			`gateway.toml:5: drivers.attic: protocol: "jsn" is none of json, keyvalue: did you mean "json"?`,
+			`gateway.toml:6: drivers.attic: unknown key "prot": did you mean "port"?`,
+			`gateway.toml:7: drivers.attic: not in this version: poll`,
+		}},
+		"empty": {"[drivers.attic]\nport = \"\"\nprotocol = \"\"\n", []string{
+			`gateway.toml:2: drivers.attic: port is empty: it is the device file, such as /dev/ttyUSB0`,
+			`gateway.toml:3: drivers.attic: protocol: "" is none of json, keyvalue`,
+		}},
+		"no port and no protocol": {"[drivers.attic]\n", []string{
+			`gateway.toml:1: drivers.attic: port is missing: the device file; one under /dev/serial/by-id stays the same whatever else is plugged in`,
+			`gateway.toml:1: drivers.attic: protocol is missing: what a line is: json or keyvalue`,
+		}},
+		"points": {`[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "json"
+[devices.node]
+slave = 1
+where = { id = "a", list = [1], table = { a = 1 } }
+[devices.node.points.nothing]
+unit   = "W"
+[devices.node.points.half]
+source = "h"
+on     = "ON"
+[devices.node.points.number]
+source = "n"
+kind   = "number"
+on     = 1
+off    = 0
+[devices.node.points.same]
+source = "s"
+on     = "X"
+off    = "X"
+[devices.node.points.unsafe]
+source = "u"
+kind   = "switch"
+safe   = false
+[devices.node.points.register]
+source = "r"
+type   = "float32"
+`, []string{
+			`gateway.toml:5: devices.node: not in this version: slave`,
+			`gateway.toml:6: devices.node.where: list takes a string, a number or true or false: what the field says in this device's lines`,
+			`gateway.toml:6: devices.node.where: table takes a string, a number or true or false: what the field says in this device's lines`,
+			`gateway.toml:7: devices.node.points.nothing: source is missing: the field this point is read from`,
+			`gateway.toml:11: devices.node.points.half: on and off go together: what the device says for each`,
+			`gateway.toml:15: devices.node.points.number: on and off are for kind = "switch", and this is a number`,
+			`gateway.toml:19: devices.node.points.same: on and off are both "X"`,
+			`gateway.toml:24: devices.node.points.unsafe: safe needs write: how the value is set`,
+			`gateway.toml:27: devices.node.points.register: not in this version: type`,
+		}},
+		"templates": {`[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "json"
+[devices.node.points.open]
+write = '{"set":{{.Value}'
+[devices.node.points.name]
+write = '{"set":{{.Valu}}}'
+[devices.node.points.func]
+write = '{"set":{{json .Value}}}'
+[devices.node.points.two]
+write = "a{{.Value}}\nb"
+[devices.node.points.off]
+kind  = "switch"
+write = '{{if .Value}}on{{end}}'
+[devices.node.points.kind]
+write = '{{if eq .Value "x"}}on{{end}}'
+[devices.node.points.end]
+write = '{{if .Value}}on'
+`, []string{
+			`gateway.toml:5: devices.node.points.open: write: bad character U+007D '}'`,
+			`gateway.toml:7: devices.node.points.name: write: <.Valu>: can't evaluate field Valu: there is only .Value, as in '{"pump":{{.Value}}}'`,
+			`gateway.toml:9: devices.node.points.func: write: function "json" not defined`,
+			`gateway.toml:11: devices.node.points.two: write: makes more than one line`,
+			`gateway.toml:14: devices.node.points.off: write: makes an empty line`,
+			`gateway.toml:16: devices.node.points.kind: write: <eq .Value "x">: error calling eq: incompatible types for comparison`,
+			`gateway.toml:18: devices.node.points.end: write: unexpected EOF`,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := drivertest.Problems(t, Type(nil), c.config)
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+func TestAnnounced(t *testing.T) {
+	t.Parallel()
+	d, sink := built(t, nodeConfig), &drivertest.Sink{}
+	d.announce(sink, nil)
+	info, _ := sink.Announced("node")
+	want := []devices.Point{
+		{Name: "t", Kind: devices.KindNumber, Readable: true},
+		{Name: "pump", Kind: devices.KindSwitch, Readable: true, Writable: true, Confirms: true},
+		{Name: "ring", Kind: devices.KindAction, Writable: true},
+	}
+	if info.Driver != "attic" || info.Address != "/dev/ttyUSB0" || info.Silence != silence {
+		t.Errorf("announced %+v", info)
+	}
+	for i, p := range want {
+		if got := info.Points[i]; got.Name != p.Name || got.Kind != p.Kind || got.Readable != p.Readable || got.Writable != p.Writable || got.Confirms != p.Confirms {
+			t.Errorf("point %+v, want %+v", got, p)
+		}
+	}
+}
+
+func TestParseMode(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Mode{
+		"8N1": {DataBits: 8, Parity: 'N', StopBits: 1}, "7E1": {DataBits: 7, Parity: 'E', StopBits: 1}, "5O2": {DataBits: 5, Parity: 'O', StopBits: 2},
+	} {
+		if got, err := parseMode(text); err != nil || got != want {
+			t.Errorf("%s: %+v %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "8N", "9N1", "8N3", "8n1", "8N11"} {
+		if got, err := parseMode(text); err == nil {
+			t.Errorf("%q: %+v", text, got)
+		}
+	}
+}
