@@ -20,6 +20,9 @@ import (
 // rather than for someone else's login.
 const limitWindow = time.Minute
 
+// limitSettle is how long further conflicts may be on their way when the first one is looked into.
+const limitSettle = time.Second
+
 // Client is a link as client of an account: a stream for the hub, and one for each device, each with exactly the
 // resource asked for. Its methods may be called from any goroutine.
 //
@@ -40,6 +43,7 @@ type Client struct {
 	slots    map[string]*slot
 	order    int
 	active   int       // streams open or being opened
+	checking int       // streams that ended in a way that suggests a limit, not yet counted
 	budget   int       // how many the server allows; 0: not known to be limited
 	lastOpen time.Time // when a stream of ours was last opened
 }
@@ -81,7 +85,7 @@ func (c *Client) newSlot(resource string, priority int) *slot {
 	s.keeper = &keeper{
 		jid: c.bare + "/" + resource, server: c.config.server(), self: domain, opt: c.opt, follows: true,
 		open:  func(ctx context.Context, redirect string) (*Conn, error) { return c.open(ctx, s, redirect) },
-		ended: func(err error) error { return c.ended(s, err) },
+		ended: func(ctx context.Context, err error) error { return c.ended(ctx, s, err) },
 		quiet: func() bool { return c.quiet(s) },
 	}
 	c.slots[resource] = s
@@ -203,26 +207,23 @@ func (c *Client) open(ctx context.Context, s *slot, redirect string) (*Conn, err
 		}
 	}
 	conn, err := dialClient(ctx, config, c.login)
-	if err == nil {
-		c.mu.Lock()
+	var limited error
+	c.mu.Lock()
+	switch {
+	case err == nil:
 		s.up = true
 		c.lastOpen = time.Now()
-		c.broadcast()
-		c.mu.Unlock()
+	case errors.Is(err, ErrLimit) && !s.hub:
+		limited = c.limit(err)
+		fallthrough
+	default:
+		c.active--
 	}
+	c.broadcast()
+	c.mu.Unlock()
+	c.report(limited)
 	sleep(ctx, c.opt.Pace)
 	<-c.turn
-	if err != nil {
-		var limited error
-		c.mu.Lock()
-		c.active--
-		if errors.Is(err, ErrLimit) && !s.hub {
-			limited = c.limit(err)
-		}
-		c.broadcast()
-		c.mu.Unlock()
-		c.report(limited)
-	}
 	return conn, err
 }
 
@@ -230,13 +231,11 @@ func (c *Client) open(ctx context.Context, s *slot, redirect string) (*Conn, err
 // takes the turn.
 func (c *Client) admit(ctx context.Context, s *slot) error {
 	for {
-		select {
-		case c.turn <- struct{}{}:
-		case <-ctx.Done():
+		if !c.take(ctx) {
 			return ctx.Err()
 		}
 		c.mu.Lock()
-		if (s.hub || c.hubUp()) && (c.budget == 0 || c.active < c.budget) {
+		if c.checking == 0 && (s.hub || c.hubUp()) && (c.budget == 0 || c.active < c.budget) {
 			c.active++
 			c.mu.Unlock()
 			return nil
@@ -254,35 +253,67 @@ func (c *Client) admit(ctx context.Context, s *slot) error {
 
 func (c *Client) hubUp() bool { return c.slots[c.config.Resource].up }
 
-// ended notes that the stream of a slot has ended, and recognises a limit on the number of streams.
-func (c *Client) ended(s *slot, err error) error {
-	var limited error
-	defer func() { c.report(limited) }() // without the lock
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.active--
-	s.up = false
-	defer c.broadcast()
-	others := 0
-	for _, other := range c.slots {
-		if other.up {
-			others++
-		}
-	}
-	// The server ends the oldest stream when one too many is opened: not s was too many, but whoever came last.
+// ended notes that the stream of a slot has ended, and recognises a limit on the number of streams: the server ends the
+// oldest when one too many is opened, so that not s was too many but whoever came last.
+func (c *Client) ended(ctx context.Context, s *slot, err error) error {
 	known, ok := errors.AsType[*Error](err)
-	if ok && known.Condition == stream.Conflict && others > 0 && time.Since(c.lastOpen) < limitWindow {
+	c.mu.Lock()
+	s.up = false
+	c.active--
+	suspect := ok && known.Condition == stream.Conflict && c.active > 0 && time.Since(c.lastOpen) < limitWindow
+	if suspect {
+		c.checking++ // no more of them until it is clear how many there may be
+	}
+	c.broadcast()
+	c.mu.Unlock()
+	if !suspect {
+		return err
+	}
+	// Whoever is logging in now is either up afterwards or not: then those that are up can be counted.
+	var limited error
+	turn := c.take(ctx)
+	sleep(ctx, limitSettle)
+	c.mu.Lock()
+	c.checking--
+	if n := c.upCount(); turn && n > 0 {
 		err = &Error{Kind: ErrLimit, Condition: known.Condition, err: known, text: fmt.Sprintf(
-			"%s: ended when another stream of ours was opened: %s allows this account %d", s.keeper.jid, s.keeper.server, others)}
+			"%s: ended when another stream of ours was opened: %s allows this account %d", s.keeper.jid, s.keeper.server, n)}
 		limited = c.limit(err)
 	}
+	c.broadcast()
+	c.mu.Unlock()
+	if turn {
+		<-c.turn
+	}
+	c.report(limited)
 	return err
 }
 
-// limit holds the link to the streams it has now, and returns what to report if that is news. The lock is held, and the
-// stream that was refused or ended is not counted any more.
+// take waits for the turn to log in, and reports whether it came before ctx was done.
+func (c *Client) take(ctx context.Context) bool {
+	select {
+	case c.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// upCount counts the streams that are up; the lock is held.
+func (c *Client) upCount() int {
+	n := 0
+	for _, s := range c.slots {
+		if s.up {
+			n++
+		}
+	}
+	return n
+}
+
+// limit holds the link to the streams that are up now, and returns what to report if that is news. The lock is held,
+// the turn too.
 func (c *Client) limit(cause error) error {
-	allowed := max(c.active, 1)
+	allowed := max(c.upCount(), 1)
 	if c.budget > 0 && allowed >= c.budget {
 		return nil
 	}

@@ -19,7 +19,7 @@ func NewComponent(c ComponentConfig, o Options) *Component {
 		opt: o.withDefaults(),
 		// A redirection is reported and not followed: the certificate would be another host's, or there is none.
 		open:  func(ctx context.Context, _ string) (*Conn, error) { return DialComponent(ctx, c) },
-		ended: func(err error) error { return err },
+		ended: func(_ context.Context, err error) error { return err },
 		quiet: func() bool { return false },
 	}}
 }

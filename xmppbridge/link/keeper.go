@@ -6,10 +6,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"tidings/xmppbridge/stream"
@@ -87,7 +89,7 @@ type keeper struct {
 	// open dials, waiting its turn first if need be. redirect is where the server sent us, or empty.
 	open func(ctx context.Context, redirect string) (*Conn, error)
 	// ended is told that a stream that open returned has ended, and may find a better explanation than err.
-	ended func(err error) error
+	ended func(ctx context.Context, err error) error
 	// quiet reports that this stream's troubles need not be logged: another's, the same, are.
 	quiet func() bool
 
@@ -174,7 +176,7 @@ func (k *keeper) pump(ctx context.Context, conn *Conn) error {
 	// First of all, so that whatever comes before its answer was sent before we were here.
 	if err := k.ping(s, func() { s.fresh.Store(true) }); err != nil {
 		_ = conn.Close()
-		return k.ended(k.explainEnd(err))
+		return k.ended(ctx, k.explainEnd(err))
 	}
 	k.mu.Lock()
 	k.session = s
@@ -187,7 +189,7 @@ func (k *keeper) pump(ctx context.Context, conn *Conn) error {
 	k.unconfirmed = 0
 	k.mu.Unlock()
 	close(s.gone)
-	err = k.ended(err)
+	err = k.ended(ctx, err)
 	k.opt.Down(conn.JID, err)
 	return err
 }
@@ -330,6 +332,8 @@ func (k *keeper) explainEnd(err error) error {
 		return failf(nil, err, "%s: %s closed the stream", k.jid, k.server)
 	case errors.Is(err, stream.ErrDead):
 		return failf(nil, err, "%s: %s no longer answers", k.jid, k.server)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return failf(nil, err, "%s: %s dropped the connection", k.jid, k.server)
 	}
 	return failf(nil, err, "%s: the connection to %s is lost: %v", k.jid, k.server, err)
 }

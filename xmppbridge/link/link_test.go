@@ -63,7 +63,7 @@ func (v *events) options() Options {
 			}
 		},
 		Handle:  func(e *stream.Element, m Meta) { v.add("%s %s fresh=%v", m.Stream, e.Body(), m.Fresh) },
-		Limited: func(err error) { v.add("limited") },
+		Limited: func(err error) { v.add("limited %v", err) },
 	}
 }
 
@@ -478,8 +478,9 @@ func TestServerThatLimitsStreams(t *testing.T) {
 			t.Errorf("streams: %q", got)
 		}
 		list := v.take()
-		if n := slices.Index(list, "limited"); n < 0 || slices.Contains(list[n+1:], "limited") {
-			t.Errorf("limited is not said once: %q", list)
+		isLimited := func(event string) bool { return strings.HasPrefix(event, "limited") }
+		if n := slices.IndexFunc(list, isLimited); n < 0 || slices.ContainsFunc(list[n+1:], isLimited) || !strings.Contains(list[n], "allows 4 streams, and 10 are wanted") {
+			t.Errorf("the limit is not said once: %q", list)
 		}
 		if n := len(w.logins); n > 15 {
 			t.Errorf("%d logins in an hour: %q", n, list)
