@@ -1,0 +1,160 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"sync"
+
+	"mellium.im/xmpp/jid"
+
+	"tidings/gateway/config"
+	"tidings/gateway/store"
+	"tidings/mapping"
+	"tidings/xmppbridge/local"
+)
+
+// accounts knows the accounts of the server inside without asking the disk. In other modes there are none.
+type accounts struct {
+	mu     sync.RWMutex
+	domain string // empty: no server inside
+	roles  map[string]mapping.Role
+}
+
+func loadAccounts(ctx context.Context, s *store.Store, x config.XMPP) (*accounts, error) {
+	list, err := s.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a := &accounts{roles: map[string]mapping.Role{}}
+	for _, account := range list {
+		a.roles[account.Name], _ = mapping.ParseRole(account.Role)
+	}
+	if x.Mode == config.Local {
+		a.domain = x.Address
+	}
+	return a, nil
+}
+
+// configure puts another [xmpp] in force and returns the access that belongs to it.
+func (a *accounts) configure(x config.XMPP, access *mapping.Access) *mapping.Access {
+	a.mu.Lock()
+	a.domain = ""
+	if x.Mode == config.Local {
+		a.domain = x.Address
+	}
+	a.mu.Unlock()
+	return a.over(access)
+}
+
+// over gives accounts their roles where [access] says nothing of them.
+func (a *accounts) over(access *mapping.Access) *mapping.Access {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if a.domain == "" {
+		return access
+	}
+	roles := make(map[string]mapping.Role, len(a.roles))
+	for name, role := range a.roles {
+		roles[name+"@"+a.domain] = role
+	}
+	return access.WithAccounts(roles)
+}
+
+func (a *accounts) is(name string) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	_, ok := a.roles[name]
+	return ok && a.domain != ""
+}
+
+func (a *accounts) names() []string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	var out []string
+	if a.domain != "" {
+		for name := range a.roles {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// addresses are the bare JIDs of all accounts.
+func (a *accounts) addresses() []string {
+	out := a.names()
+	for i := range out {
+		out[i] += "@" + a.domain
+	}
+	return out
+}
+
+func (a *accounts) set(name string, role mapping.Role) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if role == mapping.None {
+		delete(a.roles, name)
+	} else {
+		a.roles[name] = role
+	}
+}
+
+// AddAccount makes an account of the server inside. The name may not be the hub's or a device's.
+func (g *Gateway) AddAccount(ctx context.Context, name, role, password string) error {
+	cfg := g.config.Load()
+	if cfg.XMPP.Mode != config.Local {
+		return fmt.Errorf("account %s: accounts belong to mode = \"local\"; here they are the server's: give %s@… a role in [access]", name, name)
+	}
+	j, err := jid.New(name, cfg.XMPP.Address, "")
+	if err != nil || j.Localpart() == "" {
+		return fmt.Errorf("account %q: this cannot be the name of an account: use letters, digits, dots and hyphens", name)
+	}
+	r, ok := mapping.ParseRole(role)
+	if !ok {
+		return fmt.Errorf("account %s: role %q is none of viewer, operator, admin", name, role)
+	}
+	if t, taken := g.addresses.Load().Resolve(j.String()); taken {
+		what := "the gateway itself"
+		if t.Kind == mapping.ToDevice {
+			what = "a device"
+		}
+		return fmt.Errorf("account %s: that is the address of %s: choose another name", name, what)
+	}
+	credentials, err := local.NewCredentials(password)
+	if err != nil {
+		return fmt.Errorf("account %s: %w", name, err)
+	}
+	name = j.Localpart()
+	if err := g.store.AddAccount(ctx, store.Account{Name: name, Role: role, Credentials: credentials}); err != nil {
+		return err
+	}
+	g.accounts.set(name, r)
+	g.addresses.Load().Reserve(name)
+	g.accountsChanged()
+	g.log.Info("account added", "account", name, "role", role)
+	return nil
+}
+
+// accountsChanged puts what accounts there are in force.
+func (g *Gateway) accountsChanged() {
+	cfg := g.config.Load()
+	access := g.accounts.over(cfg.Mapping.Access)
+	g.access.Store(access)
+	if b := g.bridge(); b != nil {
+		b.Configure(cfg.Gateway.Name, access, g.addresses.Load())
+	}
+	g.rosterChanged()
+}
+
+// certificate is the one of the configuration, or the one made once.
+func (g *Gateway) certificate(cfg *config.Config) (cert tls.Certificate, fingerprint string, err error) {
+	l := cfg.XMPP.Local
+	if l.CertFile == "" {
+		return local.Certificate(certificateDir(cfg), cfg.XMPP.Address)
+	}
+	cert, err = tls.LoadX509KeyPair(l.CertFile, l.KeyFile)
+	if err != nil {
+		return cert, "", fmt.Errorf("certificate %s: %w", l.CertFile, err)
+	}
+	return cert, local.Fingerprint(cert), nil
+}

@@ -1,0 +1,272 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tidings/devices"
+	"tidings/gateway/config"
+	"tidings/mapping"
+)
+
+// The control socket speaks HTTP with JSON on a unix socket. Whoever may open the file may do everything: its mode is
+// 0660, so that is its owner and group. Package gateway/control is the client.
+
+// controlLimit bounds what one request to the socket may send.
+const controlLimit = 64 << 10
+
+// A DeviceStatus is one device as `tidings devices` shows it.
+type DeviceStatus struct {
+	ID       devices.ID    `json:"id"`
+	Name     string        `json:"name"`
+	JID      string        `json:"jid"`
+	Driver   string        `json:"driver"`
+	Location string        `json:"location,omitempty"`
+	Online   bool          `json:"online"`
+	Status   string        `json:"status"` // what presence says, or why it is offline
+	Points   []PointStatus `json:"points"`
+	Commands []string      `json:"commands,omitempty"` // what `tidings send` understands
+	Notes    []string      `json:"notes,omitempty"`
+}
+
+// A PointStatus is one point of it, in words.
+type PointStatus struct {
+	Name  string    `json:"name"`
+	Value string    `json:"value"`
+	At    time.Time `json:"at,omitzero"`
+}
+
+// A Status is the gateway in a few words.
+type Status struct {
+	Name      string         `json:"name"`
+	Version   string         `json:"version"`
+	Connected bool           `json:"connected"` // to its server, or serving
+	Drivers   []DriverHealth `json:"drivers"`
+}
+
+// A DriverHealth is one connection.
+type DriverHealth struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Error string `json:"error,omitempty"` // empty: working
+}
+
+// A SendRequest asks for what `tidings send` was told.
+type SendRequest struct {
+	Device devices.ID `json:"device"`
+	Words  []string   `json:"words"`
+	Yes    bool       `json:"yes"` // really
+}
+
+// A SendResult says what became of it.
+type SendResult struct {
+	Text      string `json:"text"`
+	Confirmed bool   `json:"confirmed"`
+}
+
+// An AccountRequest adds an account of the server inside.
+type AccountRequest struct {
+	Name     string `json:"name"`
+	Role     string `json:"role"`
+	Password string `json:"password"`
+}
+
+// A ControlError is the body of an answer that is no success.
+type ControlError struct {
+	Error string `json:"error"`
+}
+
+// openControl listens on the control socket and serves it.
+func (g *Gateway) openControl(cfg *config.Config) (*unit, error) {
+	path := cfg.Control.Socket
+	listener, err := listenControl(path)
+	if err != nil {
+		return nil, fmt.Errorf("control socket %s: %w", path, err)
+	}
+	server := &http.Server{Handler: g.controlHandler(), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug)}
+	return start(func(ctx context.Context) error {
+		closing := start(func(own context.Context) error {
+			select {
+			case <-ctx.Done():
+			case <-own.Done():
+			}
+			limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			defer cancel()
+			if server.Shutdown(limited) != nil {
+				return server.Close()
+			}
+			return nil
+		})
+		err := server.Serve(listener)
+		if errors.Is(err, http.ErrServerClosed) {
+			err = nil
+		}
+		return errors.Join(err, closing.stop())
+	}), nil
+}
+
+// listenControl takes the socket over from a gateway that is gone, never from one that answers.
+func listenControl(path string) (net.Listener, error) {
+	if conn, err := net.Dial("unix", path); err == nil {
+		conn.Close()
+		return nil, errors.New("another gateway answers there: stop it, or give this one its own [control] socket and data_dir")
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return listener, nil
+}
+
+func (g *Gateway) controlHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", answer(func(_ context.Context, _ struct{}) (Status, error) { return g.Status(), nil }))
+	mux.HandleFunc("GET /devices", answer(func(_ context.Context, _ struct{}) ([]DeviceStatus, error) { return g.DeviceStatus(), nil }))
+	mux.HandleFunc("POST /send", answer(g.Send))
+	mux.HandleFunc("POST /reload", answer(func(ctx context.Context, _ struct{}) (struct{}, error) {
+		return struct{}{}, g.detached(ctx, g.Reload)
+	}))
+	mux.HandleFunc("POST /accounts", answer(func(ctx context.Context, r AccountRequest) (struct{}, error) {
+		return struct{}{}, g.AddAccount(ctx, r.Name, r.Role, r.Password)
+	}))
+	return mux
+}
+
+// answer makes a handler of a function from a JSON body to a JSON body.
+func answer[In, Out any](f func(context.Context, In) (Out, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		if r.Method == http.MethodPost {
+			d := json.NewDecoder(http.MaxBytesReader(w, r.Body, controlLimit))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&in); err != nil {
+				reply(w, http.StatusBadRequest, ControlError{"request: " + err.Error()})
+				return
+			}
+		}
+		out, err := f(r.Context(), in)
+		if err != nil {
+			reply(w, http.StatusUnprocessableEntity, ControlError{err.Error()})
+			return
+		}
+		reply(w, http.StatusOK, out)
+	}
+}
+
+func reply(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	// The client is gone when this fails: there is nobody left to tell.
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// Status is how the gateway is.
+func (g *Gateway) Status() Status {
+	s := Status{Name: g.config.Load().Gateway.Name, Version: g.o.Version}
+	if on := g.xmpp.Load(); on != nil {
+		s.Connected = on.up.Load()
+	}
+	for _, d := range (admin{g}).Drivers() {
+		h := DriverHealth{Name: d.Name, Type: d.Type}
+		if d.Health != nil {
+			h.Error = d.Health.Error()
+		}
+		s.Drivers = append(s.Drivers, h)
+	}
+	return s
+}
+
+// DeviceStatus is how every device is, sorted by id.
+func (g *Gateway) DeviceStatus() []DeviceStatus {
+	out := []DeviceStatus{}
+	for _, d := range g.router.Devices() {
+		_, state, ok := g.router.Device(d.ID)
+		if !ok {
+			continue
+		}
+		_, jid := g.addresses.Load().Device(d.ID)
+		s := DeviceStatus{ID: d.ID, Name: d.Name, JID: jid, Driver: d.Driver, Location: d.Location, Notes: d.Notes}
+		g.router.mu.RLock()
+		shown, known := g.router.shown[d.ID]
+		g.router.mu.RUnlock()
+		s.Online, s.Status = shown.Online, shown.Status
+		if !known {
+			s.Status = "not heard yet"
+		}
+		for i := range d.Points {
+			p := &d.Points[i]
+			if now, ok := state.Point(p.Name); ok && p.Readable {
+				s.Points = append(s.Points, PointStatus{Name: p.Name, Value: p.FormatState(now), At: now.At})
+			}
+		}
+		for _, a := range d.Actions() {
+			switch {
+			case a.Really:
+			case a.Ask:
+				s.Commands = append(s.Commands, "set "+a.Point.Name+" VALUE")
+			default:
+				s.Commands = append(s.Commands, strings.ToLower(a.Name))
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// Send carries out what words say to a device, for the control socket.
+func (g *Gateway) Send(ctx context.Context, r SendRequest) (SendResult, error) {
+	d, _, ok := g.router.Device(r.Device)
+	if !ok {
+		return SendResult{}, fmt.Errorf("%s: %w: `tidings devices` lists what there is", r.Device, devices.ErrUnknownDevice)
+	}
+	action, text := d.Understand(r.Words)
+	if action == nil {
+		return SendResult{}, fmt.Errorf("%s does not understand %q: `tidings devices %s` lists what it does", d.ID, strings.Join(r.Words, " "), d.ID)
+	}
+	value := action.Value
+	if action.Ask {
+		var err error
+		if value, err = action.Point.Parse(text); err != nil {
+			return SendResult{}, err
+		}
+	}
+	outcome, err := g.executor.Execute(ctx, devices.Request{By: devices.Control, Via: devices.ViaControl, Device: d.ID,
+		Point: action.Point.Name, Value: value, Confirmed: r.Yes})
+	if errors.Is(err, devices.ErrUnconfirmed) {
+		return SendResult{}, fmt.Errorf("%w: add --yes if you mean it", err)
+	}
+	if err != nil {
+		return SendResult{}, err
+	}
+	return SendResult{Text: sentWords(d, action.Point, outcome), Confirmed: outcome.Confirmed}, nil
+}
+
+func sentWords(d *mapping.Device, p *mapping.Point, o devices.Outcome) string {
+	what := d.Name + ": " + p.Label
+	if p.Kind != devices.KindAction {
+		what += " " + p.Format(o.Value)
+	}
+	if o.Confirmed {
+		return what + " (confirmed by the device)"
+	}
+	return what + " was sent (the device does not confirm)"
+}

@@ -1,0 +1,111 @@
+// Package control talks to a running gateway through its control socket: HTTP with JSON on a unix socket. What may be
+// asked and what comes back are the types of package gateway. File permissions decide who may open the socket.
+//
+//	c := control.New("/run/tidings/tidings.sock")
+//	list, err := c.Devices(ctx)
+//
+// A Client is safe for concurrent use and starts no goroutine that outlives a call.
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"syscall"
+
+	"tidings/gateway"
+)
+
+// maxAnswer bounds what is read of an answer: ten thousand devices take a few megabytes.
+const maxAnswer = 64 << 20
+
+// A Client is the other end of one control socket.
+type Client struct {
+	path string
+	http *http.Client
+}
+
+// New makes a client of the socket at path; nothing is opened until it is used.
+func New(path string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}
+	return &Client{path: path, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+// Status asks how the gateway is.
+func (c *Client) Status(ctx context.Context) (s gateway.Status, err error) {
+	return s, c.call(ctx, http.MethodGet, "/status", nil, &s)
+}
+
+// Devices asks how every device is.
+func (c *Client) Devices(ctx context.Context) (list []gateway.DeviceStatus, err error) {
+	return list, c.call(ctx, http.MethodGet, "/devices", nil, &list)
+}
+
+// Send has a device do what words say.
+func (c *Client) Send(ctx context.Context, r gateway.SendRequest) (out gateway.SendResult, err error) {
+	return out, c.call(ctx, http.MethodPost, "/send", r, &out)
+}
+
+// Reload has the gateway read its configuration again.
+func (c *Client) Reload(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/reload", struct{}{}, nil)
+}
+
+// AddAccount makes an account of the server inside.
+func (c *Client) AddAccount(ctx context.Context, r gateway.AccountRequest) error {
+	return c.call(ctx, http.MethodPost, "/accounts", r, nil)
+}
+
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("control: %w", err)
+		}
+		body = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://gateway"+path, body)
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer response.Body.Close()
+	answer := json.NewDecoder(io.LimitReader(response.Body, maxAnswer))
+	if response.StatusCode != http.StatusOK {
+		var failed gateway.ControlError
+		if err := answer.Decode(&failed); err != nil || failed.Error == "" {
+			return fmt.Errorf("control socket %s: %s", c.path, response.Status)
+		}
+		return errors.New(failed.Error)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := answer.Decode(out); err != nil {
+		return fmt.Errorf("control socket %s: %w", c.path, err)
+	}
+	return nil
+}
+
+// explain says what a person can do about a socket that does not answer.
+func (c *Client) explain(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no gateway answers at %s: is it running, with this configuration?", c.path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("control socket %s: permission denied: run this as the user of the gateway, or as one of its group", c.path)
+	}
+	return fmt.Errorf("control socket %s: %w", c.path, err)
+}

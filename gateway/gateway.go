@@ -1,0 +1,383 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tidings/devices"
+	"tidings/drivers"
+	"tidings/drivers/mqtt/broker"
+	"tidings/gateway/config"
+	"tidings/gateway/store"
+	"tidings/mapping"
+	"tidings/xmppbridge"
+	"tidings/xmppbridge/link"
+)
+
+// Options are what a Gateway is given from outside. Config is required.
+type Options struct {
+	Config  string // the file
+	Version string
+	Log     *slog.Logger   // nil: slog.Default()
+	Level   *slog.LevelVar // set from [gateway] log_level; nil: left alone
+	Tail    func(lines int) []string
+	// Backends replace what drivers reach the outside with; the zero value is the real thing.
+	Backends drivers.Backends
+	// Listening is told the addresses of the server inside and its certificate's fingerprint.
+	Listening func(addrs []net.Addr, fingerprint string)
+	// Backoff is how long the links to a server wait before trying again; the zero value is the usual.
+	Backoff link.Backoff
+}
+
+// A Gateway is one gateway. Make one with New; Run runs it once.
+type Gateway struct {
+	o     Options
+	log   *slog.Logger
+	types []devices.Type
+	ready chan struct{} // closed when everything is started
+
+	store    *store.Store
+	registry *devices.Registry
+	router   *router
+	executor *executor
+	post     *postbox
+	accounts *accounts
+	roster   chan struct{} // one token: what the house gives people has changed
+
+	config    atomic.Pointer[config.Config]
+	access    atomic.Pointer[mapping.Access]
+	addresses atomic.Pointer[mapping.Addresses]
+	xmpp      atomic.Pointer[presenceOn]
+	broker    atomic.Pointer[brokerOn]
+
+	reload      sync.Mutex // held while parts are replaced
+	mu          sync.Mutex // guards connections
+	connections map[string]*connection
+}
+
+type brokerOn struct {
+	options broker.Options
+	broker  *broker.Broker
+	unit    *unit
+}
+
+// New reads the configuration and opens the store. The error lists every mistake of the file, a line each.
+func New(ctx context.Context, o Options) (*Gateway, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	g := &Gateway{o: o, log: o.Log, ready: make(chan struct{}), registry: devices.NewRegistry(), roster: make(chan struct{}, 1),
+		connections: map[string]*connection{}}
+	o.Backends.MQTT.Local = g.dialBroker
+	g.types = drivers.Types(o.Backends)
+	cfg, err := g.load()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.Gateway.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w: name one that can be written with data_dir in [gateway]", err)
+	}
+	if g.store, err = store.Open(filepath.Join(cfg.Gateway.DataDir, "tidings.db"), g.log); err != nil {
+		return nil, err
+	}
+	if err := g.prepare(ctx, cfg); err != nil {
+		return nil, errors.Join(err, g.closeStore())
+	}
+	return g, nil
+}
+
+// closeStore ends a store that never ran.
+func (g *Gateway) closeStore() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return g.store.Run(ctx)
+}
+
+// Check reads a configuration as New does and touches nothing else.
+func Check(file string) error {
+	_, err := config.Load(file, config.Options{Types: drivers.Types(drivers.Backends{})})
+	return err
+}
+
+func (g *Gateway) load() (*config.Config, error) {
+	return config.Load(g.o.Config, config.Options{Types: g.types, Log: g.log})
+}
+
+// prepare makes what stays for the life of the gateway.
+func (g *Gateway) prepare(ctx context.Context, cfg *config.Config) error {
+	g.config.Store(cfg)
+	slugs, err := g.store.Slugs(ctx)
+	if err != nil {
+		return err
+	}
+	if g.accounts, err = loadAccounts(ctx, g.store, cfg.XMPP); err != nil {
+		return err
+	}
+	g.access.Store(g.accounts.over(cfg.Mapping.Access))
+	g.addresses.Store(g.newAddresses(cfg, slugs))
+	g.post = newPostbox(g.store, g.bridge, g.log)
+	rules := g.newRules(cfg)
+	var state mapping.State
+	if err := g.store.State(ctx, stateKey, &state); err != nil {
+		g.log.Warn("state of the rules not read, beginning anew", "err", err)
+	}
+	rules.Restore(state, time.Now())
+	g.router = newRouter(rules, g.registry, outlet{g}, g.log)
+	g.executor = newExecutor(g.router, g.access.Load, g.actuator)
+	g.setLevel(cfg)
+	return nil
+}
+
+func (g *Gateway) newAddresses(cfg *config.Config, kept map[devices.ID]string) *mapping.Addresses {
+	a := mapping.NewAddresses(cfg.XMPP.Mode, cfg.XMPP.Layout, cfg.XMPP.Address, cfg.XMPP.Hub, kept)
+	a.Reserve(g.accounts.names()...)
+	for id := range cfg.Mapping.Devices {
+		a.Configure(id)
+	}
+	return a
+}
+
+func (g *Gateway) newRules(cfg *config.Config) *mapping.Rules {
+	return mapping.NewRules(cfg.Mapping, g.registry, mapping.RulesOptions{
+		PresenceInterval: cfg.XMPP.PresenceInterval,
+		CanSee:           func(bare string, id devices.ID) bool { return g.access.Load().CanSee(bare, id) },
+	})
+}
+
+func (g *Gateway) setLevel(cfg *config.Config) {
+	if g.o.Level != nil {
+		g.o.Level.Set(cfg.Gateway.LogLevel)
+	}
+}
+
+func (g *Gateway) bridge() *xmppbridge.Bridge {
+	if on := g.xmpp.Load(); on != nil {
+		return on.bridge
+	}
+	return nil
+}
+
+// Run runs the gateway until ctx is done, and then stops it: drivers first, the store last.
+func (g *Gateway) Run(ctx context.Context) error {
+	cfg := g.config.Load()
+	storing := start(g.store.Run)
+	posting := start(g.post.run)
+	routing := start(g.router.run)
+	stop := func(units ...*unit) (err error) {
+		for _, u := range units {
+			err = errors.Join(err, u.stop())
+		}
+		return err
+	}
+	g.setBroker(cfg)
+	on, err := g.openXMPP(ctx, cfg)
+	if err != nil {
+		g.stopBroker()
+		return errors.Join(err, stop(routing, posting, storing))
+	}
+	g.xmpp.Store(on)
+	on.begin(g)
+	g.mu.Lock()
+	for _, d := range cfg.Drivers {
+		g.connections[d.Name] = connect(d, g.router.inbox, g.log)
+	}
+	g.mu.Unlock()
+	rosters := start(g.tellRosters)
+	saving := start(g.saveNow)
+	socket, err := g.openControl(cfg)
+	if err == nil {
+		close(g.ready)
+		g.log.Info("gateway running", "mode", cfg.XMPP.Mode, "address", cfg.XMPP.Address, "drivers", len(cfg.Drivers), "devices", len(cfg.Mapping.Devices))
+		<-ctx.Done()
+		g.log.Info("gateway stopping")
+	}
+	g.reload.Lock()
+	defer g.reload.Unlock()
+	err = errors.Join(err, socket.stop())
+	g.stopConnections(func(*connection) bool { return true }, func(devices.ID) bool { return true })
+	err = errors.Join(err, stop(rosters, saving), g.xmpp.Load().end())
+	g.stopBroker()
+	return errors.Join(err, stop(routing), g.save(context.WithoutCancel(ctx)), stop(posting, storing))
+}
+
+// Ready is closed when everything has been started.
+func (g *Gateway) Ready() <-chan struct{} { return g.ready }
+
+// Alive reports whether the gateway does its work: the router goes round. It is what a watchdog may ask.
+func (g *Gateway) Alive() bool { return g.router.alive(10 * heartbeat) }
+
+// stopConnections ends those drivers that gone names, all at once: each may take a moment to bring its outputs into
+// their safe state.
+func (g *Gateway) stopConnections(gone func(*connection) bool, keep func(devices.ID) bool) {
+	g.mu.Lock()
+	var stopping []*connection
+	for name, c := range g.connections {
+		if gone(c) {
+			stopping = append(stopping, c)
+			delete(g.connections, name)
+		}
+	}
+	g.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, c := range stopping {
+		wg.Go(func() {
+			if err := c.stop(keep); err != nil {
+				c.log.Error("driver did not stop cleanly", "err", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// actuator finds the driver that can act on a device.
+func (g *Gateway) actuator(id devices.ID) (devices.Actuator, bool) {
+	state, ok := g.registry.State(id)
+	if !ok {
+		return nil, false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := g.connections[state.Info.Driver]
+	if c == nil {
+		return nil, false
+	}
+	a, ok := c.driver.Driver.(devices.Actuator)
+	return a, ok
+}
+
+// rosterChanged has people's contact lists brought up to date, soon.
+func (g *Gateway) rosterChanged() {
+	select {
+	case g.roster <- struct{}{}:
+	default:
+	}
+}
+
+// tellRosters brings contact lists up to date, several changes at once: a house that starts announces many devices.
+func (g *Gateway) tellRosters(ctx context.Context) error {
+	const gather = 100 * time.Millisecond
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.roster:
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(gather):
+		}
+		if on := g.xmpp.Load(); on != nil {
+			on.network.rosters()
+		}
+	}
+}
+
+// saveEvery is how much of running `for` times a crash may lose.
+const saveEvery = time.Minute
+
+func (g *Gateway) saveNow(ctx context.Context) error {
+	tick := time.NewTicker(saveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := g.saveState(ctx); err != nil && ctx.Err() == nil {
+				g.log.Error("state not stored", "err", err)
+			}
+		}
+	}
+}
+
+// saveState stores the state of the rules and the names devices have.
+func (g *Gateway) saveState(ctx context.Context) error {
+	var state mapping.State
+	if err := g.router.do(ctx, func() { state = g.router.rules.Snapshot() }); err != nil {
+		return err
+	}
+	return errors.Join(g.store.SaveState(ctx, stateKey, state), g.store.SaveSlugs(ctx, g.addresses.Load().Kept()))
+}
+
+// save is saveState once the router has stopped.
+func (g *Gateway) save(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
+	return errors.Join(g.store.SaveState(ctx, stateKey, g.router.rules.Snapshot()), g.store.SaveSlugs(ctx, g.addresses.Load().Kept()))
+}
+
+// dialBroker connects to the broker inside, whichever runs now.
+func (g *Gateway) dialBroker(ctx context.Context) (net.Conn, error) {
+	on := g.broker.Load()
+	if on == nil {
+		return nil, errors.New("broker inside: there is none: add a [broker] table")
+	}
+	if err := on.broker.WaitReady(ctx); err != nil {
+		return nil, err
+	}
+	return on.broker.Dial(ctx)
+}
+
+// setBroker starts, replaces or stops the broker inside as a configuration has it.
+func (g *Gateway) setBroker(cfg *config.Config) {
+	on := g.broker.Load()
+	if on != nil && cfg.Broker != nil && sameBroker(on.options, *cfg.Broker) {
+		return
+	}
+	g.stopBroker()
+	if cfg.Broker == nil {
+		return
+	}
+	b := broker.New(*cfg.Broker)
+	on = &brokerOn{options: *cfg.Broker, broker: b}
+	g.broker.Store(on)
+	on.unit = start(func(ctx context.Context) error { return g.keepBroker(ctx, b) })
+}
+
+// keepBroker runs the broker inside again when it fails: its port may be taken for the moment.
+func (g *Gateway) keepBroker(ctx context.Context, b *broker.Broker) error {
+	for {
+		err := b.Run(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		g.log.Error("broker inside failed", "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(longestRestart / 10):
+		}
+	}
+}
+
+func (g *Gateway) stopBroker() {
+	if on := g.broker.Swap(nil); on != nil {
+		on.unit.stop()
+	}
+}
+
+func sameBroker(a, b broker.Options) bool {
+	return slices.Equal(a.Listen, b.Listen) && a.UsersFile == b.UsersFile && a.MaxPacket == b.MaxPacket
+}
+
+// BrokerAddrs are the addresses the broker inside listens on; it waits until it does.
+func (g *Gateway) BrokerAddrs(ctx context.Context) ([]net.Addr, error) {
+	on := g.broker.Load()
+	if on == nil {
+		return nil, nil
+	}
+	if err := on.broker.WaitReady(ctx); err != nil {
+		return nil, err
+	}
+	return on.broker.Addrs(), nil
+}

@@ -1,0 +1,241 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"reflect"
+	"sync/atomic"
+
+	"tidings/devices"
+	"tidings/gateway/config"
+	"tidings/mapping"
+	"tidings/xmppbridge"
+	"tidings/xmppbridge/link"
+	"tidings/xmppbridge/local"
+	"tidings/xmppbridge/stream"
+)
+
+// A network is one way onto XMPP, running.
+type network interface {
+	xmppbridge.Network
+	Run(ctx context.Context) error
+	add(full string)    // an address of a device
+	remove(full string) // it is gone
+	rosters()           // what the house gives people has changed
+}
+
+// A presenceOn is the bridge and its network together: they are replaced together when [xmpp] changes.
+type presenceOn struct {
+	config  config.XMPP
+	bridge  *xmppbridge.Bridge
+	network network
+	run     *unit
+	carry   *unit // the network: it ends after the bridge has said goodbye
+	up      atomic.Bool
+}
+
+// sameNetwork reports whether a new [xmpp] can go on with the streams of the old one.
+func sameNetwork(a, b config.XMPP) bool {
+	a.PresenceInterval, b.PresenceInterval = 0, 0 // the rules'
+	return reflect.DeepEqual(a, b)
+}
+
+// openXMPP makes the bridge and the network of a configuration and starts both.
+func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn, error) {
+	x := cfg.XMPP
+	on := &presenceOn{config: x}
+	audience := map[string]xmppbridge.Audience{config.Component: xmppbridge.Subscribers,
+		config.Client: xmppbridge.Broadcast, config.Local: xmppbridge.Rosters}[x.Mode]
+	var err error
+	on.bridge, err = xmppbridge.New(ctx, xmppbridge.Options{
+		Name: cfg.Gateway.Name, Version: g.o.Version, Audience: audience, Addresses: g.addresses.Load(), Access: g.access.Load(),
+		House: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, Log: g.log,
+		Accounts: g.accounts.addresses,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if on.network, err = g.newNetwork(cfg, on); err != nil {
+		return nil, err
+	}
+	return on, nil
+}
+
+// begin starts the two; devices known by now get their addresses.
+func (on *presenceOn) begin(g *Gateway) {
+	for _, d := range g.router.Devices() {
+		_, full := g.addresses.Load().Device(d.ID)
+		on.network.add(full)
+		g.router.mu.RLock()
+		shown, known := g.router.shown[d.ID]
+		g.router.mu.RUnlock()
+		if known {
+			on.bridge.Present(shown)
+		}
+	}
+	on.carry = start(on.network.Run)
+	on.run = start(on.bridge.Run)
+}
+
+// end says goodbye and closes the streams.
+func (on *presenceOn) end() error {
+	return errors.Join(on.run.stop(), on.carry.stop())
+}
+
+// late is the network of a bridge that is made before its network is.
+type late struct{ on *presenceOn }
+
+func (l late) Send(st *stream.Element) error     { return l.on.network.Send(st) }
+func (l late) Barrier(ctx context.Context) error { return l.on.network.Barrier(ctx) }
+
+func (g *Gateway) newNetwork(cfg *config.Config, on *presenceOn) (network, error) {
+	x, b := cfg.XMPP, on.bridge
+	options := link.Options{
+		Log:     g.log,
+		Handle:  func(st *stream.Element, m link.Meta) { b.Deliver(st, m.Fresh) },
+		Backoff: g.o.Backoff,
+		Limited: func(err error) { g.log.Warn("the server limits streams", "err", err) },
+	}
+	trust := link.TLS{CAFile: x.CAFile, Pins: x.Pins}
+	switch x.Mode {
+	case config.Component:
+		options.Up = func(string) { on.up.Store(true); b.Up("") }
+		options.Down = func(string, error) { on.up.Store(false) }
+		mode := map[string]link.ComponentTLS{config.TLSDirect: link.ComponentTLSDirect, config.TLSPinned: link.ComponentTLSDirect,
+			config.TLSOff: link.ComponentTLSOff}[x.TLS]
+		return componentNetwork{link.NewComponent(link.ComponentConfig{Domain: x.Address, Server: x.Server, Secret: x.Secret,
+			Mode: mode, TLS: trust}, options)}, nil
+	case config.Client:
+		hub := x.Address + "/" + x.Hub
+		options.Up = func(full string) {
+			if full == hub {
+				on.up.Store(true)
+			}
+			b.Up(full)
+		}
+		options.Down = func(full string, _ error) {
+			if full == hub {
+				on.up.Store(false)
+			}
+		}
+		return clientNetwork{link.NewClient(link.ClientConfig{JID: x.Address, Resource: x.Hub, Password: x.Secret, Server: x.Server,
+			TLS: trust}, options)}, nil
+	}
+	return g.newLocal(cfg, on)
+}
+
+type componentNetwork struct{ *link.Component }
+
+func (componentNetwork) add(string)    {}
+func (componentNetwork) remove(string) {}
+func (componentNetwork) rosters()      {}
+
+type clientNetwork struct{ *link.Client }
+
+// add opens a stream for a device. Where the server allows few, all devices are alike.
+func (n clientNetwork) add(full string)    { n.Add(resource(full), 0) }
+func (n clientNetwork) remove(full string) { n.Remove(resource(full)) }
+func (n clientNetwork) rosters()           {}
+
+func resource(full string) string {
+	for i := range len(full) {
+		if full[i] == '/' {
+			return full[i+1:]
+		}
+	}
+	return ""
+}
+
+// newLocal makes the server inside.
+func (g *Gateway) newLocal(cfg *config.Config, on *presenceOn) (network, error) {
+	x := cfg.XMPP
+	cert, fingerprint, err := g.certificate(cfg)
+	if err != nil {
+		return nil, err
+	}
+	server, err := local.New(local.Options{Domain: x.Address, Listen: x.Local.Listen, Certificate: cert, Store: g.store, Log: g.log,
+		Backend: on.bridge.LocalHouse(g.accounts.is)})
+	if err != nil {
+		return nil, err
+	}
+	on.up.Store(true)
+	return &localNetwork{server: server, log: g.log, fingerprint: fingerprint, listening: g.o.Listening}, nil
+}
+
+type localNetwork struct {
+	server      *local.Server
+	log         *slog.Logger
+	fingerprint string
+	listening   func(addrs []net.Addr, fingerprint string)
+}
+
+func (n *localNetwork) Run(ctx context.Context) error {
+	told := start(func(ctx context.Context) error {
+		if addrs := n.server.Addrs(ctx); addrs != nil {
+			n.log.Info("xmpp server listening", "addresses", fmt.Sprint(addrs), "fingerprint", n.fingerprint)
+			if n.listening != nil {
+				n.listening(addrs, n.fingerprint)
+			}
+		}
+		return nil
+	})
+	defer told.stop()
+	return n.server.Run(ctx)
+}
+
+// Send gives a stanza to the clients it is for. Presence nobody is there for is nothing lost; a message is kept by whoever
+// sends it.
+func (n *localNetwork) Send(st *stream.Element) error {
+	err := n.server.Send(st)
+	switch {
+	case errors.Is(err, local.ErrOffline) && st.Name == "presence":
+		return nil
+	case errors.Is(err, local.ErrOffline) && st.Name == "message":
+		return fmt.Errorf("%w: %w", xmppbridge.ErrAway, err)
+	}
+	return err
+}
+
+// Barrier has nothing to wait for: what Send took is in the client's own queue.
+func (n *localNetwork) Barrier(context.Context) error { return nil }
+func (n *localNetwork) add(string)                    {}
+func (n *localNetwork) remove(string)                 {}
+func (n *localNetwork) rosters()                      { n.server.RosterChanged() }
+
+// An outlet is what the router's intents go to: the bridge of the moment, and the store for alerts.
+type outlet struct{ g *Gateway }
+
+func (o outlet) present(p mapping.Presence) {
+	if on := o.g.xmpp.Load(); on != nil {
+		on.bridge.Present(p)
+	}
+}
+
+func (o outlet) alert(a mapping.Alert, state mapping.State) { o.g.post.put(a, state) }
+
+func (o outlet) appeared(d *mapping.Device) {
+	_, full := o.g.addresses.Load().Device(d.ID)
+	if on := o.g.xmpp.Load(); on != nil {
+		on.network.add(full)
+	}
+	o.g.rosterChanged()
+}
+
+func (o outlet) gone(id devices.ID) {
+	on := o.g.xmpp.Load()
+	if on == nil {
+		return
+	}
+	_, full := o.g.addresses.Load().Device(id)
+	on.bridge.Withdraw(id)
+	on.network.remove(full)
+	o.g.addresses.Load().Forget(id)
+	o.g.rosterChanged()
+}
+
+// certificateDir is where the server inside keeps the certificate it made.
+func certificateDir(cfg *config.Config) string { return filepath.Clean(cfg.Gateway.DataDir) }

@@ -1,0 +1,160 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tidings/devices"
+	"tidings/gateway/config"
+	"tidings/mapping"
+	"tidings/xmppbridge"
+)
+
+// Reload reads the configuration again. With a mistake in it the old one stays in force and the error lists what is
+// wrong. Otherwise what changed is replaced: drivers whose tables changed, the streams when [xmpp] did, the rules always
+// (they carry on where the old ones were). What did not change goes on without a blink.
+func (g *Gateway) Reload(ctx context.Context) error {
+	g.reload.Lock()
+	defer g.reload.Unlock()
+	cfg, err := g.load()
+	if err != nil {
+		g.log.Error("configuration not reloaded, the old one stays in force", "err", err)
+		return err
+	}
+	old := g.config.Load()
+	if old.Gateway.DataDir != cfg.Gateway.DataDir || old.Control.Socket != cfg.Control.Socket {
+		return errors.New("data_dir and [control] socket cannot change while the gateway runs: restart it")
+	}
+	access := g.accounts.configure(cfg.XMPP, cfg.Mapping.Access)
+	// Made before anything is stopped: what fails here leaves the old configuration in force.
+	var replaced *presenceOn
+	oldAddresses, oldAccess := g.addresses.Load(), g.access.Load()
+	g.access.Store(access)
+	if same := sameNetwork(old.XMPP, cfg.XMPP); !same {
+		g.addresses.Store(g.newAddresses(cfg, oldAddresses.Kept()))
+		if replaced, err = g.openXMPP(ctx, cfg); err != nil {
+			g.addresses.Store(oldAddresses)
+			g.access.Store(oldAccess)
+			return fmt.Errorf("not reloaded, the old configuration stays in force: %w", err)
+		}
+	} else {
+		for id := range cfg.Mapping.Devices {
+			oldAddresses.Configure(id)
+		}
+	}
+	g.config.Store(cfg)
+	g.setLevel(cfg)
+	if replaced != nil {
+		if err := g.xmpp.Load().end(); err != nil {
+			g.log.Warn("old streams did not end cleanly", "err", err)
+		}
+		g.xmpp.Store(replaced)
+	}
+	g.setBroker(cfg)
+	g.replaceDrivers(cfg)
+	if err := g.router.do(ctx, func() { g.router.replace(g.newRules(cfg)) }); err != nil {
+		return err
+	}
+	g.startDrivers(cfg)
+	if replaced != nil {
+		replaced.begin(g)
+	} else {
+		g.xmpp.Load().bridge.Configure(cfg.Gateway.Name, access, g.addresses.Load())
+	}
+	g.rosterChanged()
+	g.log.Info("configuration reloaded")
+	return nil
+}
+
+// replaceDrivers stops the drivers that are gone or changed. Their devices that the new configuration still has stay,
+// the others are gone.
+func (g *Gateway) replaceDrivers(cfg *config.Config) {
+	g.stopConnections(func(c *connection) bool {
+		now, ok := cfg.Driver(c.driver.Name)
+		return !ok || now.Canonical != c.driver.Canonical
+	}, func(id devices.ID) bool {
+		return slices.ContainsFunc(cfg.Drivers, func(d config.Driver) bool { return hasDevice(d, id) })
+	})
+}
+
+func hasDevice(d config.Driver, id devices.ID) bool {
+	return slices.ContainsFunc(d.Connection.Devices, func(c devices.DeviceConfig) bool { return c.ID == id })
+}
+
+// startDrivers starts those that do not run.
+func (g *Gateway) startDrivers(cfg *config.Config) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, d := range cfg.Drivers {
+		if g.connections[d.Name] == nil {
+			g.connections[d.Name] = connect(d, g.router.inbox, g.log)
+		}
+	}
+}
+
+// replace puts other rules in the place of the present ones: they take over the registry and go on from the old ones'
+// state. It is called between two steps.
+func (r *router) replace(rules *mapping.Rules) {
+	rules.Restore(r.rules.Snapshot(), time.Now())
+	r.rules = rules
+	r.step(mapping.Change{})
+}
+
+// admin is what administrators may do to the gateway over XMPP.
+type admin struct{ g *Gateway }
+
+// reloadLimit bounds a reload asked for over XMPP or the socket.
+const reloadLimit = 30 * time.Second
+
+// Reload is done by a goroutine of the gateway's own: the bridge that asks may be the one that is replaced.
+func (a admin) Reload(ctx context.Context) error { return a.g.detached(ctx, a.g.Reload) }
+
+func (a admin) Drivers() []xmppbridge.DriverStatus {
+	a.g.mu.Lock()
+	defer a.g.mu.Unlock()
+	var out []xmppbridge.DriverStatus
+	for _, d := range a.g.config.Load().Drivers {
+		if c := a.g.connections[d.Name]; c != nil {
+			out = append(out, xmppbridge.DriverStatus{Name: d.Name, Type: d.Type, Health: c.status()})
+		}
+	}
+	return out
+}
+
+func (a admin) RestartDriver(ctx context.Context, name string) error {
+	return a.g.detached(ctx, func(context.Context) error {
+		a.g.reload.Lock()
+		defer a.g.reload.Unlock()
+		cfg := a.g.config.Load()
+		d, ok := cfg.Driver(name)
+		if !ok {
+			return fmt.Errorf("driver %s: there is none of that name", name)
+		}
+		a.g.stopConnections(func(c *connection) bool { return c.driver.Name == name },
+			func(id devices.ID) bool { return hasDevice(d, id) })
+		a.g.startDrivers(cfg)
+		return nil
+	})
+}
+
+func (a admin) Log(lines int) []string {
+	if a.g.o.Tail == nil {
+		return nil
+	}
+	return a.g.o.Tail(lines)
+}
+
+// detached runs f in a goroutine of its own and waits for it, or until ctx is done: f goes on then.
+func (g *Gateway) detached(ctx context.Context, f func(context.Context) error) error {
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadLimit)
+	u := start(func(context.Context) error { defer cancel(); return f(own) })
+	select {
+	case <-u.done:
+		return u.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,212 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tidings/devices"
+	"tidings/mapping"
+)
+
+// An output takes what the rules intend. It must not block.
+type output interface {
+	present(mapping.Presence)
+	alert(mapping.Alert, mapping.State)
+	appeared(*mapping.Device)
+	gone(devices.ID)
+}
+
+// A router runs the rules: it takes what drivers say from the inbox, lets the rules step and hands on what they intend.
+// It is the only writer of the registry. Its other methods answer from memory, from any goroutine.
+type router struct {
+	log      *slog.Logger
+	inbox    *inbox
+	registry *devices.Registry
+	out      output
+	calls    chan func() // run between two steps
+	beat     atomic.Int64
+	confirms *confirms
+
+	rules *mapping.Rules // only in run, or before it
+
+	mu     sync.RWMutex
+	models map[devices.ID]*mapping.Device
+	sorted []*mapping.Device // never changed in place
+	shown  map[devices.ID]mapping.Presence
+	active []mapping.Alert
+}
+
+func newRouter(rules *mapping.Rules, registry *devices.Registry, out output, log *slog.Logger) *router {
+	return &router{
+		log: log, inbox: newInbox(), registry: registry, out: out, rules: rules, calls: make(chan func()),
+		confirms: newConfirms(), models: map[devices.ID]*mapping.Device{}, shown: map[devices.ID]mapping.Presence{},
+	}
+}
+
+// heartbeat is how often the router shows that it is alive while nothing happens.
+const heartbeat = time.Second
+
+// run steps the rules until ctx is done.
+func (r *router) run(ctx context.Context) error {
+	timer := time.NewTimer(heartbeat)
+	defer timer.Stop()
+	var changes []mapping.Change
+	var readings []devices.Reading
+	for {
+		r.beat.Store(time.Now().UnixNano())
+		select {
+		case <-ctx.Done():
+			return nil
+		case f := <-r.calls:
+			f()
+		case <-r.inbox.ready:
+			changes, readings = r.inbox.take(changes, readings)
+			for _, c := range changes {
+				r.step(c)
+			}
+			if len(readings) > 0 {
+				r.step(mapping.Change{Readings: readings})
+				r.confirms.see(r.registry, readings)
+			}
+		case <-timer.C:
+			r.step(mapping.Change{})
+		}
+		timer.Reset(r.wait())
+	}
+}
+
+// wait is how long nothing is due.
+func (r *router) wait() time.Duration {
+	next := r.rules.Next()
+	if next.IsZero() {
+		return heartbeat
+	}
+	return max(min(time.Until(next), heartbeat), 0)
+}
+
+// do runs f between two steps and waits for it.
+func (r *router) do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case r.calls <- func() { f(); close(done) }:
+		<-done
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// alive reports whether the router has been round lately: it is what the watchdog asks.
+func (r *router) alive(within time.Duration) bool {
+	return time.Since(time.Unix(0, r.beat.Load())) < within
+}
+
+// step lets the rules take one change and carries out what they intend.
+func (r *router) step(c mapping.Change) {
+	for _, intent := range r.rules.Step(time.Now(), c) {
+		switch i := intent.(type) {
+		case mapping.Presence:
+			r.mu.Lock()
+			before := r.shown[i.Device]
+			r.shown[i.Device] = i
+			r.mu.Unlock()
+			if before.Online != i.Online {
+				r.log.Info("device changed", "device", i.Device, "online", i.Online, "status", i.Status)
+			}
+			r.out.present(i)
+		case mapping.Alert:
+			r.keep(i)
+			r.log.Info("alert", "device", i.Device, "alert", i.Name, "over", i.Recovery, "text", i.Text)
+			r.out.alert(i, r.rules.Snapshot())
+		case mapping.Appeared:
+			r.set(i.Device)
+			r.out.appeared(i.Device)
+		case mapping.Gone:
+			r.drop(i.ID)
+			r.out.gone(i.ID)
+		}
+	}
+}
+
+// keep notes which alerts are active.
+func (r *router) keep(a mapping.Alert) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.active = slices.DeleteFunc(slices.Clone(r.active), func(x mapping.Alert) bool { return x.Key == a.Key })
+	if !a.Recovery {
+		r.active = append(r.active, a)
+	}
+}
+
+func (r *router) set(d *mapping.Device) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.models[d.ID] = d
+	r.sorted = nil
+}
+
+func (r *router) drop(id devices.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.models, id)
+	delete(r.shown, id)
+	r.active = slices.DeleteFunc(slices.Clone(r.active), func(x mapping.Alert) bool { return x.Device == id })
+	r.sorted = nil
+}
+
+// Device returns the model and the state of a device.
+func (r *router) Device(id devices.ID) (*mapping.Device, devices.State, bool) {
+	r.mu.RLock()
+	d := r.models[id]
+	r.mu.RUnlock()
+	if d == nil {
+		return nil, devices.State{}, false
+	}
+	state, ok := r.registry.State(id)
+	return d, state, ok
+}
+
+// Devices are all models, sorted by id. The slice is shared and never changed.
+func (r *router) Devices() []*mapping.Device {
+	r.mu.RLock()
+	sorted := r.sorted
+	r.mu.RUnlock()
+	if sorted != nil {
+		return sorted
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sorted == nil {
+		r.sorted = make([]*mapping.Device, 0, len(r.models))
+		for _, id := range slices.Sorted(maps.Keys(r.models)) {
+			r.sorted = append(r.sorted, r.models[id])
+		}
+	}
+	return r.sorted
+}
+
+// Online says whether a device is shown as online and, when not, why.
+func (r *router) Online(id devices.ID) (online bool, why string) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	p, known := r.shown[id]
+	if !known {
+		return false, "not heard yet"
+	}
+	if !p.Online {
+		why = p.Status
+	}
+	return p.Online, why
+}
+
+// Alerts are the active alerts, oldest first.
+func (r *router) Alerts() []mapping.Alert {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.active
+}

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"tidings/xmppbridge"
+)
+
+var _ xmppbridge.Store = (*Store)(nil)
+
+// AddAlert puts messages into the outbox. When it returns nil they survive a crash. A message whose id and recipient
+// are there already is left as it is.
+func (s *Store) AddAlert(ctx context.Context, messages []xmppbridge.Outgoing) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		for _, m := range messages {
+			_, err := tx.Exec("INSERT OR IGNORE INTO outbox (id, recipient, device, body, at) VALUES (?, ?, ?, ?, ?)",
+				m.ID, m.To, string(m.Device), m.Body, m.At.UnixMilli())
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Pending implements xmppbridge.Outbox.
+func (s *Store) Pending(ctx context.Context, after int64, limit int) ([]xmppbridge.Outgoing, error) {
+	return rows(ctx, s, func(r *sql.Rows) (m xmppbridge.Outgoing, err error) {
+		var at int64
+		err = r.Scan(&m.Seq, &m.ID, &m.To, &m.Device, &m.Body, &at)
+		m.At = time.UnixMilli(at)
+		return m, err
+	}, "SELECT seq, id, recipient, device, body, at FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
+}
+
+// Sent implements xmppbridge.Outbox.
+func (s *Store) Sent(ctx context.Context, seq ...int64) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		for _, n := range seq {
+			if _, err := tx.Exec("DELETE FROM outbox WHERE seq = ?", n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Subscriptions returns every presence subscription.
+func (s *Store) Subscriptions(ctx context.Context) ([]xmppbridge.Subscription, error) {
+	return rows(ctx, s, func(r *sql.Rows) (sub xmppbridge.Subscription, err error) {
+		err = r.Scan(&sub.Target, &sub.Watcher, &sub.From, &sub.To, &sub.Asked)
+		return sub, err
+	}, "SELECT target, watcher, sees, seen, asked FROM subscription ORDER BY target, watcher")
+}
+
+// SaveSubscription keeps one, in place of what was kept between the two.
+func (s *Store) SaveSubscription(sub xmppbridge.Subscription) {
+	s.later(exec("INSERT OR REPLACE INTO subscription (target, watcher, sees, seen, asked) VALUES (?, ?, ?, ?, ?)",
+		sub.Target, sub.Watcher, sub.From, sub.To, sub.Asked))
+}
+
+// ForgetSubscription forgets one.
+func (s *Store) ForgetSubscription(target, watcher string) {
+	s.later(exec("DELETE FROM subscription WHERE target = ? AND watcher = ?", target, watcher))
+}
+
+// keptExecuted is how long a command is remembered: what is older than any replay is swept when one is saved.
+const keptExecuted = 10 * time.Minute
+
+// Executed returns the commands carried out lately.
+func (s *Store) Executed(ctx context.Context) ([]xmppbridge.Executed, error) {
+	return rows(ctx, s, func(r *sql.Rows) (e xmppbridge.Executed, err error) {
+		var at int64
+		err = r.Scan(&e.From, &e.ID, &e.Sum, &at)
+		e.At = time.UnixMilli(at)
+		return e, err
+	}, "SELECT sender, id, sum, at FROM executed WHERE at > ?", time.Now().Add(-keptExecuted).UnixMilli())
+}
+
+// SaveExecuted remembers one and sweeps the old.
+func (s *Store) SaveExecuted(e xmppbridge.Executed) {
+	s.later(func(tx *sql.Tx) error {
+		if _, err := tx.Exec("DELETE FROM executed WHERE at < ?", e.At.Add(-keptExecuted).UnixMilli()); err != nil {
+			return err
+		}
+		_, err := tx.Exec("INSERT OR REPLACE INTO executed (sender, id, sum, at) VALUES (?, ?, ?, ?)", e.From, e.ID, e.Sum, e.At.UnixMilli())
+		return err
+	})
+}
+
+// ForgetExecuted forgets what one sender had done.
+func (s *Store) ForgetExecuted(from string) {
+	s.later(exec("DELETE FROM executed WHERE sender = ?", from))
+}

@@ -1,0 +1,297 @@
+package xmppbridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"tidings/devices"
+	"tidings/mapping"
+	"tidings/xmppbridge/stream"
+)
+
+// A House is what the bridge needs to know of the gateway. It is safe for concurrent use and answers from memory.
+type House interface {
+	// Device returns the model and the present state of one device.
+	Device(id devices.ID) (*mapping.Device, devices.State, bool)
+	// Devices are all models, sorted by id.
+	Devices() []*mapping.Device
+	// Online says whether a device counts as online and, when not, why ("silent for 2 min").
+	Online(id devices.ID) (online bool, why string)
+	// Alerts are the active alerts, oldest first.
+	Alerts() []mapping.Alert
+}
+
+// An Admin is what administrators may do to the gateway itself.
+type Admin interface {
+	Reload(ctx context.Context) error
+	Drivers() []DriverStatus
+	RestartDriver(ctx context.Context, name string) error
+	Log(lines int) []string // the last lines of the log, oldest first
+}
+
+// A DriverStatus is one connection in a few words.
+type DriverStatus struct {
+	Name, Type string
+	Health     error // nil: working
+}
+
+// A Network carries stanzas, in one of the three modes. It is safe for concurrent use.
+type Network interface {
+	// Send queues a stanza; its from says which of our addresses it is from. It never waits for the network and does
+	// not keep the stanza: an error says that it went nowhere.
+	Send(st *stream.Element) error
+	// Barrier returns nil once the server has taken over every message sent before. An error says that some may be lost.
+	Barrier(ctx context.Context) error
+}
+
+// Audience says how presence reaches those who watch a device.
+type Audience uint8
+
+// The audiences of the three modes.
+const (
+	Subscribers Audience = iota // the bridge keeps the subscriptions: component
+	Rosters                     // every account that sees the device: local
+	Broadcast                   // the server sends it to whoever the account lets: client
+)
+
+// Options are what a Bridge is made of. All but Admin and Log must be set.
+type Options struct {
+	Name      string // the gateway's, for people
+	Version   string
+	Audience  Audience
+	Addresses *mapping.Addresses
+	Access    *mapping.Access
+	House     House
+	Admin     Admin
+	Executor  devices.Executor
+	Network   Network
+	Store     Store
+	Log       *slog.Logger
+	// Accounts lists the bare JIDs of the server inside, for the audience Rosters.
+	Accounts func() []string
+	// Pace is how many presences a second go out at most; 0 is 1,000.
+	Pace int
+}
+
+// A Bridge answers for every device and for the hub. Make one with New.
+type Bridge struct {
+	o        Options
+	log      *slog.Logger
+	features []feature
+	routes   map[routeKey]handler
+	caps     caps
+
+	roster   *subscriptions
+	presence *presences
+	sessions *sessions
+	replay   *replay
+	chats    *chats
+	work     *workers
+	alerts   *alerts
+
+	settings sync.RWMutex // guards o.Access, o.Addresses, o.Name over a reload
+}
+
+// New makes a bridge; Run starts it. It reads the stored subscriptions and commands.
+func New(ctx context.Context, o Options) (*Bridge, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Pace == 0 {
+		o.Pace = 1000
+	}
+	b := &Bridge{o: o, log: o.Log, chats: newChats(), sessions: newSessions(), work: newWorkers(o.Log)}
+	b.presence = newPresences(b)
+	b.alerts = newAlerts(b)
+	var err error
+	if b.roster, err = loadSubscriptions(ctx, o.Store); err != nil {
+		return nil, err
+	}
+	if b.replay, err = loadReplay(ctx, o.Store); err != nil {
+		return nil, err
+	}
+	b.features = features()
+	b.routes = map[routeKey]handler{}
+	for _, f := range b.features {
+		for k, h := range f.routes {
+			b.routes[k] = h
+		}
+	}
+	b.caps = newCaps(b.features)
+	return b, nil
+}
+
+// Run sends presence and alerts and works through commands until ctx is done; then everyone goes unavailable. The
+// network must outlive it.
+func (b *Bridge) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { b.presence.run(ctx) })
+	wg.Go(func() { b.alerts.run(ctx) })
+	wg.Go(func() { b.expire(ctx) })
+	<-ctx.Done()
+	b.work.stop()
+	wg.Wait()
+	b.presence.goodbye()
+	return nil
+}
+
+// expire forgets what nobody came back for.
+func (b *Bridge) expire(ctx context.Context) {
+	tick := time.NewTicker(30 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			b.sessions.expire(now)
+			b.chats.expire(now)
+			b.replay.expire(now)
+		}
+	}
+}
+
+// Configure puts a new configuration's name, access and addresses in force. Whoever lost access is told so.
+func (b *Bridge) Configure(name string, access *mapping.Access, addresses *mapping.Addresses) {
+	b.settings.Lock()
+	b.o.Name, b.o.Access, b.o.Addresses = name, access, addresses
+	b.settings.Unlock()
+	b.sessions.clear()
+	b.revokeLost()
+	b.presence.all()
+}
+
+func (b *Bridge) access() *mapping.Access {
+	b.settings.RLock()
+	defer b.settings.RUnlock()
+	return b.o.Access
+}
+
+func (b *Bridge) addresses() *mapping.Addresses {
+	b.settings.RLock()
+	defer b.settings.RUnlock()
+	return b.o.Addresses
+}
+
+func (b *Bridge) name() string {
+	b.settings.RLock()
+	defer b.settings.RUnlock()
+	return b.o.Name
+}
+
+// Up says that stanzas flow (again) for an address, or for all of them when full is empty: presence goes out anew and
+// waiting alerts are sent.
+func (b *Bridge) Up(full string) {
+	if full == "" {
+		b.presence.all()
+	} else if t, ok := b.addresses().Resolve(full); ok {
+		b.presence.mark(presenceKey(t))
+	}
+	b.alerts.wake()
+}
+
+// Deliver takes a stanza that came in. fresh is false while it may have been waiting on the way: commands in it are
+// refused. It does not block and keeps st.
+func (b *Bridge) Deliver(st *stream.Element, fresh bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.log.Error("stanza handler failed", "err", p, "from", st.Attr("from"), "stack", string(debug.Stack()))
+			b.send(stream.ErrorReply(st, stream.NewStanzaError(stream.InternalServerError, "")))
+		}
+	}()
+	switch {
+	case st.Attr("from") == "" || !stream.IsStanza(st):
+		return
+	case st.Name == "iq":
+		b.deliverIQ(st, fresh)
+	case st.Name == "presence":
+		b.deliverPresence(st)
+	case st.Name == "message":
+		b.deliverMessage(st, fresh)
+	}
+}
+
+// send hands a stanza to the network; nil is nothing to send. What cannot be sent is not worth more than a line: a
+// reply to someone whose stream is gone has nowhere to go.
+func (b *Bridge) send(st *stream.Element) {
+	if st == nil {
+		return
+	}
+	if err := b.o.Network.Send(st); err != nil {
+		b.log.Debug("stanza not sent", "to", st.Attr("to"), "err", err)
+	}
+}
+
+// asker is who sent a stanza.
+type asker struct {
+	full, bare string
+	role       mapping.Role
+}
+
+func (b *Bridge) asker(st *stream.Element) asker {
+	full := st.Attr("from")
+	bare := bareJID(full)
+	return asker{full: full, bare: bare, role: b.access().Role(bare)}
+}
+
+// sees reports whether the asker may know of a device.
+func (b *Bridge) sees(a asker, id devices.ID) bool { return b.access().CanSee(a.bare, id) }
+
+// visible are the devices the asker may know of.
+func (b *Bridge) visible(a asker) []*mapping.Device {
+	access, all := b.access(), b.o.House.Devices()
+	out := all[:0:0]
+	for _, d := range all {
+		if access.CanSee(a.bare, d.ID) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// bareJID cuts the resource off. What is compared is normalised by mapping.Access; this is only a cut.
+func bareJID(full string) string {
+	for i := range len(full) {
+		if full[i] == '/' {
+			return full[:i]
+		}
+	}
+	return full
+}
+
+// errStranger stands for someone without any role: to them, no address exists.
+var errStranger = stream.NewStanzaError(stream.ServiceUnavailable, "")
+
+// stanzaError is the one table that turns what can go wrong before a device was asked into a condition.
+func stanzaError(err error) *stream.StanzaError {
+	if e := (*stream.StanzaError)(nil); errors.As(err, &e) {
+		return e
+	}
+	for _, row := range conditions {
+		if errors.Is(err, row.err) {
+			return &stream.StanzaError{Type: row.kind, Condition: row.condition, Text: err.Error()}
+		}
+	}
+	return stream.NewStanzaError(stream.InternalServerError, err.Error())
+}
+
+var conditions = []struct {
+	err             error
+	kind, condition string
+}{
+	{devices.ErrUnknownDevice, stream.TypeCancel, stream.ItemNotFound},
+	{devices.ErrUnknownPoint, stream.TypeCancel, stream.ItemNotFound},
+	{devices.ErrForbidden, stream.TypeAuth, stream.Forbidden},
+	{devices.ErrNotWritable, stream.TypeCancel, stream.NotAllowed},
+	{devices.ErrUnconfirmed, stream.TypeAuth, stream.Forbidden},
+	{devices.ErrDown, stream.TypeWait, stream.RecipientUnavailable},
+	{devices.ErrRange, stream.TypeModify, stream.NotAcceptable},
+	{devices.ErrValue, stream.TypeModify, stream.BadRequest},
+	{devices.ErrBusy, stream.TypeWait, stream.ResourceConstraint},
+	{devices.ErrStopping, stream.TypeWait, stream.ServiceUnavailable},
+	{context.DeadlineExceeded, stream.TypeWait, stream.RemoteServerTimeout},
+}

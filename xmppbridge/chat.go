@@ -1,0 +1,271 @@
+package xmppbridge
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"tidings/devices"
+	"tidings/mapping"
+	"tidings/xmppbridge/stream"
+)
+
+const (
+	nsChatStates = "http://jabber.org/protocol/chatstates"
+
+	// reallyLife is how long a "yes" is waited for.
+	reallyLife = time.Minute
+	// chatRate is how many messages of one sender are answered within chatWindow: more is a machine talking to a
+	// machine.
+	chatRate   = 30
+	chatWindow = time.Minute
+	maxChats   = 1000
+	// maxChatBody bounds what is read of a message: no command is longer.
+	maxChatBody = 500
+)
+
+// chatFeature stands for what is answered to messages: receipts (XEP-0184). Commands in words are in words.go.
+func chatFeature() feature { return feature{disco: []string{nsReceipts}} }
+
+// chats remembers what was asked of whom: a "Really?" waiting for its yes, and who talks too much.
+type chats struct {
+	mu   sync.Mutex
+	with map[string]*chat // by full JID
+}
+
+type chat struct {
+	really   []devices.Request // waiting for yes
+	to       string            // where that was asked
+	until    time.Time
+	window   time.Time // of the rate
+	count    int
+	last     string // the last thing said, how often in a row
+	repeated int
+}
+
+func newChats() *chats { return &chats{with: map[string]*chat{}} }
+
+// admit counts a message and reports whether it is to be answered: not beyond the rate, and not the same thing a
+// fourth time, which is two machines agreeing with each other.
+func (c *chats) admit(full, body string, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	talk := c.with[full]
+	if talk == nil {
+		if len(c.with) >= maxChats {
+			return false
+		}
+		talk = &chat{window: now}
+		c.with[full] = talk
+	}
+	if now.Sub(talk.window) > chatWindow {
+		talk.window, talk.count, talk.repeated = now, 0, 0
+	}
+	if talk.count++; talk.last == body {
+		talk.repeated++
+	} else {
+		talk.last, talk.repeated = body, 0
+	}
+	return talk.count <= chatRate && talk.repeated < chatRate/2
+}
+
+// ask keeps requests until their sender says yes to the same address.
+func (c *chats) ask(full, to string, really []devices.Request, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if talk := c.with[full]; talk != nil {
+		talk.really, talk.to, talk.until = really, to, now.Add(reallyLife)
+	}
+}
+
+// asked takes what waited for a yes. Anything else said in between drops it.
+func (c *chats) asked(full, to string, now time.Time) []devices.Request {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	talk := c.with[full]
+	if talk == nil {
+		return nil
+	}
+	really := talk.really
+	if talk.to != to || now.After(talk.until) {
+		really = nil
+	}
+	talk.really = nil
+	return really
+}
+
+func (c *chats) end(full string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.with, full)
+}
+
+func (c *chats) expire(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for full, talk := range c.with {
+		if now.After(talk.until) && now.Sub(talk.window) > chatWindow {
+			delete(c.with, full)
+		}
+	}
+}
+
+// deliverMessage takes chat. A stranger gets silence; errors, rooms, and what has no words are not answered.
+func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
+	typ, body := st.Attr("type"), strings.TrimSpace(st.Body())
+	if typ == "error" {
+		b.bounced(st)
+		return
+	}
+	a := b.asker(st)
+	target, known := b.addresses().Resolve(st.Attr("to"))
+	if a.role == mapping.None || !known || typ != "" && typ != "chat" && typ != "normal" || body == "" {
+		return
+	}
+	if _, own := b.addresses().Resolve(a.full); own {
+		return // never to ourselves
+	}
+	if !b.chats.admit(a.full, body, time.Now()) {
+		b.log.Debug("chat not answered: too much of it", "jid", a.full)
+		return
+	}
+	if st.Child(nsReceipts, "request") != nil && st.Attr("id") != "" {
+		b.send(stream.New(stream.NS, "message", "from", st.Attr("to"), "to", a.full, "type", typ, "id", rand.Text()).
+			Add(stream.New(nsReceipts, "received", "id", st.Attr("id"))))
+	}
+	t := &talk{b: b, asker: a, st: st, target: target, fresh: fresh}
+	if len(body) > maxChatBody {
+		t.say("That is too long for a command. Say \"help\" for what I understand.")
+		return
+	}
+	if target.Kind == mapping.ToDevice {
+		if _, _, ok := b.o.House.Device(target.ID); !ok || !b.sees(a, target.ID) {
+			b.send(stream.ErrorReply(st, stream.NewStanzaError(stream.ItemNotFound, "")))
+			return
+		}
+	}
+	t.hear(body)
+}
+
+// A talk is one message being answered.
+type talk struct {
+	b *Bridge
+	asker
+	st     *stream.Element
+	target mapping.Target
+	fresh  bool
+}
+
+// say answers in the thread of the message.
+func (t *talk) say(text string) {
+	typ := t.st.Attr("type")
+	reply := stream.New(stream.NS, "message", "type", typ, "from", t.from(), "to", t.full, "id", rand.Text()).
+		Add(stream.New(stream.NS, "body").AddText(text))
+	if thread := t.st.ChildText(stream.NS, "thread"); thread != "" {
+		reply.Add(stream.New(stream.NS, "thread").AddText(thread))
+	}
+	for state := range t.st.Children() {
+		if state.Space == nsChatStates { // they know chat states: the answer ends ours
+			reply.Add(stream.New(nsChatStates, "active"))
+			break
+		}
+	}
+	t.b.send(reply)
+}
+
+// from is the full JID of who was spoken to.
+func (t *talk) from() string {
+	if t.target.Kind == mapping.ToDevice {
+		_, full := t.b.addresses().Device(t.target.ID)
+		return full
+	}
+	_, full := t.b.addresses().Hub()
+	return full
+}
+
+// refuse says why something is not done.
+func (t *talk) refuse(err error) {
+	if e := (*stream.StanzaError)(nil); errors.As(err, &e) && e.Text != "" {
+		t.say(capital(e.Text) + ".")
+		return
+	}
+	t.say("Not done: " + err.Error() + ".")
+}
+
+// act carries out requests, each in its device's queue, and says what became of them. What is dangerous is asked
+// about first.
+func (t *talk) act(requests ...devices.Request) {
+	b := t.b
+	if err := b.refuseOld(t.st, t.fresh); err != nil {
+		t.refuse(err)
+		return
+	}
+	if !b.replay.first(t.full, t.st, time.Now()) {
+		return
+	}
+	var ask []devices.Request
+	for _, r := range requests {
+		d, _, ok := b.o.House.Device(r.Device)
+		if !ok {
+			continue
+		}
+		p := d.Point(r.Point)
+		if p == nil {
+			continue
+		}
+		if p.Danger && !r.Confirmed && b.access().CanControl(t.bare, d.ID) {
+			ask = append(ask, r)
+			continue
+		}
+		t.do(d, p, r)
+	}
+	if len(ask) == 0 {
+		return
+	}
+	b.chats.ask(t.full, t.st.Attr("to"), ask, time.Now())
+	var what []string
+	for _, r := range ask {
+		if d, _, ok := b.o.House.Device(r.Device); ok {
+			what = append(what, d.Name+": "+requestWords(d.Point(r.Point), r.Value))
+		}
+	}
+	t.say("Really " + strings.Join(what, ", ") + "? Say \"yes\" within a minute.")
+}
+
+func requestWords(p *mapping.Point, v devices.Value) string {
+	if p.Kind == devices.KindAction {
+		return p.Label
+	}
+	return p.Label + " " + p.Format(v)
+}
+
+func (t *talk) do(d *mapping.Device, p *mapping.Point, r devices.Request) {
+	r.By, r.Via = devices.Principal(t.bare), devices.ViaChat
+	queued := t.b.work.do(jobKey{t.full, d.ID}, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, executeTimeout)
+		defer cancel()
+		done, err := t.b.execute(ctx, d, p, r)
+		switch {
+		case err != nil:
+			t.say(fmt.Sprintf("%s: %s: %v.", d.Name, p.Label, err))
+		case done.level == "error":
+			t.say(done.note + ".")
+		default:
+			t.say(d.Name + ": " + done.note + ".")
+		}
+	})
+	if !queued {
+		t.refuse(devices.ErrBusy)
+	}
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

@@ -1,0 +1,151 @@
+package xmppbridge
+
+import (
+	"cmp"
+	"crypto/sha1"
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"tidings/mapping"
+	"tidings/xmppbridge/stream"
+)
+
+const (
+	nsDiscoInfo  = "http://jabber.org/protocol/disco#info"
+	nsDiscoItems = "http://jabber.org/protocol/disco#items"
+	nsCaps       = "http://jabber.org/protocol/caps"
+	nsStanzaID   = "urn:xmpp:sid:0"
+
+	// capsNode is what XEP-0115 calls the node: a URI for the software.
+	capsNode = "https://tidings.example/caps"
+
+	// maxItems bounds one disco#items answer: servers cap a stanza at 256 KiB.
+	maxItems = 1000
+)
+
+// discoFeature answers XEP-0030 for each address as itself: the domain and the hub list the devices the asker may
+// see; a command node describes itself as one.
+func discoFeature() feature {
+	return feature{
+		disco: []string{nsDiscoInfo, nsDiscoItems},
+		routes: map[routeKey]handler{
+			{"get", nsDiscoInfo, "query"}:  answerInfo,
+			{"get", nsDiscoItems, "query"}: answerItems,
+		},
+	}
+}
+
+// capsFeature stands for XEP-0115: the hash goes out with presence, and disco answers on its node.
+func capsFeature() feature { return feature{disco: []string{nsCaps}} }
+
+// identity is what an address is to a client (the categories are the registrar's).
+type identity struct{ category, kind, name string }
+
+// identify says what an address is. A device's identity has no name of its own, so that every device shares one caps
+// hash and clients ask once, not once a device; names come with disco#items, the roster and nickname.
+func (b *Bridge) identify(t mapping.Target) identity {
+	switch t.Kind {
+	case mapping.ToDomain:
+		return identity{"gateway", "iot", b.name()}
+	case mapping.ToHub:
+		return identity{"client", "bot", b.name()}
+	}
+	return identity{"client", "bot", "device"}
+}
+
+func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
+	node := r.query.Attr("node")
+	answer := stream.New(nsDiscoInfo, "query", "node", node)
+	switch {
+	case node == "" || strings.HasPrefix(node, capsNode+"#"):
+		id := b.identify(r.target)
+		if node != "" && node != capsNode+"#"+b.caps.hash(id) {
+			return nil, stream.NewStanzaError(stream.ItemNotFound, "")
+		}
+		b.caps.describe(answer, id)
+	case node == nsCommands:
+		answer.Add(stream.New(nsDiscoInfo, "identity", "category", "automation", "type", "command-list", "name", "Commands"),
+			stream.New(nsDiscoInfo, "feature", "var", nsCommands))
+	default:
+		c, err := b.command(r, node)
+		if err != nil {
+			return nil, err
+		}
+		answer.Add(stream.New(nsDiscoInfo, "identity", "category", "automation", "type", "command-node", "name", c.name),
+			stream.New(nsDiscoInfo, "feature", "var", nsCommands), stream.New(nsDiscoInfo, "feature", "var", nsForm))
+	}
+	return answer, nil
+}
+
+func answerItems(b *Bridge, r *request) (*stream.Element, error) {
+	node := r.query.Attr("node")
+	answer := stream.New(nsDiscoItems, "query", "node", node)
+	switch {
+	case node == nsCommands:
+		for _, c := range b.commands(r) {
+			answer.Add(stream.New(nsDiscoItems, "item", "jid", r.to, "node", c.node, "name", c.name))
+		}
+	case node == "" && r.target.Kind == mapping.ToDomain:
+		_, hub := b.addresses().Hub()
+		answer.Add(stream.New(nsDiscoItems, "item", "jid", hub, "name", b.name()))
+		b.addDevices(answer, r.asker)
+	case node == "" && r.target.Kind == mapping.ToHub:
+		b.addDevices(answer, r.asker)
+	case node == "":
+		// A device has no parts; its commands are under their node.
+	default:
+		if _, err := b.command(r, node); err != nil {
+			return nil, err
+		}
+	}
+	return answer, nil
+}
+
+func (b *Bridge) addDevices(answer *stream.Element, a asker) {
+	visible := b.visible(a)
+	slices.SortStableFunc(visible, func(x, y *mapping.Device) int { return cmp.Compare(x.Name, y.Name) })
+	for _, d := range visible[:min(len(visible), maxItems)] {
+		_, full := b.addresses().Device(d.ID)
+		answer.Add(stream.New(nsDiscoItems, "item", "jid", full, "name", d.Name))
+	}
+}
+
+// caps holds what every address announces.
+type caps struct {
+	vars []string // sorted
+}
+
+func newCaps(features []feature) caps {
+	var c caps
+	for _, f := range features {
+		c.vars = append(c.vars, f.disco...)
+	}
+	slices.Sort(c.vars)
+	c.vars = slices.Compact(c.vars)
+	return c
+}
+
+// describe fills a disco#info answer.
+func (c caps) describe(answer *stream.Element, id identity) {
+	answer.Add(stream.New(nsDiscoInfo, "identity", "category", id.category, "type", id.kind, "name", id.name))
+	for _, v := range c.vars {
+		answer.Add(stream.New(nsDiscoInfo, "feature", "var", v))
+	}
+}
+
+// hash is the verification string of XEP-0115 §5.1.
+func (c caps) hash(id identity) string {
+	var s strings.Builder
+	s.WriteString(id.category + "/" + id.kind + "//" + id.name + "<")
+	for _, v := range c.vars {
+		s.WriteString(v + "<")
+	}
+	sum := sha1.Sum([]byte(s.String()))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// element is the <c/> of a presence.
+func (c caps) element(id identity) *stream.Element {
+	return stream.New(nsCaps, "c", "hash", "sha-1", "node", capsNode, "ver", c.hash(id))
+}

@@ -1,0 +1,20 @@
+// Package xmppbridge puts the devices of the house on XMPP: each with an address and a resource of its own, presence
+// that says whether it is there and what it reads, commands any client can run, and messages for alerts.
+//
+// A [Bridge] stands between the house (what the gateway knows and can do, the [House] interface) and a [Network], one
+// of the three ways onto XMPP: a component or client streams (package link) or the server inside (package local). All
+// three look alike from here: stanzas go out with Send, come in through the bridge's Deliver, and only the question of
+// who watches a device differs ([Audience]).
+//
+// What the bridge answers is a list of features, one file a XEP: ping.go, version.go, disco.go and so on. A feature
+// holds the disco features it stands for and the IQ payloads it answers; service discovery and entity capabilities
+// derive from the list, so nothing is announced that is not answered.
+//
+// Goroutines. Deliver is called by the network's readers and must not block: it answers what needs only memory and hands
+// commands and chat to workers, one queue a sender and device, each bounded; a full queue refuses with
+// resource-constraint. One goroutine sends presence, latest wins, paced so that ten thousand devices do not burst; one
+// sends alerts from the outbox. Run starts these and waits for them.
+//
+//	b := xmppbridge.New(xmppbridge.Options{House: house, Executor: router, Network: component, …})
+//	err := b.Run(ctx)
+package xmppbridge

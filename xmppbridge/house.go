@@ -1,0 +1,55 @@
+package xmppbridge
+
+import (
+	"cmp"
+
+	"tidings/mapping"
+	"tidings/xmppbridge/local"
+	"tidings/xmppbridge/stream"
+)
+
+// LocalHouse is the bridge as the house behind the server inside: everything at its domain that is no account.
+// isAccount reports whether a localpart is an account's; it is asked with locks of the server held and must be quick.
+func (b *Bridge) LocalHouse(isAccount func(name string) bool) local.Backend {
+	return localHouse{b, isAccount}
+}
+
+type localHouse struct {
+	b         *Bridge
+	isAccount func(string) bool
+}
+
+func (h localHouse) Account(name string) bool { return h.isAccount(name) }
+
+// Deliver hands a stanza on. On a server inside nothing waits on the way: whatever comes is fresh.
+func (h localHouse) Deliver(st *stream.Element) { h.b.Deliver(st.Clone(), true) }
+
+// Contacts are the hub and, where devices are contacts, those the account's role may see, in a group by location.
+func (h localHouse) Contacts(account string) []local.Contact {
+	addresses, access := h.b.addresses(), h.b.access()
+	bare := account + "@" + addresses.Domain()
+	if access.Role(bare) == mapping.None {
+		return nil
+	}
+	hub, _ := addresses.Hub()
+	out := []local.Contact{{JID: hub, Name: h.b.name(), Groups: []string{h.b.name()}}}
+	for _, d := range h.b.o.House.Devices() {
+		jid, _ := addresses.Device(d.ID)
+		if jid != hub && access.CanSee(bare, d.ID) {
+			out = append(out, local.Contact{JID: jid, Name: d.Name, Groups: []string{cmp.Or(d.Location, h.b.name())}})
+		}
+	}
+	return out
+}
+
+// Available sends someone who came the presence of everything they may see, and the alerts that waited.
+func (h localHouse) Available(full string, _ *stream.Element, initial bool) {
+	if !initial {
+		return
+	}
+	h.b.presence.sendAll(full)
+	h.b.alerts.wake()
+}
+
+// Unavailable ends what belonged to a client.
+func (h localHouse) Unavailable(full string) { h.b.gone(full) }

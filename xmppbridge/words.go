@@ -1,0 +1,270 @@
+package xmppbridge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tidings/devices"
+	"tidings/devices/schema"
+	"tidings/mapping"
+)
+
+// noise are words people put around a command that change nothing.
+var noise = []string{"the", "a", "an", "please", "turn", "switch", "put", "der", "die", "das", "bitte"}
+
+// hear understands one message. Case, articles and word order are forgiven; a name that is nearly right is asked
+// about, never guessed into an action.
+func (t *talk) hear(body string) {
+	words := strings.Fields(strings.TrimRight(body, ".!? "))
+	words = slices.DeleteFunc(words, func(w string) bool { return slices.Contains(noise, strings.ToLower(w)) })
+	if len(words) == 0 {
+		t.say(t.help())
+		return
+	}
+	really := t.b.chats.asked(t.full, t.st.Attr("to"), time.Now())
+	switch all := lower(words); {
+	case all == "yes" || all == "y":
+		if really == nil {
+			t.say("There is nothing to say yes to: what was asked more than a minute ago is forgotten.")
+			return
+		}
+		for i := range really {
+			really[i].Confirmed = true
+		}
+		t.act(really...)
+	case (all == "no" || all == "n") && really != nil:
+		t.say("Not done.")
+	case all == "help" || all == "?":
+		t.say(t.help())
+	case t.target.Kind == mapping.ToDevice:
+		if d, _, ok := t.b.o.House.Device(t.target.ID); ok {
+			t.tell(d, words)
+		}
+	default:
+		t.hub(words)
+	}
+}
+
+// hub understands what is said to the hub: its own words, or a device's name with the device's words.
+func (t *talk) hub(words []string) {
+	switch lower(words) {
+	case "devices", "status", "list":
+		t.sayDevices()
+		return
+	case "alerts":
+		t.sayAlerts()
+		return
+	case "all off", "everything off", "off all", "off everything":
+		t.allOff()
+		return
+	}
+	visible := t.b.visible(t.asker)
+	matches, rest := named(visible, words)
+	switch {
+	case len(matches) == 1:
+		t.tell(matches[0], rest)
+	case len(matches) > 1:
+		t.say("There are several of that name: " + addressList(t.b, matches) + ". Say which by its address.")
+	default:
+		t.say(t.unknownName(visible, words))
+	}
+}
+
+// named finds the devices whose name (or id) the words begin or end with, the longest name first.
+func named(visible []*mapping.Device, words []string) (matches []*mapping.Device, rest []string) {
+	longest := 0
+	for _, d := range visible {
+		for _, name := range []string{d.Name, string(d.ID)} {
+			n := strings.Fields(strings.ToLower(name))
+			var left []string
+			switch {
+			case len(n) == 0 || len(n) > len(words) || len(n) < longest:
+				continue
+			case lower(words[:len(n)]) == strings.Join(n, " "):
+				left = words[len(n):]
+			case lower(words[len(words)-len(n):]) == strings.Join(n, " "):
+				left = words[:len(words)-len(n)]
+			default:
+				continue
+			}
+			if len(n) > longest {
+				longest, matches = len(n), nil
+			}
+			if !slices.Contains(matches, d) {
+				matches, rest = append(matches, d), left
+			}
+		}
+	}
+	return matches, rest
+}
+
+func addressList(b *Bridge, list []*mapping.Device) string {
+	var out []string
+	for _, d := range list {
+		out = append(out, b.addresses().Slug(d.ID))
+	}
+	return strings.Join(out, ", ")
+}
+
+func (t *talk) unknownName(visible []*mapping.Device, words []string) string {
+	var names []string
+	for _, d := range visible {
+		names = append(names, strings.ToLower(d.Name), string(d.ID))
+	}
+	for n := min(len(words), 3); n > 0; n-- {
+		for _, part := range []string{lower(words[:n]), lower(words[len(words)-n:])} {
+			if near := schema.Nearest(part, names); near != "" {
+				return fmt.Sprintf("I know no device %q: did you mean %q?", part, near)
+			}
+		}
+	}
+	return "I did not understand that. Say \"devices\" for what there is, or \"help\"."
+}
+
+// tell understands what is said to one device.
+func (t *talk) tell(d *mapping.Device, words []string) {
+	all := lower(words)
+	switch all {
+	case "", "status", "state":
+		t.sayStatus(d)
+		return
+	case "help", "?":
+		t.say(t.deviceHelp(d))
+		return
+	}
+	action, value := d.Understand(words)
+	if action == nil {
+		t.say(t.notUnderstood(d, all))
+		return
+	}
+	if !t.b.access().CanControl(t.bare, d.ID) {
+		t.say("Your role may see " + d.Name + " but not control it.")
+		return
+	}
+	v := action.Value
+	if action.Ask {
+		var err error
+		if v, err = action.Point.Parse(value); err == nil {
+			v, err = action.Point.Check(v)
+		}
+		if err != nil {
+			t.say(capital(err.Error()) + ".")
+			return
+		}
+	}
+	t.act(devices.Request{Device: d.ID, Point: action.Point.Name, Value: v, Confirmed: action.Really})
+}
+
+func (t *talk) notUnderstood(d *mapping.Device, all string) string {
+	var names []string
+	for _, a := range d.Actions() {
+		if !a.Ask && !a.Really {
+			names = append(names, strings.ToLower(a.Name))
+		}
+	}
+	if near := schema.Nearest(all, append(names, "status", "help")); near != "" {
+		return fmt.Sprintf("I did not understand %q: did you mean %q?", all, near)
+	}
+	return fmt.Sprintf("I did not understand %q. %s", all, t.deviceHelp(d))
+}
+
+func (t *talk) sayStatus(d *mapping.Device) {
+	_, state, ok := t.b.o.House.Device(d.ID)
+	if !ok {
+		return
+	}
+	lines := []string{t.b.summary(d)}
+	for i := range d.Points {
+		p := &d.Points[i]
+		if s, ok := state.Point(p.Name); ok && p.Readable && !s.At.IsZero() {
+			lines = append(lines, p.Label+": "+p.FormatState(s))
+		}
+	}
+	t.say(strings.Join(append(lines, d.Notes...), "\n"))
+}
+
+func (t *talk) sayDevices() {
+	rows := deviceTable(t.b, t.asker).rows
+	lines := []string{}
+	for _, row := range rows[:min(len(rows), rowsPerPage)] {
+		line := row[0] + ": " + row[2]
+		if row[1] != "" {
+			line = row[0] + " (" + row[1] + "): " + row[2]
+		}
+		lines = append(lines, line)
+	}
+	if n := len(rows) - len(lines); n > 0 {
+		lines = append(lines, fmt.Sprintf("… and %d more", n))
+	}
+	if len(lines) == 0 {
+		lines = []string{"There are no devices that you may see."}
+	}
+	t.say(strings.Join(lines, "\n"))
+}
+
+func (t *talk) sayAlerts() {
+	var lines []string
+	for _, a := range t.b.o.House.Alerts() {
+		if t.b.sees(t.asker, a.Device) {
+			lines = append(lines, fmt.Sprintf("%s (%s, for %s)", a.Text, a.Level, mapping.Duration(since(a.At))))
+		}
+	}
+	if len(lines) == 0 {
+		lines = []string{"No alert is active."}
+	}
+	t.say(strings.Join(lines, "\n"))
+}
+
+// allOff turns off every switch the asker may control.
+func (t *talk) allOff() {
+	var requests []devices.Request
+	for _, d := range t.b.visible(t.asker) {
+		if !t.b.access().CanControl(t.bare, d.ID) {
+			continue
+		}
+		for _, a := range d.Actions() {
+			if off, ok := a.Value.Bool(); ok && !off && !a.Really && a.Point.Kind == devices.KindSwitch {
+				requests = append(requests, devices.Request{Device: d.ID, Point: a.Point.Name, Value: a.Value})
+			}
+		}
+	}
+	if len(requests) == 0 {
+		t.say("There is nothing that you may turn off.")
+		return
+	}
+	t.act(requests...)
+}
+
+func (t *talk) help() string {
+	if t.target.Kind == mapping.ToDevice {
+		if d, _, ok := t.b.o.House.Device(t.target.ID); ok {
+			return t.deviceHelp(d)
+		}
+	}
+	return "Say \"devices\", \"alerts\", \"all off\", or a device's name with what it should do: \"lamp on\", " +
+		"\"greenhouse set target 21.5\", \"greenhouse status\", \"lamp help\"."
+}
+
+func (t *talk) deviceHelp(d *mapping.Device) string {
+	words := []string{"status"}
+	if t.b.access().CanControl(t.bare, d.ID) {
+		for _, a := range d.Actions() {
+			switch {
+			case a.Really:
+			case a.Ask:
+				words = append(words, "set "+strings.ToLower(a.Point.Label)+" …")
+			default:
+				words = append(words, strings.ToLower(a.Name))
+			}
+		}
+	}
+	return d.Name + " understands: " + strings.Join(words, ", ") + "."
+}
+
+// since is how long ago t was.
+func since(t time.Time) time.Duration { return time.Since(t) }
+
+// lower joins words for comparison.
+func lower(words []string) string { return strings.ToLower(strings.Join(words, " ")) }
