@@ -53,7 +53,7 @@ func (s *Server) load(ctx context.Context, name string) (*account, error) {
 	}
 	kept, err := s.store.Items(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("roster of %s: %w", name, err)
+		return nil, fmt.Errorf("store: %w", err)
 	}
 	house := s.contacts(name)
 	s.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tidings/xmppbridge/stream"
 )
@@ -171,6 +172,36 @@ func TestHouseContactRemoved(t *testing.T) {
 	// What the house does not give is refused.
 	c.write("<presence type='subscribe' to='safe@home.example'/>")
 	c.expect("refusal", presence("unsubscribed", "safe@home.example"))
+}
+
+func TestShows(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{})
+	f.store.items["alice"] = map[string]Item{"door@home.example": {JID: "door@home.example", Hidden: true}}
+	for contact, want := range map[string]bool{"lamp@home.example/lamp": true, "door@home.example": false, "safe@home.example": false} {
+		if got, err := f.Shows(t.Context(), "alice", contact); got != want || err != nil {
+			t.Errorf("%s: %v, %v", contact, got, err)
+		}
+	}
+	if _, err := f.Shows(t.Context(), "mallory", "lamp@home.example"); !errors.Is(err, ErrNoAccount) {
+		t.Errorf("no account: %v", err)
+	}
+}
+
+// A client that is silent is pinged; one that answers stays, one that does not is dropped.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{Idle: 200 * time.Millisecond})
+	well, dead := f.online("alice", "well"), f.online("alice", "dead")
+	for range 4 {
+		e := well.expect("ping", func(e *stream.Element) bool { return e.Child(nsPing, "ping") != nil })
+		if e.Attr("from") != testDomain {
+			t.Errorf("ping %s", e)
+		}
+		well.write("<iq type='result' id='" + e.Attr("id") + "' to='" + testDomain + "'/>")
+	}
+	f.house.awaitEvent("unavailable " + dead.full)
+	well.sync()
 }
 
 func TestSend(t *testing.T) {

@@ -39,8 +39,9 @@ type Backend interface {
 	Deliver(st *stream.Element)
 	// Contacts are the contacts that the house gives an account.
 	Contacts(account string) []Contact
-	// Available says that a client came (initial) or that its presence changed. On initial the backend sends what it has for the
-	// account: the presence of its contacts, to that full JID, and messages that waited.
+	// Available says that a client came (initial) or that its presence changed. On initial the backend sends the presence of the
+	// account's contacts, to that full JID. Messages that Send refused with ErrOffline may go through after either: a
+	// client takes those to the bare JID when its priority is not negative.
 	Available(full string, presence *stream.Element, initial bool)
 	// Unavailable says that a client that was available went, also when its stream died.
 	Unavailable(full string)
@@ -101,9 +102,10 @@ type Limits struct {
 	Stanza         stream.Limits // of one stanza after login; Bytes 256 KiB
 	BytesPerSecond int           // read from one client, after a burst of four times that: 64 KiB
 	StanzasPerSec  int           // likewise: 100
-	Queue          int           // bytes waiting for one client; a client with more is cut off: 1 MiB
-	Streams        int           // clients of one account: 16
-	Directed       int           // addresses one client may have sent directed presence to: 200
+
+	Queue    int // bytes waiting for one client, which is cut off beyond: 8 MiB, as ten thousand devices say at once
+	Streams  int // clients of one account: 16
+	Directed int // addresses one client may have sent directed presence to: 200
 
 	Roster   int // items a person may add to what the house gives: 500
 	Groups   int // groups of one item: 16
@@ -122,7 +124,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Stanza.Bytes, 256<<10)
 	def(&l.BytesPerSecond, 64<<10)
 	def(&l.StanzasPerSec, 100)
-	def(&l.Queue, 1<<20)
+	def(&l.Queue, 8<<20)
 	def(&l.Streams, 16)
 	def(&l.Directed, 200)
 	def(&l.Roster, 500)

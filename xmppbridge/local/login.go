@@ -45,6 +45,7 @@ type login struct {
 	dec    *stream.Decoder
 
 	headed    bool // our stream header went out
+	shaking   bool // in the TLS handshake: nothing can be said
 	setup     *tlsSetup
 	bindings  map[string][]byte // what clients may bind by
 	announced []string          // the types of these that are defined
@@ -82,7 +83,7 @@ func (l *login) run(ctx context.Context) (*session, error) {
 
 // refuse says goodbye to a connection that is not let in.
 func (l *login) refuse(err error) {
-	if l.dec == nil { // not a byte came
+	if l.dec == nil || l.shaking { // not a byte came, or none would be understood
 		return
 	}
 	var fault *stream.Error
@@ -204,10 +205,11 @@ func (l *login) handshake(ctx context.Context, config *tls.Config) error {
 	config = config.Clone()
 	config.KeyLogWriter = secrets // stays here; see clientFinished
 	conn := tls.Server(beneath, config)
-	l.headed = false
+	l.headed, l.shaking = false, true
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
+	l.shaking = false
 	l.wire.Conn = conn
 	l.dec.Reset(l.wire)
 	state := conn.ConnectionState()
@@ -397,19 +399,21 @@ func (s *Server) localpart(name string) string {
 	return j.Localpart()
 }
 
-// verifier finds what proves an account's password. What is no account gets a decoy, so that strangers cannot tell.
+// verifier finds what proves an account's password. What is no account gets a decoy, so that strangers cannot tell; the store
+// is asked either way, so that they cannot tell by the time it takes.
 func (s *Server) verifier(ctx context.Context, h scramHash, user string) (account string, v Verifier, err error) {
-	if account = s.localpart(user); account != "" && s.backend.Account(account) {
-		c, err := s.store.Credentials(ctx, account)
-		if v := h.verify(c); err == nil && len(v.StoredKey) == h.size {
-			return account, v, nil
-		}
-		if err != nil && !errors.Is(err, ErrNoAccount) {
-			s.log.Error("cannot read credentials", "account", account, "err", err)
-			return "", Verifier{}, errTemporary
-		}
+	account = s.localpart(user)
+	name := cmp.Or(account, user)
+	kept, err := s.store.Credentials(ctx, name)
+	if err != nil && !errors.Is(err, ErrNoAccount) {
+		s.log.Error("cannot read credentials", "account", name, "err", err)
+		return "", Verifier{}, errTemporary
 	}
-	return "", h.decoy(s.decoys, cmp.Or(account, user)), nil
+	v = h.verify(kept)
+	if err != nil || len(v.StoredKey) != h.size || account == "" || !s.backend.Account(account) {
+		return "", h.decoy(s.decoys, name), nil
+	}
+	return account, v, nil
 }
 
 // bind is resource binding, RFC 6120 §7: the resource asked for, or one made here.

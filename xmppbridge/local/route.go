@@ -216,6 +216,18 @@ func (s *Server) Audience(contact string) []string {
 	return out
 }
 
+// Shows reports whether an account has an address of the house in its roster, also while nobody is logged in to it: whether a
+// message from there comes from somebody known. It reads the Store the first time.
+func (s *Server) Shows(ctx context.Context, account, contact string) (bool, error) {
+	a, err := s.load(ctx, account)
+	if err != nil {
+		return false, fmt.Errorf("xmpp server: roster of %s: %w", account, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return a.shows(bare(contact)), nil
+}
+
 // Resources returns the full JIDs of an account's available clients, sorted.
 func (s *Server) Resources(account string) []string {
 	s.mu.Lock()

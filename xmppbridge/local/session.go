@@ -98,7 +98,6 @@ func (s *Server) join(ctx context.Context, l *login, resource string, ask *strea
 		c.kill(err)
 		return nil, err
 	}
-	l.dec.SetLimits(s.limits.Stanza)
 	l.wire.SetDeadline(time.Time{})
 	l.wire.meter = newMeter(s.limits, time.Now())
 	if !s.backend.Account(a.name) { // removed while it logged in, and dropped before it was in the table
