@@ -1,0 +1,322 @@
+package mqtt
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"tidings/devices"
+)
+
+func TestPath(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		"temperature":     {"temperature"},
+		"sensors.0.t":     {"sensors", "0", "t"},
+		`a\.b.c`:          {"a.b", "c"},
+		`a\\.b`:           {`a\`, "b"},
+		`a\b`:             {`a\b`},
+		"ENERGY.Power":    {"ENERGY", "Power"},
+		"with space.ünï":  {"with space", "ünï"},
+		"0":               {"0"},
+		`ends\.`:          {"ends."},
+		`back\\`:          {`back\`},
+		`trailing\`:       {`trailing\`},
+		`C:\\x\.y`:        {`C:\x.y`},
+		"[0].a":           {"[0]", "a"},
+		"a-b.c_d.e:f":     {"a-b", "c_d", "e:f"},
+		`\.`:              {"."},
+		`a.\..b`:          {"a", ".", "b"},
+		`StatusSNS.DS\.1`: {"StatusSNS", "DS.1"},
+	} {
+		p, err := parsePath(text)
+		if err != nil || !slices.Equal(p, want) {
+			t.Errorf("%s: %q, %v, want %q", text, p, err, want)
+			continue
+		}
+		if again, err := parsePath(p.String()); err != nil || !slices.Equal(again, p) {
+			t.Errorf("%s prints as %s, which is %q, %v", text, p, again, err)
+		}
+	}
+	for _, text := range []string{"", ".", "a.", ".a", "a..b"} {
+		if p, err := parsePath(text); err == nil {
+			t.Errorf("%q was taken as %q", text, p)
+		}
+	}
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	number := point{kind: devices.KindNumber}
+	onOff := point{kind: devices.KindSwitch}
+	power := point{kind: devices.KindSwitch, on: "ON", off: "OFF"}
+	onlyOn := point{kind: devices.KindSwitch, on: "1"}
+	text := point{kind: devices.KindText}
+	choice := point{kind: devices.KindChoice, options: []string{"eco", "comfort"}}
+	at := func(p point, path ...string) point {
+		p.path = path
+		return p
+	}
+	unknown := devices.Value{}
+	for _, c := range []struct {
+		point   point
+		payload string
+		want    devices.Value
+		err     string
+	}{
+		{number, "21.5", devices.Number(21.5), ""},
+		{number, " -3e2\n", devices.Number(-300), ""},
+		{number, "0", devices.Number(0), ""},
+		{number, "None", unknown, ""},
+		{number, "null", unknown, ""},
+		{number, "nan", unknown, ""},
+		{number, "inf", unknown, "is not a number"},
+		{number, "0x10", unknown, "is not a number"},
+		{number, "21,5", unknown, "is not a number"},
+		{number, "\xff\x00", unknown, "is not a number"},
+		{number, strings.Repeat("9", 100), devices.Number(1e100), ""},
+		{at(number, "ENERGY", "Power"), `{"ENERGY":{"Power":12.3,"Total":1.234}}`, devices.Number(12.3), ""},
+		{at(number, "sensors", "1", "t"), `{"sensors":[{"t":1},{"t":2}]}`, devices.Number(2), ""},
+		{at(number, "0"), `[7]`, devices.Number(7), ""},
+		{at(number, "0"), `{"0":8}`, devices.Number(8), ""},
+		{at(number, "t"), `{"t":"21.5"}`, devices.Number(21.5), ""},
+		{at(number, "t"), `{"t":null}`, unknown, ""},
+		{at(number, "t"), `{"t":true}`, unknown, "is not a number"},
+		{at(number, "t"), `{"t":{}}`, unknown, "t is an object"},
+		{at(number, "t"), `{"t":[1]}`, unknown, "t is an array: the path goes on with an index, as in t.0"},
+		{at(number, "t"), `{"h":1}`, unknown, "has no value there: t in"},
+		{at(number, "t", "u"), `{"t":1}`, unknown, "has no value there"},
+		{at(number, "2"), `[1,2]`, unknown, "has no value there"},
+		{at(number, "-1"), `[1,2]`, unknown, "has no value there"},
+		{at(number, "t"), `{"t":1`, unknown, "is not JSON"},
+		{at(number, "t"), `{"t":1}{"t":2}`, unknown, "has more after its JSON"},
+		{at(number, "t"), `Online`, unknown, "is not JSON"},
+		{at(number, "t"), strings.Repeat("[", 100_000), unknown, "is not JSON"},
+		{onOff, "on", devices.Bool(true), ""},
+		{onOff, "OFF", devices.Bool(false), ""},
+		{onOff, "1", devices.Bool(true), ""},
+		{onOff, "closed", devices.Bool(false), ""},
+		{onOff, "half", unknown, "neither on nor off"},
+		{at(onOff, "state"), `{"state":true}`, devices.Bool(true), ""},
+		{at(onOff, "state"), `{"state":0}`, devices.Bool(false), ""},
+		{power, "ON", devices.Bool(true), ""},
+		{power, " OFF\r\n", devices.Bool(false), ""},
+		{power, "off", devices.Bool(false), ""},
+		{power, "true", unknown, `neither "ON" nor "OFF"`},
+		{power, "None", unknown, ""},
+		{onlyOn, "1", devices.Bool(true), ""},
+		{onlyOn, "OFF", devices.Bool(false), ""},
+		{onlyOn, "0", unknown, `neither "1" nor "OFF"`},
+		{text, "Hello  wörld", devices.Text("Hello  wörld"), ""},
+		{text, "\xff", unknown, "is not UTF-8"},
+		{text, strings.Repeat("x", maxText+1), unknown, "a text of 4097 bytes"},
+		{at(text, "id"), `{"id":12345678901234567890}`, devices.Text("12345678901234567890"), ""},
+		{at(text, "id"), `{"id":""}`, devices.Text(""), ""},
+		{at(text, "id"), `{"id":false}`, devices.Text("false"), ""},
+		{choice, "eco", devices.Text("eco"), ""},
+	} {
+		got, err := c.point.read(&document{payload: []byte(c.payload)})
+		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s %v: %.80q: %v, %v, want %v and %q", c.point.kind, c.point.path, c.payload, got, err, c.want, c.err)
+		}
+	}
+}
+
+func TestEncode(t *testing.T) {
+	t.Parallel()
+	with := func(kind devices.PointKind, write string) point {
+		p := point{kind: kind}
+		if write != "" {
+			var err error
+			if p.write, err = parseWrite(write); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return p
+	}
+	for _, c := range []struct {
+		point point
+		value devices.Value
+		want  string
+	}{
+		{with(devices.KindNumber, ""), devices.Number(21.5), "21.5"},
+		{with(devices.KindNumber, ""), devices.Number(1e6), "1000000"},
+		{with(devices.KindNumber, `{"set":{{.Value}}}`), devices.Number(1e6), `{"set":1000000}`},
+		{with(devices.KindNumber, `{{printf "%.1f" .Value}}`), devices.Number(20), "20.0"},
+		{with(devices.KindNumber, `{{json .Value}}`), devices.Number(1e6), "1000000"},
+		{with(devices.KindSwitch, ""), devices.Bool(true), "ON"},
+		{point{kind: devices.KindSwitch, on: "1", off: "0"}, devices.Bool(false), "0"},
+		{with(devices.KindSwitch, `{"on":{{.Value}}}`), devices.Bool(false), `{"on":false}`},
+		{with(devices.KindSwitch, `{{if .Value}}up{{else}}down{{end}}`), devices.Bool(true), "up"},
+		{with(devices.KindText, ""), devices.Text(`a "b"`), `a "b"`},
+		{with(devices.KindText, `{"say":{{json .Value}}}`), devices.Text(`a "b"`), `{"say":"a \"b\""}`},
+		{with(devices.KindChoice, `{"mode":"{{.Value}}"}`), devices.Text("eco"), `{"mode":"eco"}`},
+		{with(devices.KindAction, ""), devices.Value{}, "ON"},
+		{point{kind: devices.KindAction, on: "PRESS"}, devices.Bool(true), "PRESS"},
+		{with(devices.KindAction, `reboot`), devices.Number(3), "reboot"},
+	} {
+		if got, err := c.point.encode(c.value); err != nil || string(got) != c.want {
+			t.Errorf("%s: %v: %q, %v, want %q", c.point.kind, c.value, got, err, c.want)
+		}
+	}
+	for _, c := range []struct {
+		kind  devices.PointKind
+		value devices.Value
+	}{
+		{devices.KindNumber, devices.Text("1")}, {devices.KindNumber, devices.Value{}}, {devices.KindSwitch, devices.Number(1)},
+		{devices.KindText, devices.Bool(true)}, {devices.KindChoice, devices.Number(1)},
+	} {
+		p := point{kind: c.kind}
+		if got, err := p.encode(c.value); !errors.Is(err, devices.ErrValue) {
+			t.Errorf("%s: %v was encoded as %q, %v", c.kind, c.value, got, err)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, seed := range []string{"", "21.5", "ON", "None", `{"a":[1,{"b":null}]}`, `{"a":`, "\xff\x00{", `"x"`, "1e999", "[[[["} {
+		f.Add([]byte(seed), "a.0.b", uint8(0))
+		f.Add([]byte(seed), `a\.b`, uint8(1))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte, where string, kind uint8) {
+		p := point{kind: devices.PointKind(kind % uint8(len(devices.PointKinds()))), on: "ON"}
+		for _, path := range []string{"", where} {
+			p.path = nil
+			if path != "" {
+				var err error
+				if p.path, err = parsePath(path); err != nil {
+					return
+				}
+			}
+			v, err := p.read(&document{payload: payload})
+			if err != nil && !v.IsZero() {
+				t.Errorf("value %v with the error %v", v, err)
+			}
+			if text, ok := v.Text(); ok && (!utf8.ValidString(text) || len(text) > maxText) {
+				t.Errorf("text %q", text)
+			}
+			if err == nil && !v.IsZero() && p.kind != devices.KindAction {
+				if _, err := p.encode(v); err != nil {
+					t.Errorf("%v was read and cannot be written: %v", v, err)
+				}
+			}
+		}
+	})
+}
+
+func TestInboxKeepsTheLatestOfEachTopic(t *testing.T) {
+	t.Parallel()
+	const topics = 3
+	in := newInbox(topics)
+	for i := range 2000 {
+		in.push(message{topic: "t" + strconv.Itoa(i%topics), payload: []byte(strconv.Itoa(i))})
+		if len(in.queue) > inboxMessages {
+			t.Fatalf("%d messages are queued", len(in.queue))
+		}
+	}
+	messages, coalesced := in.take()
+	if len(messages)+coalesced != 2000 {
+		t.Errorf("%d messages and %d coalesced of 2000", len(messages), coalesced)
+	}
+	last := -1
+	for _, m := range messages {
+		n, _ := strconv.Atoi(string(m.payload))
+		if n <= last {
+			t.Fatalf("%d after %d", n, last)
+		}
+		last = n
+	}
+	if last != 1999 {
+		t.Errorf("the last message is %d", last)
+	}
+	if again, coalesced := in.take(); len(again) != 0 || coalesced != 0 {
+		t.Errorf("taken again: %d, %d", len(again), coalesced)
+	}
+}
+
+func TestInboxBoundsBytes(t *testing.T) {
+	t.Parallel()
+	in := newInbox(2)
+	for i := range 100 {
+		in.push(message{topic: "image", payload: make([]byte, 1<<20), at: time.Unix(int64(i), 0)})
+		if in.bytes > inboxBytes {
+			t.Fatalf("%d bytes are queued", in.bytes)
+		}
+	}
+	in.push(message{topic: "other", payload: []byte("x")})
+	messages, _ := in.take()
+	if n := len(messages); messages[n-2].at != time.Unix(99, 0) || messages[n-1].topic != "other" {
+		t.Errorf("the latest are not there: %d messages", n)
+	}
+}
+
+func TestInboxHoldsOneOfEachOfManyTopics(t *testing.T) {
+	t.Parallel()
+	const topics = 5000
+	in := newInbox(topics)
+	for i := range 3 * topics {
+		in.push(message{topic: strconv.Itoa(i % topics), payload: []byte("x")})
+	}
+	messages, _ := in.take()
+	seen := map[string]bool{}
+	for _, m := range messages {
+		seen[m.topic] = true
+	}
+	if len(seen) != topics {
+		t.Errorf("messages of %d topics, want %d", len(seen), topics)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	b := backoff{first: firstRetry, last: lastRetry}
+	if d := b.next(); d < 225*time.Millisecond || d > 275*time.Millisecond {
+		t.Errorf("first %v", d)
+	}
+	for range 20 {
+		b.next()
+	}
+	if d := b.next(); d < 27*time.Second || d > 33*time.Second {
+		t.Errorf("at last %v", d)
+	}
+	b.reset()
+	if d := b.next(); d > time.Second {
+		t.Errorf("after a reset %v", d)
+	}
+}
+
+func TestSecretDoesNotShow(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	logger := newTextLogger(&log)
+	logger.Info("x", "password", secret("hunter2"), "config", config{password: "hunter2"}.password)
+	if strings.Contains(log.String(), "hunter2") || secret("hunter2").String() != "[secret]" {
+		t.Error(log.String())
+	}
+}
+
+func newTextLogger(w *strings.Builder) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+func BenchmarkReadPlain(b *testing.B) {
+	p := point{kind: devices.KindNumber}
+	for b.Loop() {
+		if _, err := p.read(&document{payload: []byte("21.5")}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkReadJSON(b *testing.B) {
+	p := point{kind: devices.KindNumber, path: path{"ENERGY", "Power"}}
+	payload := []byte(`{"Time":"2026-01-01T00:00:00","ENERGY":{"Total":1.234,"Power":12.3,"Voltage":230}}`)
+	for b.Loop() {
+		if _, err := p.read(&document{payload: payload}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
