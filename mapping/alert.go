@@ -86,7 +86,7 @@ func (r *Rules) unwatch(d *device) {
 // end takes back an alert that nothing watches any more.
 func (r *Rules) end(i *instance, how string) {
 	if i.state == active && i.sent {
-		r.emit(i, i.device.model.Name+" "+how+" ("+i.alert.Name+" over, lasted "+Duration(r.now-i.since)+")", true)
+		r.emit(i, i.device.model.Name+" "+how+r.over(i), true)
 	}
 	i.state = idle
 }
@@ -224,9 +224,18 @@ func (r *Rules) clear(i *instance) {
 		i.device.critical--
 	}
 	if i.sent {
-		r.emit(i, r.describe(i)+" ("+i.alert.Name+" over, lasted "+Duration(r.now-i.since)+")", true)
+		r.emit(i, r.describe(i)+r.over(i), true)
 	}
 	i.sent = false
+}
+
+// over is how a recovery ends: " (too-hot over, lasted 4 min)".
+func (r *Rules) over(i *instance) string {
+	text := " (" + i.alert.Name + " over"
+	if lasted := r.now - i.since; lasted >= time.Second {
+		text += ", lasted " + Duration(lasted)
+	}
+	return text + ")"
 }
 
 // emit appends an alert's message for those who may see the device, and reports whether there is anybody.
@@ -274,19 +283,19 @@ func (r *Rules) describe(i *instance) string {
 		if of == nil {
 			continue
 		}
-		prefix := ""
-		if of != d {
-			prefix = of.model.Name + " "
-		}
 		p := of.model.Point(ref.point)
 		switch {
 		case ref.state && of == d:
 			state = true
 		case ref.state && p == nil:
-			parts = append(parts, prefix+"is "+of.stateWord())
+			parts = append(parts, of.model.Name+" is "+of.stateWord())
 		case p != nil:
 			s, _ := r.reg.Point(of.model.ID, p.Name)
-			parts = append(parts, prefix+p.phrase(s))
+			phrase := p.phrase(s)
+			if of != d {
+				phrase = of.model.Name + " " + strings.TrimPrefix(phrase, "it ")
+			}
+			parts = append(parts, phrase)
 		}
 	}
 	text := d.model.Name

@@ -334,6 +334,7 @@ func (r *Rules) read(raw *devices.Reading) {
 		if k := slices.Index(d.model.Primary, i); k >= 0 && d.noteShown(k, reading) {
 			d.dirty = true
 		}
+		r.touch(d)
 		r.touchWatchers(raw.Device)
 	} else if !first && d.online && d.show != away {
 		return // nothing new, and nobody was waiting for it

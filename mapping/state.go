@@ -92,11 +92,27 @@ func (r *Rules) Reload(cfg *Config, now time.Time) []Intent {
 		state, _ := r.reg.State(id)
 		if d := r.devices[id]; d != nil {
 			s := r.share(state.Info.Points, cfg.Devices[id])
+			r.reread(d, state, s)
 			r.replace(d, cfg.model(state.Info, s), s)
 		}
 	}
 	r.flush()
 	return r.out
+}
+
+// reread gives the last readings of a device their new meaning: a driver that only tells changes may say nothing for
+// hours. What was faulty stays so until the next reading: nobody knows any more what the device said.
+func (r *Rules) reread(d *device, state devices.State, s *shape) {
+	for i, p := range state.Points {
+		before, now := &d.model.Points[i], &s.points[i]
+		if p.Quality != devices.Good || p.At.IsZero() || before == now {
+			continue
+		}
+		reading := now.FromRaw(devices.Reading{Device: d.model.ID, Point: now.Name, Value: before.ToRaw(p.Value), At: p.At})
+		if reading.Value != p.Value || reading.Quality != p.Quality {
+			r.reg.Read(reading)
+		}
+	}
 }
 
 // PresenceInterval sets RulesOptions.PresenceInterval anew, for a reload.

@@ -8,25 +8,25 @@ import (
 	"unicode/utf8"
 )
 
-// Duration writes a duration for people, with the two largest units that matter: "45 s", "2 min", "1 h 30 min", "3 d".
-// Anything under a second is "0 s"; a remainder is dropped, never rounded up.
+// Duration writes a duration for people: "500 ms", "45 s", "1 min 30 s", "2 min", "1 h 30 min", "3 d". A remainder
+// too small to matter is dropped, never rounded up.
 func Duration(d time.Duration) string {
 	const day = 24 * time.Hour
-	if d < 0 {
-		d = 0
-	}
 	units := [...]struct {
-		size time.Duration
-		name string
-	}{{day, "d"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}}
+		size   time.Duration
+		name   string
+		coarse time.Duration // from so many on, the next smaller unit says nothing to a person
+	}{{day, "d", 10}, {time.Hour, "h", 10}, {time.Minute, "min", 2}, {time.Second, "s", 1}, {time.Millisecond, "ms", 1}}
 	for i, u := range units {
-		if d < u.size && i < len(units)-1 {
+		n := d / u.size
+		if n < 1 && i < len(units)-1 {
 			continue
 		}
-		text := strconv.FormatInt(int64(d/u.size), 10) + " " + u.name
-		// From ten of the larger unit on the smaller one says nothing to a person.
-		if rest := d % u.size; i < len(units)-1 && d < 10*u.size && rest >= units[i+1].size {
-			text += " " + strconv.FormatInt(int64(rest/units[i+1].size), 10) + " " + units[i+1].name
+		text := strconv.FormatInt(int64(max(n, 0)), 10) + " " + u.name
+		if i+1 < len(units) && n < u.coarse {
+			if rest := d % u.size / units[i+1].size; rest > 0 {
+				text += " " + strconv.FormatInt(int64(rest), 10) + " " + units[i+1].name
+			}
 		}
 		return text
 	}
