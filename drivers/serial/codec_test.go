@@ -2,6 +2,7 @@ package serial
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +103,7 @@ func TestTextReadsBack(t *testing.T) {
 				if !utf8.ValidString(line) || strings.ContainsAny(line, "\r\n") {
 					t.Fatalf("%q is no line", line)
 				}
-				said, err := protocols[name].parse(line)
+				said, err := protocols[name].parse([]byte(line))
 				if err != nil {
 					t.Fatalf("%q: %v", line, err)
 				}
@@ -113,6 +114,63 @@ func TestTextReadsBack(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// FuzzJSON: what is cut out of an object is what encoding/json makes of it.
+func FuzzJSON(f *testing.F) {
+	for _, seed := range []string{
+		`{"t":214,"h":48,"pump":false,"set":21.0}`, ` { "a" : [ 1 , { "b" : "c,}]" } , [ ] ] , "\u0061" : null , "" : { } } `,
+		`{"a\"b":"\\","c":"\ud800","d":-1e5,"d":{"x":[[],[{}]]}}`, `[1]`, `"x"`, `{}`, `{"a":{"b":"}"},"c":tru}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if !utf8.Valid(line) {
+			return
+		}
+		var want map[string]json.RawMessage
+		wantErr := json.Unmarshal(line, &want)
+		said, err := jsonLines{}.parse(line)
+		if (err == nil) != (wantErr == nil && len(want) > 0) {
+			t.Fatalf("%q: %v, encoding/json: %v", line, err, wantErr)
+		}
+		if err != nil {
+			return
+		}
+		got := said.(jsonObject)
+		for name, raw := range want {
+			if cut, ok := got.member(name); !ok || cut != string(raw) {
+				t.Fatalf("%q: field %q is %q, encoding/json: %q", line, name, cut, raw)
+			}
+			same(t, raw)
+		}
+		for _, m := range got {
+			if _, ok := want[m.name]; !ok {
+				t.Fatalf("%q: there is no field %q", line, m.name)
+			}
+		}
+	})
+}
+
+// same compares the elements of a list, and of the lists in it, with what encoding/json makes of them.
+func same(t *testing.T, raw json.RawMessage) {
+	if raw[0] != '[' {
+		return
+	}
+	var want []json.RawMessage
+	if err := json.Unmarshal(raw, &want); err != nil {
+		t.Fatal(err)
+	}
+	got := cutList(string(raw))
+	if len(got) != len(want) {
+		t.Fatalf("%q is cut into %q", raw, got)
+	}
+	for i := range want {
+		if got[i] != string(want[i]) {
+			t.Fatalf("%q: element %d is %q", raw, i, got[i])
+		}
+		same(t, want[i])
 	}
 }
 

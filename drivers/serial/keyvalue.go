@@ -22,8 +22,8 @@ type pairs []pair
 
 const separators = " \t,;"
 
-func (keyValue) parse(line string) (fields, error) {
-	var out pairs
+func (keyValue) parse(text []byte) (fields, error) {
+	out, line := make(pairs, 0, 8), string(text)
 	for {
 		line = strings.TrimLeft(line, separators)
 		if line == "" {

@@ -8,8 +8,8 @@ import (
 
 // A protocol takes lines apart and puts values into commands. It is used by many goroutines.
 type protocol interface {
-	// parse takes one line of valid UTF-8 apart. The fields may hold on to the line.
-	parse(line string) (fields, error)
+	// parse takes one line of valid UTF-8 apart. The fields do not hold on to the line.
+	parse(line []byte) (fields, error)
 	// text is how a text value is put into a command.
 	text(s string) (string, error)
 	// synchronous reports whether half a line can never pass for a whole one.

@@ -52,7 +52,7 @@ func newReader(d *driver, out devices.Sink) *reader {
 	r := &reader{driver: d, out: out, toldAt: time.Now()}
 	r.lines = splitter{
 		line:    r.line,
-		tooLong: func() { r.tally.TooLong++; r.skipped("") },
+		tooLong: func() { r.tally.TooLong++; r.skipped(nil) },
 	}
 	return r
 }
@@ -87,14 +87,13 @@ func (r *reader) read(port Port) error {
 func (r *reader) line(line []byte, begun time.Time) {
 	if !utf8.Valid(line) {
 		r.tally.Encoding++
-		r.skipped(string(line))
+		r.skipped(line)
 		return
 	}
-	text := string(line)
-	said, err := r.driver.protocol.parse(text)
+	said, err := r.driver.protocol.parse(line)
 	if err != nil {
 		r.tally.Malformed++
-		r.skipped(text)
+		r.skipped(line)
 		return
 	}
 	r.tally.Understood++
@@ -132,13 +131,13 @@ func (d *device) readings(line fields, at time.Time) []devices.Reading {
 
 // skipped counts a line that was not understood. Many in a row are more than noise: people are told what is probably
 // wrong.
-func (r *reader) skipped(line string) {
+func (r *reader) skipped(line []byte) {
 	if r.inARow++; r.inARow != lost || r.noted {
 		return
 	}
 	r.noted = true
 	note := fmt.Sprintf("the last %d lines on %s were not understood: are baud and protocol right?", lost, r.driver.port)
-	if line != "" {
+	if len(line) > 0 {
 		note += fmt.Sprintf(" The last one: %.60q", line)
 	}
 	r.driver.announce(r.out, []string{note})
