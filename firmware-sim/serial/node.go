@@ -88,7 +88,10 @@ func New(o Options) (*Node, error) {
 	if o.Unplugged {
 		return n, nil
 	}
-	return n, n.SetFault(Unplug, false)
+	if err := n.SetFault(Unplug, false); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // Path is the port to open. Without a link it is empty while the node is unplugged.
