@@ -35,11 +35,13 @@ func TestGate(t *testing.T) {
 	t.Parallel()
 	g := newGate(Limits{Unauthenticated: 3, PerAddress: 2}.withDefaults())
 	a, b := addr("192.0.2.1:1"), addr("192.0.2.2:1")
-	if !g.enter(a) || !g.enter(a) || g.enter(a) {
-		t.Error("two from one address")
-	}
-	if !g.enter(b) || g.enter(b) {
-		t.Error("three in all")
+	for i, step := range []struct {
+		from netip.Addr
+		want bool
+	}{{a, true}, {a, true}, {a, false}, {b, true}, {b, false}} {
+		if got := g.enter(step.from); got != step.want {
+			t.Errorf("connection %d: %v", i, got)
+		}
 	}
 	g.leave(a)
 	if !g.enter(b) {
