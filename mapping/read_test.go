@@ -1,0 +1,233 @@
+package mapping
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tidings/devices"
+	"tidings/devices/schema"
+)
+
+// device is a file with one device whose point has some keys.
+func withPoint(keys string) string {
+	return "[devices.box]\ndriver = \"attic\"\n[devices.box.points.p]\n" + keys
+}
+
+// alert is a file with the house and an alert about the greenhouse with some keys in the place of the usual ones.
+func withAlert(keys string) string {
+	for _, key := range []string{`device = "greenhouse"`, `when = "temperature > 35"`, `to = ["alice@example.org"]`} {
+		if name, _, _ := strings.Cut(key, " "); !strings.Contains("\n"+keys, "\n"+name+" ") {
+			keys += "\n" + key
+		}
+	}
+	return house + "[alerts.test]\n" + keys
+}
+
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	client := func(o *ReadOptions) { o.Mode, o.Domain = Client, "gateway@example.org" }
+	local := func(o *ReadOptions) { o.Mode, o.Domain, o.Accounts = Local, "home.local", []string{"carol"} }
+	for name, c := range map[string]struct {
+		file string
+		mode func(*ReadOptions)
+		want string // the mistake after its line, or several; empty for none
+	}{
+		"contradiction":        {withPoint(`class = "temperature"` + "\n" + `unit = "W"`), nil, `devices.box.points.p: unit = "W" contradicts class = "temperature", which has °C, °F or K`},
+		"many units":           {withPoint(`class = "energy"` + "\n" + `unit = "W"`), nil, `devices.box.points.p: unit = "W" contradicts class = "energy", which has kWh, Wh, mWh, MWh, GWh, TWh, …`},
+		"unit of ph":           {withPoint(`class = "ph"` + "\n" + `unit = "W"`), nil, `devices.box.points.p: unit = "W" contradicts class = "ph", which has none`},
+		"mu":                   {withPoint(`class = "pm25"` + "\n" + `unit = "μg/m³"`), nil, ""},
+		"any money":            {withPoint(`class = "monetary"` + "\n" + `unit = "EUR"`), nil, ""},
+		"unknown class":        {withPoint(`class = "temprature"`), nil, `devices.box.points.p: unknown class "temprature": did you mean "temperature"?`},
+		"class of a switch":    {withPoint(`class = "temperature"` + "\n" + `kind = "switch"`), nil, `devices.box.points.p: class = "temperature" is not for a switch`},
+		"class of a number":    {withPoint(`class = "door"`), nil, `devices.box.points.p: class = "door" is not for a number`},
+		"unit of a switch":     {withPoint(`on = "ON"` + "\n" + `unit = "W"`), nil, `devices.box.points.p: a switch has no unit`},
+		"scale":                {withPoint(`scale = 0`), nil, `devices.box.points.p: scale = 0 would make every reading the same: leave it out, or give what one raw unit is`},
+		"scale is not finite":  {withPoint(`scale = inf`), nil, `devices.box.points.p: scale has to be a finite number`},
+		"offset is no number":  {withPoint(`offset = nan`), nil, `devices.box.points.p: offset has to be a finite number`},
+		"min and max":          {withPoint("min = 5\nmax = 5"), nil, `devices.box.points.p: min = 5 is not below max = 5`},
+		"range on a switch":    {withPoint(`range = [0, 1]` + "\n" + `kind = "switch"`), nil, `devices.box.points.p: range is for numbers, and this is a switch`},
+		"range the wrong way":  {withPoint(`range = [5, 1]`), nil, `devices.box.points.p: range is the lowest and the highest value that may be commanded: write it as in range = [5, 30]`},
+		"step":                 {withPoint("range = [1, 5]\nstep = 10"), nil, `devices.box.points.p: step = 10 is larger than the whole range`},
+		"negative":             {withPoint("deadband = -1"), nil, `devices.box.points.p: deadband cannot be negative`},
+		"precision":            {withPoint("precision = 400"), nil, `devices.box.points.p: precision is a number of digits from 0 to 9`},
+		"no options":           {withPoint(`kind = "choice"`), nil, `devices.box.points.p: options are missing: a choice needs them, as in options = ["auto", "heat", "off"]`},
+		"options twice":        {withPoint(`kind = "choice"` + "\n" + `options = ["A", "a"]`), nil, `devices.box.points.p: the option "a" stands there twice (capitals do not tell them apart)`},
+		"odd option":           {withPoint(`kind = "choice"` + "\n" + `options = ["a\u0000b"]`), nil, `devices.box.points.p: "a\x00b" cannot be an option: give a short text without spaces around it`},
+		"options of a number":  {withPoint(`options = ["A"]`), nil, `devices.box.points.p: options are for a choice, and this is a number`},
+		"later kind":           {withPoint(`kind = "color"`), nil, `devices.box.points.p: not in this version: kind = "color"`},
+		"unknown kind":         {withPoint(`kind = "swich"`), nil, `devices.box.points.p: unknown kind "swich": did you mean "switch"?`},
+		"later key":            {withPoint(`value = "a + b"`), nil, `devices.box.points.p: not in this version: value`},
+		"safe":                 {withPoint("range = [5, 30]\nsafe = 40"), nil, `devices.box.points.p: safe: p: 40 is out of range: it takes 5 to 30`},
+		"safe of a switch":     {withPoint(`kind = "switch"` + "\n" + `safe = "shut"`), nil, `devices.box.points.p: safe: p: "shut" is not a value for it: say "on" or "off"`},
+		"safe of an action":    {withPoint(`kind = "action"` + "\n" + `safe = true`), nil, `devices.box.points.p: an action has no safe value: nothing is done when the gateway stops`},
+		"point name":           {"[devices.box]\ndriver = \"attic\"\n[devices.box.points.P-1]", nil, `devices.box.points.P-1: "P-1" is no name for a point: use small letters, digits and underscores, a letter first`},
+		"device name":          {"[devices.Box_1]\ndriver = \"attic\"", nil, `devices.Box_1: "Box_1" is no name for a device: use small letters, digits and hyphens`},
+		"device class":         {"[devices.box]\ndriver = \"attic\"\nclass = \"lihgt\"", nil, `devices.box: unknown class "lihgt": did you mean "light"?`},
+		"primary":              {"[devices.box]\ndriver = \"attic\"\nprimary = [\"temp\"]\n[devices.box.points.temp1]", nil, `devices.box: primary names no point "temp": did you mean "temp1"?`},
+		"the hub's name":       {"[devices.home]\ndriver = \"attic\"", nil, `devices.home: a device cannot be named like the hub: rename it, or set hub in [xmpp]`},
+		"an account's name":    {"[devices.carol]\ndriver = \"attic\"", local, `devices.carol: a device cannot be named like the account carol: rename one of them`},
+		"a line's name":        {"[access]\n\"dave@home.local\" = \"viewer\"\n[devices.dave]\ndriver = \"attic\"", local, `devices.dave: a device cannot be named like the account dave: rename one of them`},
+		"role":                 {"[access]\n\"a@b\" = \"operater\"", nil, `access: unknown role "operater": did you mean "operator"?`},
+		"role in a table":      {"[access]\n\"a@b\" = { devices = [\"box\"] }", nil, `access."a@b": role is missing: viewer, operator or admin`},
+		"role is a number":     {"[access]\n\"a@b\" = 3", nil, `access: the role has to be a string, or a table such as { role = "viewer", devices = ["door*"] }`},
+		"no address":           {"[access]\n\"a b@c\" = \"viewer\"", nil, `access: "a b@c" is no address: write "alice@example.org", or "*@example.org" for everyone there`},
+		"a domain":             {"[access]\n\"example.org\" = \"viewer\"", nil, `access: "example.org" has no name before an @: write "*@example.org" for everyone there`},
+		"a resource":           {"[access]\n\"a@example.org/phone\" = \"viewer\"", nil, `access: "a@example.org/phone": leave the part from the slash on out: access is for a person, whichever client they use`},
+		"a room":               {"[access]\n\"room:ops@rooms.example.org\" = \"viewer\"", nil, `access: not in this version: room:ops@rooms.example.org`},
+		"twice":                {"[access]\n\"a@example.org\" = \"viewer\"\n\"A@EXAMPLE.org\" = \"admin\"", nil, `access: A@EXAMPLE.org stands there twice, in two spellings`},
+		"limited admin":        {house + "[access.\"c@b\"]\nrole = \"admin\"\ndevices = [\"greenhouse\"]", nil, `access."c@b": an admin sees and controls every device: leave devices out, or make it operator`},
+		"unknown device":       {house + "[access.\"c@b\"]\nrole = \"viewer\"\ndevices = [\"grenhouse\"]", nil, `access."c@b": there is no device "grenhouse": did you mean "greenhouse"?`},
+		"limited to nothing":   {"[access.\"c@b\"]\nrole = \"viewer\"\ndevices = []", nil, `access."c@b": devices = [] gives nothing: name some, or take the line out`},
+		"limited in client":    {"[access.\"c@b\"]\nrole = \"viewer\"\ndevices = [\"*\"]", client, `access."c@b": in client mode the server shows every device to every contact of the account, so a role cannot be limited to some: leave devices out, or use component mode`},
+		"foreign":              {"[access]\n\"a@example.org\" = \"viewer\"", local, `access: a@example.org is at another server, which local mode does not reach: give people accounts here (NAME@home.local)`},
+		"no such device":       {withAlert(`device = "grenhouse"`), nil, `alerts.test: there is no device "grenhouse": did you mean "greenhouse"?`},
+		"no device matches":    {withAlert(`device = "x*"`), nil, `alerts.test: no device matches "x*"`},
+		"unknown point":        {withAlert(`when = "temprature > 35"`), nil, `alerts.test: when: greenhouse has no point "temprature": did you mean "temperature"?`},
+		"other's point":        {withAlert(`when = "devices.front-door.opened"`), nil, `alerts.test: when: front-door has no point "opened": did you mean "open"?`},
+		"other device":         {withAlert(`when = "devices.front-dor.open"`), nil, `alerts.test: when: there is no device "front-dor": did you mean "front-door"?`},
+		"mean":                 {withAlert(`when = 'mean(temperature, "10m") > 3'`), nil, `alerts.test: when: not in this version: mean`},
+		"max of a window":      {withAlert(`when = 'max(temperature, "10m") > 3'`), nil, `alerts.test: when: not in this version: max`},
+		"types":                {withAlert(`when = "temperature > 'hot'"`), nil, `alerts.test: when: invalid operation: > (mismatched types number and text)`},
+		"not a condition":      {withAlert(`when = "temperature + 1"`), nil, `alerts.test: when: expected true or false, but got number`},
+		"nothing":              {withAlert(`when = "1 > 2"`), nil, `alerts.test: when: it names no point, so nothing can ever change it`},
+		"syntax":               {withAlert(`when = "temperature >"`), nil, `alerts.test: when: unexpected token EOF`},
+		"an action":            {withAlert("device = \"front-door\"\nwhen = \"bell\""), nil, `alerts.test: when: bell is an action and has no value`},
+		"until":                {withAlert(`until = "temperatur < 3"`), nil, `alerts.test: until: greenhouse has no point "temperatur": did you mean "temperature"?`},
+		"to nobody":            {withAlert(`to = []`), nil, `alerts.test: to = [] tells nobody: name who is told`},
+		"to a stranger":        {withAlert(`to = ["eve@example.org"]`), nil, `alerts.test: eve@example.org may not see greenhouse and would not get this alert: give them a role in [access], or take them out`},
+		"to somebody twice":    {withAlert(`to = ["alice@example.org", "ALICE@example.org"]`), nil, `alerts.test: ALICE@example.org stands there twice`},
+		"to a room":            {withAlert(`to = ["room:ops@rooms.example.org"]`), nil, `alerts.test: not in this version: room:ops@rooms.example.org`},
+		"to a domain":          {withAlert(`to = ["*@family.example.org"]`), nil, `alerts.test: "*@family.example.org" is no person's address: write it as in "alice@example.org"`},
+		"to those who may":     {withAlert(`to = ["bob@example.net", "anyone@family.example.org"]`), nil, ""},
+		"text":                 {withAlert(`text = "{{.temprature}}"`), nil, `alerts.test: text: greenhouse has no point "temprature": did you mean "temperature"?`},
+		"text that does more":  {withAlert(`text = '{{printf "%99999d" 1}}'`), nil, `alerts.test: text: only {{.POINT}}, {{.device}} and {{.location}} can stand in a text`},
+		"text that is broken":  {withAlert(`text = "{{.temperature"`), nil, `alerts.test: text: unclosed action`},
+		"level":                {withAlert(`level = "urgent"`), nil, `alerts.test: level: "urgent" is none of info, warning, critical`},
+		"later":                {withAlert(`repeat = "30m"`), nil, `alerts.test: not in this version: repeat`},
+		"alert name":           {house + "[alerts.Too_Hot]\ndevice = \"greenhouse\"\nwhen = \"offline\"\nto = [\"alice@example.org\"]", nil, `alerts.Too_Hot: "Too_Hot" is no name for an alert: use small letters, digits and hyphens`},
+		"every device offline": {withAlert("device = \"*\"\nwhen = \"offline\"\nto = [\"bob@example.net\"]"), nil, ""},
+		"discovered":           {withAlert(`when = 'devices["front-door"].open or devices.front-door.offline'`), nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := options()
+			if c.mode != nil {
+				c.mode(&o)
+			}
+			_, problems := readFile(t, c.file, o)
+			for i, p := range problems {
+				file, rest, _ := strings.Cut(p, ": ")
+				if !strings.HasPrefix(file, "gateway.toml:") {
+					t.Errorf("no line: %s", p)
+				}
+				problems[i] = rest
+			}
+			if got := strings.Join(problems, "\n"); got != c.want {
+				t.Errorf("got\n  %s\nwant\n  %s", got, c.want)
+			}
+		})
+	}
+}
+
+// A mistake does not hide the next one.
+func TestEveryMistakeAtOnce(t *testing.T) {
+	t.Parallel()
+	file := strings.NewReplacer("scale = 0.1", "scale = 0", `"admin"`, `"boss"`, "max = 80", "max = -80", `"Auto", "Heat"`, `"Auto", "auto"`).Replace(house) +
+		"[alerts.a]\ndevice = \"greenhouse\"\nwhen = \"x\"\nto = [\"alice@example.org\"]\ntext = \"{{.y}}\"\n"
+	_, problems := readFile(t, file, options())
+	if len(problems) != 7 {
+		t.Errorf("%d mistakes:\n%s", len(problems), strings.Join(problems, "\n"))
+	}
+}
+
+func TestReadHalfAFile(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{
+		"", "devices = 3", "[devices]\nbox = 3", "[devices.box]\npoints = 3", "[devices.box.points]\np = 3", "[access]\n", "alerts = []",
+		"[alerts.a]", "[alerts.a]\nwhen = 3\nto = \"x\"\ndevice = 1\ntext = 7", "[[devices.box]]", "[drivers.x]\noffline_after = 7",
+		"[devices.box.points.p]\nrange = \"x\"\nsafe = []\nclass = 3\nkind = 4\noptions = 5",
+	} {
+		root, err := schema.Parse("gateway.toml", []byte(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, mode := range []string{Component, Client, Local, ""} {
+			if cfg := Read(root, ReadOptions{Mode: mode}); cfg.Access == nil || cfg.Devices == nil {
+				t.Errorf("%q: a part is missing", file)
+			}
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(house + tooHot)
+	f.Add(withPoint(`class = "temperature"`))
+	f.Fuzz(func(t *testing.T, file string) {
+		root, err := schema.Parse("gateway.toml", []byte(file))
+		if err != nil {
+			return
+		}
+		rules := NewRules(Read(root, options()), devices.NewRegistry(), RulesOptions{})
+		info := greenhouseInfo()
+		rules.Step(time.Now(), Change{Announce: &info})
+		rules.Step(time.Now(), Change{Link: &Link{ID: info.ID, Up: true}})
+		rules.Step(time.Now(), Change{Readings: []devices.Reading{{Device: info.ID, Point: "temperature", Value: num(400)}}})
+	})
+}
+
+func TestReadSettings(t *testing.T) {
+	t.Parallel()
+	cfg := mustParse(t, house+tooHot)
+	if raw := cfg.SafeRaw("greenhouse", "pump"); raw != boo(false) {
+		t.Errorf("safe of the pump = %v", raw)
+	}
+	for _, c := range [][2]string{{"greenhouse", "target"}, {"greenhouse", "nothing"}, {"nobody", "x"}} {
+		if raw := cfg.SafeRaw(devices.ID(c[0]), c[1]); !raw.IsZero() {
+			t.Errorf("safe of %v = %v", c, raw)
+		}
+	}
+	scaled := mustParse(t, withPoint("scale = 0.1\nsafe = 21.5"))
+	if raw := scaled.SafeRaw("box", "p"); raw != num(215) {
+		t.Errorf("safe in raw = %v", raw)
+	}
+	a := cfg.Alerts[0]
+	if a.Name != "too-hot" || a.For != time.Minute || a.Level != Critical || !slices.Equal(a.To, []string{"alice@example.org"}) {
+		t.Errorf("alert = %+v", a)
+	}
+	off := strings.Replace(tooHot, "[alerts.too-hot]", "[alerts.too-hot]\nenabled = false", 1)
+	if n := len(mustParse(t, house+off).Alerts); n != 0 {
+		t.Errorf("an alert that is not enabled runs")
+	}
+}
+
+func TestKeysAreDocumented(t *testing.T) {
+	t.Parallel()
+	for _, keys := range [][]schema.Key{DriverKeys, DeviceKeys, PointKeys, AlertKeys, AccessSpec.Keys} {
+		for _, k := range keys {
+			if k.Help == "" || strings.HasSuffix(k.Help, ".") {
+				t.Errorf("help of %s: %q", k.Name, k.Help)
+			}
+		}
+	}
+}
+
+func TestClassesAreDistinct(t *testing.T) {
+	t.Parallel()
+	for class, w := range switchClasses {
+		if w.on == w.off || w.on == "" || w.off == "" || (w.turnOn == "") != (w.turnOff == "") {
+			t.Errorf("%s: %+v", class, w)
+		}
+	}
+	for class, units := range numberClasses {
+		if slices.Contains(units, "μ") {
+			t.Errorf("%s has the letter mu", class)
+		}
+	}
+	for device, class := range deviceWords {
+		if _, ok := switchClasses[class]; !ok || !slices.Contains(deviceClasses, device) {
+			t.Errorf("%s: %s", device, class)
+		}
+	}
+}
