@@ -8,6 +8,7 @@ SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
+.NOTPARALLEL:
 
 # Tests behind this tag start real servers, and fail where they are missing.
 SERVERS := -tags servers

@@ -108,6 +108,22 @@ func TestBlipIsNoReading(t *testing.T) {
 	})
 }
 
+func TestBounceFasterThanAnyoneLooks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		chip := sim.NewChip("test", "A")
+		b := run(t, chip, point(`source = "A"; debounce = "30ms"`))
+		chip.Set("A", true)
+		time.Sleep(20 * time.Millisecond)
+		chip.Set("A", false) // back and forth between two looks: the level is the same, and yet it has not held
+		chip.Set("A", true)
+		time.Sleep(29 * time.Millisecond)
+		b.expect("0")
+		time.Sleep(time.Millisecond)
+		b.expect("01")
+	})
+}
+
 func TestEdgesWithoutDebounce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -74,6 +74,45 @@ func TestChipGoneAndBack(t *testing.T) {
 	})
 }
 
+func TestRetriesBeginAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		chip := sim.NewChip("house", "A", "B")
+		chip.SetFault("B", sim.Busy, true)
+		b := run(t, chip, point(`source = "A"`)+"[devices.other.points.q]\nsource = \"B\"\n")
+		up := func(id devices.ID) bool {
+			synctest.Wait()
+			up, _ := b.sink.Linked(id)
+			return up
+		}
+		for range 5 {
+			time.Sleep(time.Minute) // long enough for every pause to have grown to its longest
+			if !up("it") || up("other") {
+				t.Fatal("not as it was set up")
+			}
+			chip.SetFault("", sim.Gone, true)
+			if up("it") {
+				t.Fatal("up without a chip")
+			}
+			chip.SetFault("", sim.Gone, false)
+			time.Sleep(firstRetry)
+			if !up("it") {
+				t.Error("a chip that was there for long is not tried again soon")
+			}
+		}
+		chip.SetFault("", sim.Gone, true)
+		synctest.Wait()
+		chip.SetFault("B", sim.Busy, false)
+		chip.SetFault("", sim.Gone, false)
+		for !up("it") {
+			time.Sleep(time.Millisecond)
+		}
+		if !up("other") {
+			t.Error("a device has to wait although its chip is new")
+		}
+	})
+}
+
 func TestTroubleIsToldWithTheWayOut(t *testing.T) {
 	t.Parallel()
 	t.Run("no chip", func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"periph.io/x/conn/v3/gpio"
@@ -99,7 +100,8 @@ func (b *builder) line(id devices.ID, p devices.PointConfig) lineConfig {
 		pulse:     t.Duration("pulse", 0),
 		safe:      p.Safe,
 	}
-	switch {
+	switch direction := t.StringOr("direction", "in"); {
+	case direction != "in" && direction != "out": // Check said so; what else is wrong depends on it
 	case p.Kind != devices.KindSwitch && p.Kind != devices.KindAction:
 		b.mistake(t, "kind", "kind is %s: a line is a switch or, with pulse, an action", p.Kind)
 	case l.output:
@@ -126,7 +128,7 @@ func (b *builder) output(t *schema.Table, l lineConfig) {
 	if !t.Has("pulse") {
 		return
 	}
-	if l.pulse <= 0 || l.pulse > maxPulse {
+	if d, err := schema.ParseDuration(t.String("pulse")); err == nil && (d == 0 || d > maxPulse) {
 		b.mistake(t, "pulse", "pulse is %q: it is longer than nothing and at most %v", t.String("pulse"), maxPulse)
 	}
 	if l.initial {
@@ -158,8 +160,8 @@ func (b *builder) source(id devices.ID, p devices.PointConfig) string {
 	var source string
 	switch s := v.V.(type) {
 	case string:
-		source = s
-		if n, err := strconv.Atoi(s); err == nil {
+		source = strings.TrimSpace(s)
+		if n, err := strconv.Atoi(source); err == nil {
 			source = strconv.Itoa(n)
 		}
 	case int64:

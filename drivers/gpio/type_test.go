@@ -32,6 +32,7 @@ func TestMistakes(t *testing.T) {
 		{`source = "A"; direction = "out"; pulse = "2h"`, `pulse is "2h"`},
 		{`source = "A"; direction = "out"; pulse = "1s"; initial = true`, `initial cannot be true`},
 		{`source = "A"; direction = "out"; pulse = "1s"; safe = true`, `safe cannot be true`},
+		{"source = 17\n[devices.other.points.q]\nsource = \"017\"", `line 17 is already that of it.p`},
 		{"source = \"17\"\n[devices.other.points.q]\nsource = 17", `devices.other.points.q: line 17 is already that of it.p`},
 	} {
 		problems := drivertest.Problems(t, Type(simulated(sim.NewChip("test", "A"))), point(c.keys))
@@ -50,6 +51,22 @@ func TestMistakesAllAtOnce(t *testing.T) {
 	for _, p := range problems {
 		if !strings.HasPrefix(p, "gateway.toml:") {
 			t.Errorf("without its place: %s", p)
+		}
+	}
+}
+
+func TestOneMistakeIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for _, keys := range []string{
+		`source = "A"; direction = "inn"; pulse = "1s"; safe = false`,
+		`source = "A"; direction = "out"; pulse = 500`,
+		`source = "A"; direction = "out"; pulse = "500"`,
+		`source = "A"; debounce = "30"`,
+		`source = true`,
+		`source = " "`,
+	} {
+		if problems := drivertest.Problems(t, Type(nil), point(keys)); len(problems) != 1 {
+			t.Errorf("%s: %q", keys, problems)
 		}
 	}
 }
