@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Kind says which TOML values a key takes.
@@ -39,14 +40,14 @@ func (k Kind) String() string { return kindNames[k] }
 
 // A Key is one declared configuration key.
 type Key struct {
-	Name     string
-	Kind     Kind
-	Default  string   // as it would be written in the file; empty where there is none
-	Help     string   // one line for the reference pages
-	Choices  []string // the values a string may have; empty for any
+	Name    string
+	Kind    Kind
+	Default string   // as it would be written in the file; empty where there is none
+	Help    string   // one line for the reference pages
+	Choices []string // the values a string may have; empty for any
 	// LaterChoices are values of the contract that this version does not act on: they are refused by name.
 	LaterChoices []string
-	Required bool
+	Required     bool
 	// Secret marks a key whose value is a secret, or stands in the file that Name_file names instead. Only Name is
 	// declared; whoever loads the file puts the secret behind it, so String reads it in either case. The file it is in
 	// must not be readable by others, and the value is never printed.
@@ -156,7 +157,7 @@ type Problem struct {
 	Text string
 }
 
-// String reads file:line: path: text.
+// String reads file:line: path: text. It is one line whatever the file holds: control characters are escaped.
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -168,6 +169,21 @@ func (p Problem) String() string {
 		b.WriteString(p.Path + ": ")
 	}
 	b.WriteString(p.Text)
+	return oneLine(b.String())
+}
+
+func oneLine(s string) string {
+	if !strings.ContainsFunc(s, unicode.IsControl) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
 	return b.String()
 }
 

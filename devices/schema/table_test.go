@@ -168,7 +168,8 @@ func TestProblems(t *testing.T) {
 	ps.Add(Problem{File: "a", Line: 10, Path: "x.y", Text: "second"})
 	ps.Add(Problem{File: "a", Line: 9, Text: "first"})
 	ps.Add(Problem{File: "a", Line: 9, Text: "first"})
-	if want := "a:9: first\na:10: x.y: second\nb:1: last"; ps.Err().Error() != want {
+	ps.Add(Problem{File: "c", Text: "one\ntwo\x1b[31m'"})
+	if want := "a:9: first\na:10: x.y: second\nb:1: last\nc: one\\ntwo\\x1b[31m'"; ps.Err().Error() != want {
 		t.Errorf("got\n%s\nwant\n%s", ps.Err(), want)
 	}
 }

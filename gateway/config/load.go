@@ -19,6 +19,8 @@ type Options struct {
 	Env func(name string) (value string, ok bool)
 	// Hostname and MachineID stand for ${HOSTNAME} and ${MACHINE_ID}; the system's when empty.
 	Hostname, MachineID string
+	// Accounts are the names of the local server's accounts, where the caller knows them: no device can have one.
+	Accounts []string
 	// Log is handed to the drivers and to the broker inside; nothing is logged while loading. Discarded when nil.
 	Log *slog.Logger
 }
@@ -78,8 +80,13 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 		options := broker.Parse(section, l.Log)
 		cfg.Broker = &options
 	}
+	mode := cfg.XMPP.Mode
+	if mode == Local && cfg.XMPP.Address == "" {
+		mode = "" // without a domain nobody would be of it
+	}
 	cfg.Mapping = mapping.Read(root, mapping.ReadOptions{
-		Mode: cfg.XMPP.Mode, Layout: cfg.XMPP.Layout, Domain: cfg.XMPP.Address, Hub: cfg.XMPP.Hub, Types: l.typesByName(root),
+		Mode: mode, Layout: cfg.XMPP.Layout, Domain: cfg.XMPP.Address, Hub: cfg.XMPP.Hub,
+		Types: l.typesByName(root), Accounts: l.Accounts,
 	})
 	l.problems.Settle()
 	cfg.Drivers = l.drivers(root, cfg)

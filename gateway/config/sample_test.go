@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,5 +97,46 @@ func TestReference(t *testing.T) {
 	}
 	if string(page) != string(Reference(drivers.Types(drivers.Backends{}))) {
 		t.Error("docs/configuration.md is not up to date: go generate ./gateway/config")
+	}
+}
+
+// TestWrongValues puts values of every type behind every key of the sample: each load ends in a configuration or in
+// mistakes with a place, and a value of the wrong type is told at its own line.
+func TestWrongValues(t *testing.T) {
+	t.Parallel()
+	var blocks []string
+	for _, block := range sample(t) {
+		if !strings.HasPrefix(block, "#[xmpp]") {
+			blocks = append(blocks, uncomment(block))
+		}
+	}
+	lines := strings.Split(strings.Join(blocks, "\n\n"), "\n")
+	cert, key := keyPair(t)
+	dir := write(t, map[string]string{"mqtt.secret": "two\n", "broker.users": "", "home.crt": cert, "home.key": key})
+	path := filepath.Join(dir, "gateway.toml")
+	values := []string{`-1`, `nan`, `true`, `""`, `"\n\u0000"`, `[1, "a"]`, `{ a = 1 }`, `[{}]`}
+	for i, line := range lines {
+		key, old, ok := strings.Cut(line, "=")
+		if !ok || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "[") {
+			continue
+		}
+		for _, value := range values {
+			lines[i] = key + "= " + value
+			if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Load(path, options(nil))
+			if err != nil {
+				for mistake := range strings.SplitSeq(err.Error(), "\n") {
+					if !strings.HasPrefix(mistake, path+":") {
+						t.Errorf("%s: %q", lines[i], mistake)
+					}
+				}
+			}
+			if here := fmt.Sprintf("%s:%d: ", path, i+1); value == `[{}]` && (err == nil || !strings.Contains(err.Error(), here)) {
+				t.Errorf("line %d, %s: %v", i+1, lines[i], err)
+			}
+		}
+		lines[i] = key + "=" + old
 	}
 }

@@ -240,9 +240,9 @@ func readLocal(t *schema.Table) LocalServer {
 			t.Errorf("listen", "listen: %v: write it as in \"[::]:5222\" or \"127.0.0.1:5222\"", err)
 		}
 	}
-	switch {
+	switch cert, key := t.Has("cert_file"), t.Has("key_file"); {
 	case s.CertFile == "" && s.KeyFile == "":
-	case s.CertFile == "" || s.KeyFile == "":
+	case !cert || !key || cert && t.StringOr("cert_file", "?") == "" || t.StringOr("key_file", "?") == "":
 		t.Errorf("", "cert_file and key_file belong together: give both, or none for a certificate made here")
 	default:
 		checkPair(t, s.CertFile, s.KeyFile)
