@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestGreenhouse runs the command as a person would: it prints its path, talks on it, and takes faults.
+func TestGreenhouse(t *testing.T) {
+	t.Parallel()
+	link := filepath.Join(t.TempDir(), "greenhouse")
+	typed, keyboard := io.Pipe()
+	screen, printed := io.Pipe()
+	cmd := command(typed)
+	cmd.SetArgs([]string{"serial", "greenhouse", "--link", link, "--every", "5ms", "--fault", "stuck,silence"})
+	cmd.SetOut(printed)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- cmd.ExecuteContext(ctx) }()
+
+	lines := bufio.NewScanner(screen)
+	read := func(want string) {
+		t.Helper()
+		if !lines.Scan() || lines.Text() != want {
+			t.Fatalf("it prints %q, want %q", lines.Text(), want)
+		}
+	}
+	answer := func(line, want string) {
+		t.Helper()
+		if _, err := io.WriteString(keyboard, line+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		read(want)
+	}
+	read(link)
+	port, err := os.OpenFile(link, os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	answer("silence", "silence off")
+	if line, err := bufio.NewReader(port).ReadString('\n'); err != nil || !strings.Contains(line, `"pump":false`) {
+		t.Errorf("the board says %q %v", line, err)
+	}
+	answer(" Stuck OFF ", "stuck off")
+	answer("garbage on", "garbage on")
+	answer("garbage", "garbage off")
+	answer("reboot", "reboot on")
+	answer("reboot", "reboot on")
+	answer("fire", `"fire" is no fault: there are garbage, silence, reboot, stuck, unplug`)
+	answer("garbage maybe", `"maybe": on or off?`)
+	answer("help", "a fault, and on or off: garbage, silence, reboot, stuck, unplug")
+	answer("unplug", "unplug on")
+	if _, err := os.Lstat(link); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("unplugged, and the link is there: %v", err)
+	}
+	answer("unplug", "unplug off")
+	keyboard.Close() // it runs on without a keyboard
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(link); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the link is left: %v", err)
+	}
+}
+
+func TestWrong(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ args, want string }{
+		{"serial bed --fault fire", `"fire" is no fault: there are garbage, silence, reboot, stuck, unplug`},
+		{"serial greenhouse --link /proc/none/link", "link: "},
+		{"mqtt lamp --broker http://127.0.0.1", `broker: "http://127.0.0.1": write it as in mqtt://127.0.0.1:1883`},
+		{"mqtt plug --fault unplug", `"unplug" is no fault: there are garbage, silence, reboot, stuck`},
+		{"serial fire", `unknown command "fire"`},
+	} {
+		cmd := command(strings.NewReader(""))
+		cmd.SetArgs(strings.Fields(c.args))
+		cmd.SetOut(io.Discard)
+		cmd.SetErr(io.Discard)
+		if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.args, err, c.want)
+		}
+	}
+}
