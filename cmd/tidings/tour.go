@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tidings/xmppbridge/link"
+	"tidings/xmppbridge/stream"
+)
+
+const (
+	nsRoster   = "jabber:iq:roster"
+	nsItems    = "http://jabber.org/protocol/disco#items"
+	nsCommands = "http://jabber.org/protocol/commands"
+	nsForm     = "jabber:x:data"
+
+	// tourLimit bounds each thing the tour waits for.
+	tourLimit = 30 * time.Second
+)
+
+// A tour is a client of the demo's server that does what a person would and prints what they would see.
+type tour struct {
+	out    io.Writer
+	stream *stream.Stream
+
+	mu   sync.Mutex
+	seen []*stream.Element // stanzas that came, in order
+	news chan struct{}     // closed and replaced when one comes
+}
+
+// takeTour logs in over TCP and TLS and looks at everything. The error says what did not happen.
+func takeTour(ctx context.Context, out io.Writer, server, password, certificate string) error {
+	conn, err := link.DialClient(ctx, link.ClientConfig{JID: demoAccount + "@localhost", Resource: "tour",
+		Password: link.Secret(password), Server: server, TLS: link.TLS{CAFile: certificate}})
+	if err != nil {
+		return err
+	}
+	t := &tour{out: out, news: make(chan struct{})}
+	decoder := stream.NewDecoder(conn, stream.Limits{})
+	decoder.Assume(stream.Header{NS: stream.NS})
+	t.stream = stream.NewStream(conn, decoder, stream.Options{JID: conn.JID, Handle: t.handle})
+	t.say("Logged in as %s at %s: TLS, %s", conn.JID, server, conn.Mechanism)
+	running, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- t.stream.Run(running) }()
+	err = t.steps(ctx)
+	stop()
+	return errors.Join(err, <-done)
+}
+
+func (t *tour) say(format string, args ...any) { fmt.Fprintf(t.out, format+"\n", args...) }
+
+// handle keeps what comes: it runs on the reader's goroutine.
+func (t *tour) handle(st *stream.Element) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen = append(t.seen, st)
+	close(t.news)
+	t.news = make(chan struct{})
+}
+
+// await returns the first stanza from the given place in seen on that is wanted.
+func (t *tour) await(ctx context.Context, from int, what string, want func(*stream.Element) bool) (*stream.Element, error) {
+	ctx, cancel := context.WithTimeout(ctx, tourLimit)
+	defer cancel()
+	for {
+		t.mu.Lock()
+		seen, news := t.seen[from:], t.news
+		t.mu.Unlock()
+		if i := slices.IndexFunc(seen, want); i >= 0 {
+			return seen[i], nil
+		}
+		from += len(seen)
+		select {
+		case <-news:
+		case <-t.stream.Done():
+			return nil, fmt.Errorf("the stream ended before %s", what)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s did not happen within %s", what, tourLimit)
+		}
+	}
+}
+
+func (t *tour) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.seen)
+}
+
+func (t *tour) ask(ctx context.Context, typ, to string, payload *stream.Element) (*stream.Element, error) {
+	ctx, cancel := context.WithTimeout(ctx, tourLimit)
+	defer cancel()
+	answer, err := t.stream.Request(ctx, stream.New(stream.NS, "iq", "type", typ, "to", to).Add(payload))
+	if err != nil {
+		return nil, err
+	}
+	return answer.First(), nil
+}
+
+func (t *tour) steps(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{t.contacts, t.commands, t.pump, t.danger, t.chat, t.mistake, t.alert} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	t.say("\nThat is what a person sees. `tidings demo` keeps the house running to log in to.")
+	return nil
+}
+
+// contacts prints the contact list with what presence says.
+func (t *tour) contacts(ctx context.Context) error {
+	roster, err := t.ask(ctx, "get", "", stream.New(nsRoster, "query"))
+	if err != nil {
+		return fmt.Errorf("contact list: %w", err)
+	}
+	if err := t.stream.Send(stream.New(stream.NS, "presence")); err != nil {
+		return err
+	}
+	groups := map[string][]*stream.Element{}
+	var names []string
+	for item := range roster.Children() {
+		group := item.ChildText(nsRoster, "group")
+		if groups[group] == nil {
+			names = append(names, group)
+		}
+		groups[group] = append(groups[group], item)
+	}
+	slices.Sort(names)
+	t.say("\nContacts, in groups by room:")
+	for _, group := range names {
+		t.say("  %s", group)
+		for _, item := range groups[group] {
+			jid := item.Attr("jid")
+			p, err := t.await(ctx, 0, item.Attr("name")+" coming online", func(st *stream.Element) bool {
+				return st.Name == "presence" && st.Attr("type") == "" && strings.HasPrefix(st.Attr("from"), jid+"/")
+			})
+			if err != nil {
+				return err
+			}
+			t.say("    %-16s %-28s %s", item.Attr("name"), p.Attr("from"), p.ChildText(stream.NS, "status"))
+		}
+	}
+	return nil
+}
+
+const greenhouse = "greenhouse@localhost/greenhouse"
+
+func (t *tour) commands(ctx context.Context) error {
+	list, err := t.ask(ctx, "get", greenhouse, stream.New(nsItems, "query", "node", nsCommands))
+	if err != nil {
+		return fmt.Errorf("command list: %w", err)
+	}
+	t.say("\nCommands of the greenhouse:")
+	for item := range list.Children() {
+		t.say("  %-20s %s", item.Attr("name"), item.Attr("node"))
+	}
+	return nil
+}
+
+// execute sends one stage of a command.
+func (t *tour) execute(ctx context.Context, to, node, session, action string, fields ...string) (*stream.Element, error) {
+	c := stream.New(nsCommands, "command", "node", node, "sessionid", session, "action", action)
+	if len(fields) > 0 {
+		form := stream.New(nsForm, "x", "type", "submit")
+		for ; len(fields) > 1; fields = fields[2:] {
+			form.Add(stream.New(nsForm, "field", "var", fields[0]).Add(stream.New(nsForm, "value").AddText(fields[1])))
+		}
+		c.Add(form)
+	}
+	return t.ask(ctx, "set", to, c)
+}
+
+func (t *tour) pump(ctx context.Context) error {
+	done, err := t.execute(ctx, greenhouse, "greenhouse/pump/on", "", "execute")
+	if err != nil {
+		return fmt.Errorf("pump on: %w", err)
+	}
+	note := done.ChildText(nsCommands, "note")
+	t.say("\nCommand \"Pump on\": %s", note)
+	if !strings.Contains(note, "confirmed by the device") {
+		return fmt.Errorf("pump on: the device did not confirm: %s", note)
+	}
+	return nil
+}
+
+func (t *tour) danger(ctx context.Context) error {
+	const heater, node = "heater@localhost/heater", "heater/power/on"
+	form, err := t.execute(ctx, heater, node, "", "execute")
+	if err != nil {
+		return fmt.Errorf("heater on: %w", err)
+	}
+	field := form.Child(nsForm, "x").Child(nsForm, "field")
+	if form.Attr("status") != "executing" || field.Attr("var") != "really" {
+		return fmt.Errorf("heater on: it is marked as dangerous and did not ask: %s", form)
+	}
+	done, err := t.execute(ctx, heater, node, form.Attr("sessionid"), "complete", "really", "1")
+	if err != nil {
+		return fmt.Errorf("heater on: %w", err)
+	}
+	t.say("Command \"Power on\" of the heater asks %q; after yes: %s", field.Attr("label"), done.ChildText(nsCommands, "note"))
+	return nil
+}
+
+func (t *tour) chat(ctx context.Context) error {
+	from := t.count()
+	if err := t.stream.Send(stream.New(stream.NS, "message", "type", "chat", "to", "home@localhost").
+		Add(stream.New(stream.NS, "body").AddText("lamp on"))); err != nil {
+		return err
+	}
+	answer, err := t.await(ctx, from, "an answer to \"lamp on\"", func(st *stream.Element) bool {
+		return st.Name == "message" && strings.HasPrefix(st.Attr("from"), "home@localhost") && st.Body() != ""
+	})
+	if err != nil {
+		return err
+	}
+	t.say("\nChat with the house: \"lamp on\"\n  %s", answer.Body())
+	if !strings.Contains(answer.Body(), "confirmed") {
+		return fmt.Errorf("lamp on: %s", answer.Body())
+	}
+	return nil
+}
+
+func (t *tour) mistake(ctx context.Context) error {
+	const node = "greenhouse/target/set"
+	form, err := t.execute(ctx, greenhouse, node, "", "execute")
+	if err != nil {
+		return fmt.Errorf("set target: %w", err)
+	}
+	_, err = t.execute(ctx, greenhouse, node, form.Attr("sessionid"), "complete", "value", "99")
+	var refused *stream.StanzaError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("set target to 99: it should have been refused: %v", err)
+	}
+	t.say("\nAn error: target set to 99\n  %s", refused)
+	return nil
+}
+
+func (t *tour) alert(ctx context.Context) error {
+	t.say("\nWaiting for the greenhouse to get too hot …")
+	alert := func(word string) func(*stream.Element) bool {
+		return func(st *stream.Element) bool {
+			return st.Name == "message" && strings.HasPrefix(st.Attr("from"), "greenhouse@localhost/") && strings.Contains(st.Body(), word)
+		}
+	}
+	m, err := t.await(ctx, 0, "the alert of the greenhouse", alert("open the window"))
+	if err != nil {
+		return err
+	}
+	t.say("Alert from %s:\n  %s", m.Attr("from"), m.Body())
+	m, err = t.await(ctx, 0, "the end of the alert", alert("over"))
+	if err != nil {
+		return err
+	}
+	t.say("And its end:\n  %s", m.Body())
+	return nil
+}
