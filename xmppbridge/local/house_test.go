@@ -2,8 +2,11 @@ package local
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"log/slog"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -335,20 +338,62 @@ func TestDrop(t *testing.T) {
 	}
 }
 
+// A port that is taken is said at once; when it is free the same server can run.
 func TestListenFails(t *testing.T) {
 	t.Parallel()
-	f := start(t, Limits{})
-	s, err := New(Options{Domain: testDomain, Listen: []string{"127.0.0.1:0", f.addr}, Certificate: f.cert, Backend: f.house, Store: f.store})
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	given, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, store: &memory{}}
+	s, err := New(Options{
+		Domain: testDomain, Listeners: []net.Listener{given}, Listen: []string{"127.0.0.1:0", busy.Addr().String()},
+		Certificate: testCertificate(), Backend: h, Store: h.store, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "address already in use: stop what listens there") {
 		t.Errorf("Run: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if got := s.Addrs(ctx); got != nil {
 		t.Errorf("addresses %v", got)
+	}
+	busy.Close()
+	ctx, cancel = context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	if got := s.Addrs(t.Context()); len(got) != 3 || got[0].String() != given.Addr().String() {
+		t.Errorf("addresses %v", got)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestSetCertificate(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{})
+	c := f.online("alice", "phone")
+	renewed, _, err := Certificate(t.TempDir(), testDomain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.SetCertificate(renewed); err != nil {
+		t.Fatal(err)
+	}
+	f.cert = renewed
+	f.online("alice", "desk") // verifies it
+	c.sync()
+	if err := f.SetCertificate(tls.Certificate{}); err == nil {
+		t.Error("no certificate is accepted")
 	}
 }
 

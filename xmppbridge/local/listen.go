@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"tidings/xmppbridge/stream"
@@ -57,20 +59,25 @@ func decoyKey(cert tls.Certificate) []byte {
 }
 
 // Run listens and serves until ctx is done, then tells every client that the server is going (system-shutdown), closes its
-// stream and waits for it. An address that cannot be listened on is an error at once. Run may be called once.
+// stream and waits for it. An address that cannot be listened on is an error at once, after which Run may be called again; otherwise
+// it may be called once.
 func (s *Server) Run(ctx context.Context) error {
-	if err := s.open(ctx); err != nil {
+	listeners, err := s.open(ctx)
+	if err != nil {
 		return err
+	}
+	for _, l := range listeners {
+		s.addrs = append(s.addrs, l.Addr())
 	}
 	close(s.ready)
 
 	var listening, serving sync.WaitGroup
-	for _, l := range s.listeners {
+	for _, l := range listeners {
 		s.log.Info("listening for XMPP clients", "address", l.Addr().String())
 		listening.Go(func() { s.accept(ctx, l, &serving) })
 	}
 	<-ctx.Done()
-	for _, l := range s.listeners {
+	for _, l := range listeners {
 		l.Close()
 	}
 	listening.Wait()
@@ -79,19 +86,24 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) open(ctx context.Context) error {
-	var config net.ListenConfig
+// open listens on all addresses or on none.
+func (s *Server) open(ctx context.Context) ([]net.Listener, error) {
+	listeners := slices.Clone(s.listeners)
 	for _, address := range s.listen {
-		l, err := config.Listen(ctx, "tcp", address)
-		if err != nil {
-			for _, open := range s.listeners {
-				open.Close()
-			}
-			return fmt.Errorf("xmpp server: %w", err)
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if err == nil {
+			listeners = append(listeners, l)
+			continue
 		}
-		s.listeners = append(s.listeners, l)
+		for _, opened := range listeners[len(s.listeners):] {
+			opened.Close()
+		}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("xmpp server: %w: stop what listens there, or listen on another port", err)
+		}
+		return nil, fmt.Errorf("xmpp server: %w", err)
 	}
-	return nil
+	return listeners, nil
 }
 
 // accept takes connections until the listener is closed. When the system has no room for one (too many open files), it

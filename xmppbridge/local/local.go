@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -142,9 +143,9 @@ func def[T int | time.Duration](v *T, otherwise T) {
 
 // Options are what New needs. Domain, Certificate, Backend, Store and one of Listen and Listeners are required.
 type Options struct {
-	Domain      string   // whose server this is; "localhost" is one
-	Listen      []string // addresses such as "[::]:5222"; STARTTLS and direct TLS on each
-	Listeners   []net.Listener
+	Domain      string         // whose server this is; "localhost" is one
+	Listen      []string       // addresses such as "[::]:5222"; STARTTLS and direct TLS on each
+	Listeners   []net.Listener // likewise, open already; Run closes them
 	Certificate tls.Certificate
 	Backend     Backend
 	Store       Store
@@ -165,7 +166,8 @@ type Server struct {
 
 	tls       atomic.Pointer[tlsSetup]
 	listeners []net.Listener
-	ready     chan struct{} // closed when listeners are open
+	addrs     []net.Addr    // listened on; see ready
+	ready     chan struct{} // closed when addrs is set
 
 	mu       sync.Mutex // guards what follows and what of accounts and sessions says so; nothing blocks under it
 	stopping bool
@@ -214,11 +216,7 @@ func (s *Server) Addrs(ctx context.Context) []net.Addr {
 		return nil
 	case <-s.ready:
 	}
-	addrs := make([]net.Addr, len(s.listeners))
-	for i, l := range s.listeners {
-		addrs[i] = l.Addr()
-	}
-	return addrs
+	return slices.Clone(s.addrs)
 }
 
 // locked runs f with the server's lock. A panic in f is one client's misfortune and must not leave the lock to everyone else.

@@ -115,7 +115,7 @@ func (c *session) run() {
 	err := c.stream.Run(c.life)
 	var fault *stream.Error
 	switch {
-	case err == nil, c.life.Err() != nil:
+	case err == nil, c.life.Err() != nil, errors.Is(err, stream.ErrPeerClosed):
 		s.log.Info("client logged out", "jid", c.full)
 	case errors.As(err, &fault) && !fault.Remote:
 		s.log.Warn("client cut off", "jid", c.full, "err", err)
@@ -131,7 +131,7 @@ func (c *session) send(e *stream.Element) { c.sent(c.stream.Send(e)) }
 func (c *session) sendBytes(b []byte) { c.sent(c.stream.SendBytes(b)) }
 
 func (c *session) sent(err error) {
-	if errors.Is(err, stream.ErrFull) {
+	if errors.Is(err, stream.ErrFull) && c.life.Err() == nil {
 		c.server.log.Warn("client does not read: cut off", "jid", c.full)
 		c.end(&stream.Error{Condition: stream.ResourceConstraint, Text: "too much waits for this client"})
 	}
