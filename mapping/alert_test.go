@@ -124,7 +124,7 @@ for = "5m"
 to = ["alice@example.org", "bob@example.net"]
 `)
 	w.read("greenhouse", "temperature", num(200))
-	w.link("front-door", false, gone)
+	w.link("front-door", false, errGone)
 	w.wait(10 * time.Minute)
 	w.wantAlerts(
 		"5m0s alert gone/front-door to alice@example.org bob@example.net: Front door is offline: serial port gone (gone)",
@@ -169,7 +169,7 @@ func TestAlertOfTheUnknown(t *testing.T) {
 	w.read("greenhouse", "temperature", num(360))
 	w.wantAlerts("1m30s alert too-hot/greenhouse to alice@example.org: Greenhouse: temperature is 36.0 °C (too-hot)")
 	w.step(unknown)
-	w.link("greenhouse", false, gone)
+	w.link("greenhouse", false, errGone)
 	w.wait(time.Hour)
 	w.wantAlerts()
 	w.read("greenhouse", "temperature", num(300)) // a late one: the device cannot be reached

@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,30 +21,33 @@ type Device struct {
 	Notes        []string // what of the device was not understood
 	Labels       []string
 	Disabled     bool
-	Points       []Point // in the order of the driver's Info, so in that of the registry's; shared: not to be changed
-	Primary      []int   // indexes of Points; what presence shows
-	OfflineAfter time.Duration
-	Settle       time.Duration
+	Points       []Point       // in the order of the driver's Info, so in that of the registry's; shared: not to be changed
+	Primary      []int         // indexes of Points; what presence shows
+	OfflineAfter time.Duration // silent for this long: offline; 0: only its driver decides
+	Settle       time.Duration // a change of online state shorter than this is not announced
+
+	readable bool // some point is read
 }
 
 // Point finds a point by name, or returns nil.
 func (d *Device) Point(name string) *Point {
-	for i := range d.Points {
-		if d.Points[i].Name == name {
-			return &d.Points[i]
-		}
+	if i := d.index(name); i >= 0 {
+		return &d.Points[i]
 	}
 	return nil
 }
 
 func (d *Device) index(name string) int {
-	return slices.IndexFunc(d.Points, func(p Point) bool { return p.Name == name })
+	for i := range d.Points {
+		if d.Points[i].Name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // watched reports whether silence of the device means anything.
-func (d *Device) watched() bool {
-	return d.OfflineAfter > 0 && slices.ContainsFunc(d.Points, func(p Point) bool { return p.Readable })
-}
+func (d *Device) watched() bool { return d.OfflineAfter > 0 && d.readable }
 
 // An Action is one command of a device, as command menus list it.
 type Action struct {
@@ -127,6 +129,8 @@ type shape struct {
 	class   string // of the device; decides words
 	points  []Point
 	primary []int // the default
+	// readable: some point is read.
+	readable bool
 
 	key   string // in Rules.shapes
 	users int    // devices that have it
@@ -138,6 +142,7 @@ func newShape(raw []devices.Point, config []*pointConfig, class string) *shape {
 	s := &shape{raw: raw, config: config, class: class, points: make([]Point, len(raw))}
 	for i := range raw {
 		s.points[i] = mergePoint(&raw[i], findPoint(config, raw[i].Name), class)
+		s.readable = s.readable || raw[i].Readable
 		if p := &s.points[i]; len(s.primary) < 2 && p.Readable && p.Kind != devices.KindAction {
 			s.primary = append(s.primary, i)
 		}
@@ -221,6 +226,7 @@ func (c *Config) model(info *devices.Info, s *shape) *Device {
 	d := &Device{
 		ID: info.ID, Name: info.Name, Driver: info.Driver, Model: info.Model, Address: info.Address, Notes: info.Notes,
 		Disabled: info.Disabled, Points: s.points, Primary: s.primary, OfflineAfter: info.Silence, Settle: defaultSettle,
+		readable: s.readable,
 	}
 	if silence, ok := c.silence[info.Driver]; ok {
 		d.OfflineAfter = silence

@@ -244,7 +244,7 @@ func plainError(err error) error {
 		text = at.Message
 	}
 	text, _, _ = strings.Cut(text, "\n")
-	return errors.New(plainTypes.ReplaceAllStringFunc(text, func(t string) string {
+	return errors.New(plainTypes.ReplaceAllStringFunc(cutLine(text, 2*maxShownText), func(t string) string {
 		switch t {
 		case "bool":
 			return "true or false"

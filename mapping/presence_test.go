@@ -13,9 +13,9 @@ import (
 )
 
 var (
-	num  = devices.Number
-	boo  = devices.Bool
-	gone = errors.New("serial port gone")
+	num     = devices.Number
+	boo     = devices.Bool
+	errGone = errors.New("serial port gone")
 )
 
 func TestPresenceOfAReading(t *testing.T) {
@@ -127,12 +127,12 @@ func TestPresenceOfAFlap(t *testing.T) {
 	w.link("greenhouse", true, nil)
 	w.read("greenhouse", "temperature", num(214))
 	w.take()
-	w.link("greenhouse", false, gone)
+	w.link("greenhouse", false, errGone)
 	w.wait(9 * time.Second)
 	w.link("greenhouse", true, nil)
 	w.wait(20 * time.Second)
 	w.want()
-	w.link("greenhouse", false, gone)
+	w.link("greenhouse", false, errGone)
 	w.wait(10 * time.Second)
 	w.want("39s greenhouse offline: serial port gone")
 }
@@ -242,7 +242,7 @@ func TestFlapsAnnounceNothing(t *testing.T) {
 		w.read("greenhouse", "temperature", num(214))
 		w.take()
 		for range rapid.IntRange(1, 20).Draw(rt, "flaps") {
-			w.link("greenhouse", false, gone)
+			w.link("greenhouse", false, errGone)
 			w.wait(time.Duration(rapid.Int64Range(0, int64(10*time.Second)-1).Draw(rt, "off")))
 			w.link("greenhouse", true, nil)
 			w.read("greenhouse", "temperature", num(214))
@@ -251,7 +251,7 @@ func TestFlapsAnnounceNothing(t *testing.T) {
 		if got := w.take(); len(got) > 0 {
 			rt.Fatalf("announced %q", got)
 		}
-		w.link("greenhouse", false, gone)
+		w.link("greenhouse", false, errGone)
 		w.wait(10 * time.Second)
 		if got := w.take(); len(got) != 1 || !strings.HasSuffix(got[0], "offline: serial port gone") {
 			rt.Fatalf("announced %q", got)
@@ -299,7 +299,7 @@ func TestPresenceIsDampedAndTrue(t *testing.T) {
 				up := rapid.Bool().Draw(rt, "up")
 				l := Link{ID: "greenhouse", Up: up}
 				if !up {
-					l.Cause = gone
+					l.Cause = errGone
 				}
 				observe(w.rules.Step(w.now, Change{Link: &l}))
 			case 1:

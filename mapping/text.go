@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"text/template/parse"
 )
@@ -22,6 +23,9 @@ type textPart struct{ literal, field string }
 // errOnlyFields says what a text may hold.
 var errOnlyFields = errors.New("only {{.POINT}}, {{.device}} and {{.location}} can stand in a text")
 
+// place is where the parser says a mistake is; the file's line stands before it already.
+var place = regexp.MustCompile(`^template: text:[0-9]+: `)
+
 // parseText reads the template of a message.
 func parseText(source string) (*text, error) {
 	if len(source) > maxSource {
@@ -31,8 +35,7 @@ func parseText(source string) (*text, error) {
 	t.Mode = parse.SkipFuncCheck
 	tree, err := t.Parse(source, "{{", "}}", map[string]*parse.Tree{})
 	if err != nil {
-		// "template: text:1: unexpected …"
-		return nil, errors.New(strings.TrimSpace(err.Error()[strings.LastIndex(err.Error(), "text:")+len("text:1:"):]))
+		return nil, errors.New(cutLine(place.ReplaceAllString(err.Error(), ""), maxShownText))
 	}
 	out := &text{}
 	for _, node := range tree.Root.Nodes {
