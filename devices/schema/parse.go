@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -9,9 +10,16 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// MaxFile is the size in bytes beyond which Parse refuses a file: far more than any house needs, and little enough
-// that a wrong path (a log, a disk image) costs nothing.
-const MaxFile = 1 << 20
+// MaxFile is the size in bytes beyond which Parse refuses a file: enough for tens of thousands of devices, and little
+// enough that a wrong path (a log, a disk image) costs nothing.
+const MaxFile = 16 << 20
+
+// Bounds on what the TOML library is given: it recurses for each open bracket, and takes time by the square of the
+// parts of a dotted key.
+const (
+	maxLine    = 16 << 10
+	maxNesting = 500
+)
 
 // Parse reads a TOML file into its root table, each key with the file and line it stands on. file is only a name, for
 // the places of mistakes. What is not TOML (a syntax error, a key that is there twice) is the one error returned, and
@@ -23,8 +31,8 @@ func Parse(file string, data []byte) (*Table, error) {
 
 // ParseInto is Parse for files that are read together: the mistakes found later go to ps.
 func ParseInto(file string, data []byte, ps *Problems) (*Table, error) {
-	if len(data) > MaxFile {
-		return nil, &Error{[]Problem{{File: file, Text: fmt.Sprintf("the file is larger than %d KB: is it the right one?", MaxFile>>10)}}}
+	if line, text := tooMuch(data); text != "" {
+		return nil, &Error{[]Problem{{File: file, Line: line, Text: text}}}
 	}
 	tree, err := decode(string(data))
 	if err != nil {
@@ -32,6 +40,32 @@ func ParseInto(file string, data []byte, ps *Problems) (*Table, error) {
 	}
 	b := builder{file: file, problems: ps}
 	return b.table("", tree, scanPlaces(string(data)), 1), nil
+}
+
+// tooMuch says which bound a file breaks, and on which line, or "". Brackets in strings and comments are counted too,
+// which no sensible file notices.
+func tooMuch(data []byte) (line int, text string) {
+	if len(data) > MaxFile {
+		return 0, fmt.Sprintf("the file is larger than %d MB: is it the right one?", MaxFile>>20)
+	}
+	nesting := 0
+	for part := range bytes.Lines(data) {
+		if line++; len(part) > maxLine {
+			return line, fmt.Sprintf("the line is longer than %d KB: is this a configuration file?", maxLine>>10)
+		}
+		for _, c := range part {
+			switch c {
+			case '[', '{':
+				nesting++
+			case ']', '}':
+				nesting = max(nesting-1, 0)
+			}
+		}
+		if nesting > maxNesting {
+			return line, fmt.Sprintf("more than %d brackets are open here", maxNesting)
+		}
+	}
+	return 0, ""
 }
 
 // decode is toml.Decode with a barrier: on some broken documents the library panics where it means to report.

@@ -137,7 +137,9 @@ func TestSyntaxErrors(t *testing.T) {
 		{"a = [1, 2\nb = 3\n", "f.toml:2: a: expected a comma"},
 		{"a = 01\n", "f.toml:1: a: invalid integer \"01\": cannot have leading zeroes"},
 		{"a = \xff\n", "f.toml:1: a: invalid UTF-8 byte"},
-		{strings.Repeat("#", MaxFile+1), "f.toml: the file is larger than 1024 KB"},
+		{strings.Repeat("#\n", MaxFile/2+1), "f.toml: the file is larger than 16 MB: is it the right one?"},
+		{"a = 1\n" + strings.Repeat("b.", 20_000) + "c = 1\n", "f.toml:2: the line is longer than 16 KB: is this a configuration file?"},
+		{"a = 1\nb = " + strings.Repeat("[\n", 100_000), "f.toml:502: more than 500 brackets are open here"},
 	} {
 		table, err := Parse("f.toml", []byte(c.doc))
 		if err == nil || table != nil {

@@ -34,7 +34,7 @@ func Load(path string, o Options) (*Config, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &loader{Options: o, problems: new(schema.Problems), open: map[string]bool{}, expanded: map[place]bool{}}
+	l := &loader{Options: o, problems: new(schema.Problems), open: map[string]bool{}, expanded: map[place]bool{}, specs: map[*devices.Type]specs{}}
 	root, ok := l.read(path)
 	if !ok {
 		return nil, l.problems.Err()
@@ -52,6 +52,7 @@ type loader struct {
 	problems *schema.Problems
 	open     map[string]bool // files that others may read
 	expanded map[place]bool  // strings that came from a variable
+	specs    map[*devices.Type]specs
 }
 
 // A place is one key of one file.

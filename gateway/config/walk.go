@@ -81,16 +81,21 @@ func connectionKeys(t *devices.Type) []schema.Key { return t.Connection }
 func deviceKeys(t *devices.Type) []schema.Key     { return t.Device }
 func pointKeys(t *devices.Type) []schema.Key      { return t.Point }
 
-func (l *loader) driverSpec(typ *devices.Type) schema.Spec {
-	return schema.Join([]schema.Key{typeKey, enabledKey}, mapping.DriverKeys, l.keysOf(typ, connectionKeys))
-}
+// specs is what the three tables of a driver's type may hold.
+type specs struct{ driver, device, point schema.Spec }
 
-func (l *loader) deviceSpec(typ *devices.Type) schema.Spec {
-	return schema.Join(mapping.DeviceKeys, []schema.Key{enabledKey, pointsKey}, l.keysOf(typ, deviceKeys))
-}
-
-func (l *loader) pointSpec(typ *devices.Type) schema.Spec {
-	return schema.Join(mapping.PointKeys, l.keysOf(typ, pointKeys))
+// specsOf makes the specs of a type once: a file may have thousands of points. typ is nil where it is not known.
+func (l *loader) specsOf(typ *devices.Type) specs {
+	s, ok := l.specs[typ]
+	if !ok {
+		s = specs{
+			driver: schema.Join([]schema.Key{typeKey, enabledKey}, mapping.DriverKeys, l.keysOf(typ, connectionKeys)),
+			device: schema.Join(mapping.DeviceKeys, []schema.Key{enabledKey, pointsKey}, l.keysOf(typ, deviceKeys)),
+			point:  schema.Join(mapping.PointKeys, l.keysOf(typ, pointKeys)),
+		}
+		l.specs[typ] = s
+	}
+	return s
 }
 
 // checkDrivers checks the tables of [drivers].
@@ -102,7 +107,7 @@ func (l *loader) checkDrivers(root *schema.Table) {
 		if name := t.String("type"); name != "" && l.typeNamed(name) == nil {
 			unknown(t, "type", name, "there is no driver %q", l.typeNames())
 		}
-		t.Check(l.driverSpec(l.likelyType(t)))
+		t.Check(l.specsOf(l.likelyType(t)).driver)
 	}
 }
 
@@ -125,10 +130,10 @@ func (l *loader) checkDevices(root *schema.Table) {
 		if driver != "" && !slices.Contains(names, driver) {
 			unknown(t, "driver", driver, "there is no [drivers.%s]", names)
 		}
-		typ := l.likelyType(root.Table("drivers").Table(driver))
-		t.Check(l.deviceSpec(typ))
+		specs := l.specsOf(l.likelyType(root.Table("drivers").Table(driver)))
+		t.Check(specs.device)
 		for _, point := range t.Table("points").Tables() {
-			point.Check(l.pointSpec(typ))
+			point.Check(specs.point)
 		}
 	}
 }
@@ -137,13 +142,13 @@ func (l *loader) checkDevices(root *schema.Table) {
 func (l *loader) resolvePaths(root *schema.Table) {
 	resolveTable(root, rootSpec())
 	for _, t := range root.Table("drivers").Tables() {
-		resolveTable(t, l.driverSpec(l.likelyType(t)))
+		resolveTable(t, l.specsOf(l.likelyType(t)).driver)
 	}
 	for _, t := range root.Table("devices").Tables() {
-		typ := l.likelyType(root.Table("drivers").Table(t.String("driver")))
-		resolveTable(t, l.deviceSpec(typ))
+		specs := l.specsOf(l.likelyType(root.Table("drivers").Table(t.String("driver"))))
+		resolveTable(t, specs.device)
 		for _, point := range t.Table("points").Tables() {
-			resolveTable(point, l.pointSpec(typ))
+			resolveTable(point, specs.point)
 		}
 	}
 }

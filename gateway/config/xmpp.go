@@ -23,7 +23,6 @@ var keysOfMode = map[string][]string{
 	"server":      {Component, Client},
 	"secret":      {Component, Client},
 	"secret_file": {Component, Client},
-	"layout":      {Component, Local, Client},
 	"streams":     {Client},
 	"tls":         {Component, Client},
 	"tls_ca_file": {Component, Client},
