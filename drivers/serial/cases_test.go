@@ -25,7 +25,8 @@ func TestCases(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			t.Parallel()
 			config, input := readFile(t, dir, "config.toml"), readFile(t, dir, "input")
-			got := transcript(t, config, input)
+			d := built(t, config)
+			got := transcript(d, input)
 			if *update {
 				if err := os.WriteFile(filepath.Join(dir, "want"), []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -35,14 +36,14 @@ func TestCases(t *testing.T) {
 				t.Errorf("got:\n%s\nwant:\n%s", got, want)
 			}
 			bytes := strings.Split(input, "")
-			if each := transcript(t, config, bytes...); each != got {
+			if each := transcript(d, bytes...); each != got {
 				t.Errorf("byte by byte:\n%s\nwhole:\n%s", each, got)
 			}
 			for cut := range input {
 				if cut > 600 && cut < len(input)-100 {
 					continue // deep within a line that is too long
 				}
-				if two := transcript(t, config, input[:cut], input[cut:]); two != got {
+				if two := transcript(d, input[:cut], input[cut:]); two != got {
 					t.Fatalf("cut at %d:\n%s\nwhole:\n%s", cut, two, got)
 				}
 			}
@@ -60,9 +61,8 @@ func readFile(t *testing.T, elem ...string) string {
 }
 
 // transcript is what the driver makes of a line's pieces: a line a reading, then what was counted.
-func transcript(t *testing.T, config string, pieces ...string) string {
-	t.Helper()
-	d, sink := built(t, config), &drivertest.Sink{}
+func transcript(d *driver, pieces ...string) string {
+	sink := &drivertest.Sink{}
 	r := newReader(d, sink)
 	for _, p := range pieces {
 		r.lines.feed([]byte(p), time.Now())

@@ -186,11 +186,18 @@ func TestOpen(t *testing.T) {
 				t.Errorf("%+v: %v", m, err)
 				continue
 			}
-			go time.AfterFunc(10*time.Millisecond, func() { _ = p.Close() })
-			for err == nil {
-				_, err = p.Read(make([]byte, 100))
+			read := make(chan error, 1)
+			go func() {
+				var err error
+				for err == nil {
+					_, err = p.Read(make([]byte, 100))
+				}
+				read <- err
+			}()
+			if err := p.Close(); err != nil {
+				t.Errorf("close: %v", err)
 			}
-			if !errors.Is(err, os.ErrClosed) {
+			if err := <-read; !errors.Is(err, os.ErrClosed) {
 				t.Errorf("read after close: %v", err)
 			}
 		}
