@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,9 +191,9 @@ func TestBackoff(t *testing.T) {
 func TestDeadServerIsLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var n int
+		var n atomic.Int32
 		dial, wait := scripted(func(conn net.Conn) error {
-			n++
+			n.Add(1)
 			f, err := acceptComponent(conn)
 			if err != nil {
 				return err
@@ -201,7 +202,7 @@ func TestDeadServerIsLeft(t *testing.T) {
 				return err
 			}
 			for e := f.next(); e != nil; e = f.next() {
-				if n > 1 { // the first one answers nothing, ever
+				if n.Load() > 1 { // the first one answers nothing, ever
 					if err := f.echo(e); err != nil {
 						return nil
 					}

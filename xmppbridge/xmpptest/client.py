@@ -16,6 +16,8 @@ from pathlib import Path
 
 import slixmpp
 from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.tostring import tostring
 
 CLIENT = "{jabber:client}"
@@ -149,21 +151,18 @@ class Client(slixmpp.ClientXMPP):
         self.ca_certs = Path(ca_file)
         self.inbox = []
         self.latest = {}
-        self.arrived = asyncio.Condition()
+        self.arrived = asyncio.Event()
         self.started = asyncio.get_event_loop().create_future()
         self.ended = asyncio.get_event_loop().create_future()
-        for event in ("presence_available", "presence_unavailable", "presence_error", "presence_subscribe",
-                      "presence_subscribed", "presence_unsubscribe", "presence_unsubscribed", "presence_probe"):
-            self.add_event_handler(event, self.on_stanza)
-        for event in ("message", "message_error", "groupchat_message"):
-            self.add_event_handler(event, self.on_stanza)
+        # slixmpp's own events leave out messages without a body.
+        for kind in ("message", "presence"):
+            self.register_handler(Callback("inbox " + kind, MatchXPath(CLIENT + kind), self.on_stanza))
         self.add_event_handler("session_start", lambda _: self.settle(self.started, None))
         self.add_event_handler("failed_auth", self.on_failed_auth)
         self.add_event_handler("ssl_invalid_chain", lambda e: self.fail("certificate refused: %s" % e))
         self.add_event_handler("connection_failed", lambda e: self.fail("connection failed: %s" % e))
         self.add_event_handler("stream_error", lambda e: self.fail("stream error: %s" % e["condition"]))
         self.add_event_handler("disconnected", self.on_disconnected)
-        self.seen_ids = set()
 
     @staticmethod
     def settle(future, value):
@@ -182,31 +181,22 @@ class Client(slixmpp.ClientXMPP):
         self.fail("disconnected: %s" % reason)
         self.settle(self.ended, str(reason or ""))
 
-    async def on_stanza(self, stanza):
-        if id(stanza.xml) in self.seen_ids:  # a groupchat message raises two events
-            return
-        self.seen_ids.add(id(stanza.xml))
+    def on_stanza(self, stanza):
         item = read_stanza(stanza)
-        item["_keep"] = stanza  # so that the id stays its own
         if item["kind"] == "presence" and item["type"] in ("available", "unavailable"):
             self.latest[item["from"]] = item
-        async with self.arrived:
-            self.inbox.append(item)
-            self.arrived.notify_all()
+        self.inbox.append(item)
+        self.arrived.set()  # wakes everyone who waits
 
     async def expect(self, matches):
         """The first stanza not asked for yet that matches; those before it stay."""
-        async with self.arrived:
-            while True:
-                for i, item in enumerate(self.inbox):
-                    if matches(item):
-                        del self.inbox[i]
-                        return item
-                await self.arrived.wait()
-
-
-def public(item):
-    return {k: v for k, v in item.items() if not k.startswith("_")}
+        while True:
+            for i, item in enumerate(self.inbox):
+                if matches(item):
+                    del self.inbox[i]
+                    return item
+            self.arrived.clear()
+            await self.arrived.wait()
 
 
 class Driver:
@@ -299,7 +289,7 @@ class Driver:
                 and (not contains or contains in item.get("body", "") + item.get("status", ""))
                 and (not xml or xml in item["xml"])
             )
-        return {"stanza": public(await self.need().expect(matches))}
+        return {"stanza": await self.need().expect(matches)}
 
     async def seen(self, kind="", sender="", clear=False):
         """What has come and no step has asked for yet."""
@@ -308,14 +298,14 @@ class Driver:
         def matches(item):
             return (not kind or item["kind"] == kind) and (
                 not sender or sender in (item["from"], item["from"].partition("/")[0]))
-        found = [public(i) for i in client.inbox if matches(i)]
+        found = [i for i in client.inbox if matches(i)]
         if clear:
             client.inbox = [i for i in client.inbox if not matches(i)]
         return {"stanzas": found}
 
     async def latest(self):
         """The last presence of every full JID."""
-        return {"presences": {jid: public(item) for jid, item in self.need().latest.items()}}
+        return {"presences": {jid: item for jid, item in self.need().latest.items()}}
 
     async def items(self, jid, node=""):
         iq = await self.need()["xep_0030"].get_items(jid=jid, node=node or None)
@@ -376,7 +366,7 @@ class Driver:
         except (asyncio.TimeoutError, IqTimeout):
             answer = {"ok": False, "error": "%s: nothing of the kind in %s seconds" % (name, timeout)}
             if self.client is not None:
-                answer["seen"] = [public(i) for i in self.client.inbox]
+                answer["seen"] = [i for i in self.client.inbox]
         except StepError as e:
             answer = dict(e.more, ok=False, error="%s: %s" % (name, e))
         except Exception as e:  # a step must never take the driver down

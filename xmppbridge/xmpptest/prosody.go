@@ -118,6 +118,7 @@ func luaPath(name string) string {
 var prosodyConfig = template.Must(template.New("prosody").Parse(`
 pidfile = "{{.Dir}}/prosody.pid"
 data_path = "{{.Dir}}/data"
+certificates = "{{.Dir}}"
 run_as_root = true
 interfaces = { "127.0.0.1" }
 local_interfaces = { "127.0.0.1" }
