@@ -38,7 +38,7 @@ func ParseInto(file string, data []byte, ps *Problems) (*Table, error) {
 	if err != nil {
 		return nil, &Error{[]Problem{syntaxProblem(file, err)}}
 	}
-	b := builder{file: file, problems: ps}
+	b := builder{file: file, problems: ps, keys: map[string]string{}}
 	return b.table("", tree, scanPlaces(string(data)), 1), nil
 }
 
@@ -83,11 +83,26 @@ func decode(doc string) (tree map[string]any, err error) {
 type builder struct {
 	file     string
 	problems *Problems
+	keys     map[string]string // each key once, however many tables have it
+}
+
+// own returns a string that does not share memory with the file: the library's values are parts of it, and a single
+// name that is kept would keep all of it.
+func own(s string) string { return strings.Clone(s) }
+
+func (b *builder) key(s string) string {
+	k, ok := b.keys[s]
+	if !ok {
+		k = own(s)
+		b.keys[k] = k
+	}
+	return k
 }
 
 func (b *builder) table(path string, tree map[string]any, at *place, line int) *Table {
 	t := NewTable(path, b.file, line, b.problems)
 	for key, v := range tree {
+		key = b.key(key)
 		child, childLine := at.child(key), line
 		if child != nil {
 			childLine = child.line
@@ -99,6 +114,8 @@ func (b *builder) table(path string, tree map[string]any, at *place, line int) *
 
 func (b *builder) value(path string, v any, at *place, line int) any {
 	switch v := v.(type) {
+	case string:
+		return own(v)
 	case map[string]any:
 		return b.table(path, v, at, line)
 	case []map[string]any:

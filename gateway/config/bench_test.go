@@ -4,9 +4,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
+
+func liveHeap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
 
 // BenchmarkLoad loads a file of many MQTT devices with three points each.
 func BenchmarkLoad(b *testing.B) {
@@ -25,11 +33,16 @@ func BenchmarkLoad(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("devices=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
+			before := liveHeap()
+			var cfg *Config
 			for b.Loop() {
-				if _, err := Load(path, options(nil)); err != nil {
+				var err error
+				if cfg, err = Load(path, options(nil)); err != nil {
 					b.Fatal(err)
 				}
 			}
+			b.ReportMetric(float64(liveHeap()-before)/float64(n), "live-B/device")
+			runtime.KeepAlive(cfg)
 		})
 	}
 }

@@ -80,8 +80,9 @@ type Control struct {
 
 // A Driver is one table of [drivers], built.
 type Driver struct {
-	Name       string
-	Type       string
+	Name string
+	Type string
+	// Connection is what the driver was built from; of its devices only the ID is kept.
 	Connection devices.Connection
 	Driver     devices.Driver
 	// Canonical is equal for two drivers that are configured the same: what the driver itself reads, secrets included

@@ -28,7 +28,18 @@ func (l *loader) drivers(root *schema.Table, cfg *Config) []Driver {
 		}
 		d.Driver = typ.Build(d.Connection)
 		d.Canonical = canonical(typ, d.Connection)
+		d.Connection.Devices = withoutTables(d.Connection.Devices)
 		out = append(out, d)
+	}
+	return out
+}
+
+// withoutTables copies the names of devices. Their tables were for Build: kept, they would be most of the memory that a
+// device takes.
+func withoutTables(list []devices.DeviceConfig) []devices.DeviceConfig {
+	out := make([]devices.DeviceConfig, len(list))
+	for i, d := range list {
+		out[i].ID = d.ID
 	}
 	return out
 }
