@@ -126,7 +126,7 @@ write = '{{if .Value}}on'
 func TestAnnounced(t *testing.T) {
 	t.Parallel()
 	d, sink := built(t, nodeConfig), &drivertest.Sink{}
-	d.announce(sink, nil)
+	d.announce(sink, d.devices[0], nil)
 	info, _ := sink.Announced("node")
 	want := []devices.Point{
 		{Name: "t", Kind: devices.KindNumber, Readable: true},

@@ -72,7 +72,7 @@ func FuzzLines(f *testing.F) {
 
 func fed(t *testing.T, config string, input []byte, size int) *reader {
 	d, sink := built(t, config), &drivertest.Sink{}
-	d.announce(sink, nil)
+	d.announce(sink, d.devices[0], nil)
 	sink.Link("node", true, nil)
 	r := newReader(d, sink)
 	for len(input) > 0 {

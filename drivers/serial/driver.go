@@ -40,7 +40,9 @@ var _ devices.Actuator = (*driver)(nil)
 
 // Run keeps the port open until ctx is done. It never returns an error: a port that is not there may come.
 func (d *driver) Run(ctx context.Context, out devices.Sink) error {
-	d.announce(out, nil)
+	for _, dev := range d.devices {
+		d.announce(out, dev, nil)
+	}
 	defer d.attach(nil, nil)
 	retry := retryFirst
 	for {
@@ -115,14 +117,12 @@ func (d *driver) attach(s *session, cause error) {
 	d.session, d.cause = s, cause
 }
 
-func (d *driver) announce(out devices.Sink, notes []string) {
-	for _, dev := range d.devices {
-		info := devices.Info{ID: dev.id, Driver: d.name, Address: d.port, Silence: silence, Notes: notes}
-		for _, p := range dev.points {
-			info.Points = append(info.Points, p.Point)
-		}
-		out.Announce(info)
+func (d *driver) announce(out devices.Sink, dev *device, notes []string) {
+	info := devices.Info{ID: dev.id, Driver: d.name, Address: d.port, Silence: silence, Notes: notes}
+	for _, p := range dev.points {
+		info.Points = append(info.Points, p.Point)
 	}
+	out.Announce(info)
 }
 
 // Do writes the line that sets one point. The lines of several callers go out one after the other; those who wait are

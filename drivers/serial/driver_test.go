@@ -324,33 +324,86 @@ func TestStopWithHangingWrite(t *testing.T) {
 	})
 }
 
-// TestNotes: a port that only makes noise tells people what is probably wrong, once, and takes it back.
+// TestNotes: a board that does not speak as the configuration says tells people what is probably wrong, once, and takes
+// it back when it does.
 func TestNotes(t *testing.T) {
 	t.Parallel()
-	d, sink := built(t, nodeConfig), &drivertest.Sink{}
-	d.announce(sink, nil)
-	sink.Link("node", true, nil)
-	r := newReader(d, sink)
-	noise := func(n int) {
-		for range n {
-			r.lines.feed([]byte("\x80U\x12\n"), time.Now())
-		}
+	const other = `
+[devices.other]
+where = { id = "b", n = 2 }
+[devices.other.points.x]
+source = "x"
+`
+	notSaid := func(point, source string) string {
+		return point + `: no line has had "` + source + `" so far: is source right?`
 	}
-	noise(lost - 1)
-	if info, _ := sink.Announced("node"); len(info.Notes) != 0 {
-		t.Errorf("notes after %d lines: %q", lost-1, info.Notes)
-	}
-	noise(3 * lost)
-	want := `the last 20 lines on /dev/ttyUSB0 were not understood: are baud and protocol right? The last one: "\x80U\x12"`
-	if info, _ := sink.Announced("node"); len(info.Notes) != 1 || info.Notes[0] != want {
-		t.Errorf("notes %q, want %q", info.Notes, want)
-	}
-	r.lines.feed([]byte(`{"t":1}`+"\n"), time.Now())
-	if info, _ := sink.Announced("node"); len(info.Notes) != 0 {
-		t.Errorf("notes after a good line: %q", info.Notes)
-	}
-	if n := len(sink.Events()); n != 1+1+1+1+1 { // announced, linked, noted, taken back, read
-		t.Errorf("%d events: %v", n, sink.Events())
+	const foreign = `none of 100 lines on /dev/ttyUSB0 had id = "b" and n = "2": is where right?`
+	for name, steps := range map[string][]struct {
+		line  string
+		times int
+		node  []string // the notes then
+		other []string
+	}{
+		"noise": {
+			{"\x80U\x12", lost - 1, nil, nil},
+			{"\x80U\x12", 3 * lost, []string{`the last 20 lines on /dev/ttyUSB0 were not understood: are baud and protocol right? The last one: "\x80U\x12"`},
+				[]string{`the last 20 lines on /dev/ttyUSB0 were not understood: are baud and protocol right? The last one: "\x80U\x12"`}},
+			{`{"t":1}`, 1, nil, nil},
+		},
+		"a line without end": {
+			{strings.Repeat("U", MaxLine+1), lost, []string{`the last 20 lines on /dev/ttyUSB0 were not understood: are baud and protocol right?`},
+				[]string{`the last 20 lines on /dev/ttyUSB0 were not understood: are baud and protocol right?`}},
+			{`{"t":1}`, 1, nil, nil},
+		},
+		"noise between": {
+			{"]", lost - 1, nil, nil},
+			{`{"t":1}`, 1, nil, nil},
+			{"]", lost - 1, nil, nil},
+		},
+		"fields": {
+			{`{"h":1,"id":"b","n":2,"x":1}`, strange - 1, nil, nil},
+			{`{"h":1}`, strange, []string{notSaid("t", "t"), notSaid("pump", "pump")}, nil},
+			{`{"pump":null}`, 1, []string{notSaid("t", "t")}, nil},
+			{`{"t":1}`, 1, nil, nil},
+		},
+		"whose": {
+			{`{"t":1,"pump":true,"id":"b"}`, strange - 1, nil, nil},
+			{`{"t":1,"id":"b"}`, 1, nil, []string{foreign}},
+			{`{"t":1,"id":"b","n":2,"x":1}`, 1, nil, nil},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, sink := built(t, nodeConfig+other), &drivertest.Sink{}
+			for _, dev := range d.devices {
+				d.announce(sink, dev, nil)
+				sink.Link(dev.id, true, nil)
+			}
+			r := newReader(d, sink)
+			for i, step := range steps {
+				for range step.times {
+					r.lines.feed([]byte(step.line+"\n"), time.Now())
+				}
+				for id, want := range map[devices.ID][]string{"node": step.node, "other": step.other} {
+					if info, _ := sink.Announced(id); !slices.Equal(info.Notes, want) {
+						t.Errorf("step %d: %s has the notes %q, want %q", i, id, info.Notes, want)
+					}
+				}
+			}
+			r.notes.clear()
+			if info, _ := sink.Announced("node"); len(info.Notes) > 0 {
+				t.Errorf("cleared, and there are %q", info.Notes)
+			}
+			announced := 0
+			for _, e := range sink.Events() {
+				if e.Kind == drivertest.Announced {
+					announced++
+				}
+			}
+			if announced > 2+2*len(steps) {
+				t.Errorf("%d announcements", announced)
+			}
+		})
 	}
 }
 

@@ -1,7 +1,6 @@
 package serial
 
 import (
-	"fmt"
 	"log/slog"
 	"time"
 	"unicode/utf8"
@@ -10,8 +9,6 @@ import (
 )
 
 const (
-	// lost is how many lines in a row that are not understood make a note on the devices.
-	lost = 20
 	// tell is how often at most skipped lines are logged.
 	tell = time.Minute
 	// quiet is how long nothing has to come after opening for the first line to be a whole one: far longer than any
@@ -44,15 +41,14 @@ type reader struct {
 	tally  tally
 	told   tally // what was logged last
 	toldAt time.Time
-	inARow int  // lines not understood since the last one that was
-	noted  bool // the devices carry a note about it
+	notes  notes
 }
 
 func newReader(d *driver, out devices.Sink) *reader {
-	r := &reader{driver: d, out: out, toldAt: time.Now()}
+	r := &reader{driver: d, out: out, toldAt: time.Now(), notes: newNotes(d, out)}
 	r.lines = splitter{
 		line:    r.line,
-		tooLong: func() { r.tally.TooLong++; r.skipped(nil) },
+		tooLong: func() { r.tally.TooLong++; r.notes.skipped(nil) },
 	}
 	return r
 }
@@ -77,7 +73,7 @@ func (r *reader) read(port Port) error {
 			}
 		}
 		if err != nil {
-			r.clear()
+			r.notes.clear()
 			return err
 		}
 	}
@@ -87,27 +83,28 @@ func (r *reader) read(port Port) error {
 func (r *reader) line(line []byte, begun time.Time) {
 	if !utf8.Valid(line) {
 		r.tally.Encoding++
-		r.skipped(line)
+		r.notes.skipped(line)
 		return
 	}
 	said, err := r.driver.protocol.parse(line)
 	if err != nil {
 		r.tally.Malformed++
-		r.skipped(line)
+		r.notes.skipped(line)
 		return
 	}
 	r.tally.Understood++
-	r.inARow = 0
-	r.clear()
+	r.notes.understood()
 	owned := false
-	for _, dev := range r.driver.devices {
+	for i, dev := range r.driver.devices {
 		if !dev.owns(said) {
 			continue
 		}
 		owned = true
-		if readings := dev.readings(said, begun); len(readings) > 0 {
+		readings := dev.readings(said, begun)
+		if len(readings) > 0 {
 			r.out.Publish(readings...)
 		}
+		r.notes.heard(i, readings)
 	}
 	if !owned {
 		r.tally.Foreign++
@@ -127,28 +124,6 @@ func (d *device) readings(line fields, at time.Time) []devices.Reading {
 		}
 	}
 	return out
-}
-
-// skipped counts a line that was not understood. Many in a row are more than noise: people are told what is probably
-// wrong.
-func (r *reader) skipped(line []byte) {
-	if r.inARow++; r.inARow != lost || r.noted {
-		return
-	}
-	r.noted = true
-	note := fmt.Sprintf("the last %d lines on %s were not understood: are baud and protocol right?", lost, r.driver.port)
-	if len(line) > 0 {
-		note += fmt.Sprintf(" The last one: %.60q", line)
-	}
-	r.driver.announce(r.out, []string{note})
-}
-
-// clear takes that note back.
-func (r *reader) clear() {
-	if r.noted {
-		r.noted = false
-		r.driver.announce(r.out, nil)
-	}
 }
 
 func (r *reader) log() {
