@@ -16,13 +16,6 @@ import (
 	"tidings/xmppbridge/stream"
 )
 
-// limitWindow is how soon after opening a stream of ours the conflict of another one is taken for a limit on their number
-// rather than for someone else's login.
-const limitWindow = time.Minute
-
-// limitSettle is how long further conflicts may be on their way when the first one is looked into.
-const limitSettle = time.Second
-
 // Client is a link as client of an account: a stream for the hub, and one for each device, each with exactly the
 // resource asked for. Its methods may be called from any goroutine.
 //
@@ -45,6 +38,7 @@ type Client struct {
 	active   int       // streams open or being opened
 	checking int       // streams that ended in a way that suggests a limit, not yet counted
 	budget   int       // how many the server allows; 0: not known to be limited
+	told     bool      // that the hub itself is refused for a limit
 	lastOpen time.Time // when a stream of ours was last opened
 }
 
@@ -212,12 +206,13 @@ func (c *Client) open(ctx context.Context, s *slot, redirect string) (*Conn, err
 	switch {
 	case err == nil:
 		s.up = true
+		c.told = c.told && !s.hub
 		c.lastOpen = time.Now()
-	case errors.Is(err, ErrLimit) && !s.hub:
-		limited = c.limit(err)
-		fallthrough
 	default:
 		c.active--
+		if errors.Is(err, ErrLimit) {
+			limited = c.refused(s, err)
+		}
 	}
 	c.broadcast()
 	c.mu.Unlock()
@@ -253,42 +248,6 @@ func (c *Client) admit(ctx context.Context, s *slot) error {
 
 func (c *Client) hubUp() bool { return c.slots[c.config.Resource].up }
 
-// ended notes that the stream of a slot has ended, and recognises a limit on the number of streams: the server ends the
-// oldest when one too many is opened, so that not s was too many but whoever came last.
-func (c *Client) ended(ctx context.Context, s *slot, err error) error {
-	known, ok := errors.AsType[*Error](err)
-	c.mu.Lock()
-	s.up = false
-	c.active--
-	suspect := ok && known.Condition == stream.Conflict && c.active > 0 && time.Since(c.lastOpen) < limitWindow
-	if suspect {
-		c.checking++ // no more of them until it is clear how many there may be
-	}
-	c.broadcast()
-	c.mu.Unlock()
-	if !suspect {
-		return err
-	}
-	// Whoever is logging in now is either up afterwards or not: then those that are up can be counted.
-	var limited error
-	turn := c.take(ctx)
-	sleep(ctx, limitSettle)
-	c.mu.Lock()
-	c.checking--
-	if n := c.upCount(); turn && n > 0 {
-		err = &Error{Kind: ErrLimit, Condition: known.Condition, err: known, text: fmt.Sprintf(
-			"%s: ended when another stream of ours was opened: %s allows this account %d", s.keeper.jid, s.keeper.server, n)}
-		limited = c.limit(err)
-	}
-	c.broadcast()
-	c.mu.Unlock()
-	if turn {
-		<-c.turn
-	}
-	c.report(limited)
-	return err
-}
-
 // take waits for the turn to log in, and reports whether it came before ctx was done.
 func (c *Client) take(ctx context.Context) bool {
 	select {
@@ -304,37 +263,6 @@ func (c *Client) upCount() int {
 	n := 0
 	for _, s := range c.slots {
 		if s.up {
-			n++
-		}
-	}
-	return n
-}
-
-// limit holds the link to the streams that are up now, and returns what to report if that is news. The lock is held,
-// the turn too.
-func (c *Client) limit(cause error) error {
-	allowed := max(c.upCount(), 1)
-	if c.budget > 0 && allowed >= c.budget {
-		return nil
-	}
-	c.budget = allowed
-	return &Error{Kind: ErrLimit, err: cause, text: fmt.Sprintf(
-		"account %s: the server allows %d streams, and %d are wanted: the hub and the devices first in priority keep theirs, the others stay offline: raise the server's limit (ejabberd: max_user_sessions) or join it as a component",
-		c.bare, c.budget, c.wanted())}
-}
-
-// report says that the server limits streams; a nil err says nothing. The lock is not held.
-func (c *Client) report(err error) {
-	if err != nil {
-		c.opt.Log.Warn("the server limits streams", "jid", c.bare, "err", err)
-		c.opt.Limited(err)
-	}
-}
-
-func (c *Client) wanted() int {
-	n := 0
-	for _, s := range c.slots {
-		if !s.removed {
 			n++
 		}
 	}

@@ -498,3 +498,24 @@ func TestServerThatLimitsStreams(t *testing.T) {
 		}
 	})
 }
+
+func TestServerThatChoosesTheResource(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cert, pin := selfSigned(t)
+		a := account{cert: cert, password: "p", answer: func(string) string {
+			return `<iq type='result' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>me@client.test/mine</jid></bind></iq>`
+		}}
+		dial, wait := scripted(a.serve)
+		var v events
+		link := NewClient(ClientConfig{JID: "me@client.test", Resource: "home", Password: "p", Server: "x:5222", Dial: dial, TLS: TLS{Pins: []Pin{pin}}}, v.options())
+		link.Add("lamp", 0)
+		stop := start(t, link.Run)
+		time.Sleep(time.Hour)
+		stop()
+		wait()
+		if list := v.take(); len(list) != 1 || !strings.Contains(list[0], `bound me@client.test/mine instead of the resource asked for, "home"`) {
+			t.Errorf("got %q", list)
+		}
+	})
+}
