@@ -270,8 +270,34 @@ func TestDowngrade(t *testing.T) {
 	}
 }
 
+// A client that knows the password and proves what it says still has to say what this exchange is about.
+func TestProvenNonsense(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{FailureDelay: time.Millisecond, Attempts: 10})
+	c := f.secure()
+	for name, change := range map[string]func(string) string{
+		"another nonce":       func(s string) string { return s + "x" },
+		"only its own nonce":  func(s string) string { return s[:strings.Index(s, "r=")] + "r=abcdefgh" },
+		"another header":      func(s string) string { return "c=" + b64("y,,") + s[strings.Index(s, ","):] },
+		"header of a binding": func(s string) string { return "c=" + b64("p=tls-exporter,,x") + s[strings.Index(s, ","):] },
+	} {
+		if got := c.proven("n,,", "alice", change); got != "not-authorized" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := c.handLogin("n,,", "alice"); got != "" {
+		t.Errorf("right: %q", got)
+	}
+}
+
 // handLogin is a SCRAM client with a GS2 header of the caller's.
 func (c *raw) handLogin(gs2, user string) string {
+	c.t.Helper()
+	return c.proven(gs2, user, func(s string) string { return s })
+}
+
+// proven is handLogin with the last message changed before it is proven.
+func (c *raw) proven(gs2, user string, change func(string) string) string {
 	c.t.Helper()
 	bare := "n=" + user + ",r=abcdefgh"
 	c.write("<auth xmlns='" + nsSASL + "' mechanism='SCRAM-SHA-256'>" + b64(gs2+bare) + "</auth>")
@@ -281,7 +307,7 @@ func (c *raw) handLogin(gs2, user string) string {
 	}
 	first := unb64(c.t, e.Content())
 	nonce, _, _ := strings.Cut(first, ",")
-	final := "c=" + b64(gs2) + "," + nonce
+	final := change("c=" + b64(gs2) + "," + nonce)
 	c.write("<response xmlns='" + nsSASL + "'>" + b64(final+",p="+b64(proof(c.t, first, bare+","+first+","+final))) + "</response>")
 	if e = c.next(); e.Is(nsSASL, "failure") {
 		return e.First().Name

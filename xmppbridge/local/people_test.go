@@ -114,6 +114,21 @@ func TestSubscriptionRefused(t *testing.T) {
 	a.none("presence", presence("", b.full))
 }
 
+// One side's record alone does not open the other's presence; asking again mends what a crash between two changes left.
+func TestHalfASubscription(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{})
+	f.store.items["alice"] = map[string]Item{"bob@home.example": {JID: "bob@home.example", Listed: true, To: true}}
+	f.store.items["bob"] = map[string]Item{"alice@home.example": {JID: "alice@home.example", Listed: true, From: true, To: true}}
+	a, b := f.online("alice", "phone"), f.online("bob", "phone")
+	a.expect("presence", presence("", b.full))
+	b.none("presence", presence("", a.full))
+	b.write("<presence type='unsubscribe' to='alice@home.example'/><presence type='subscribe' to='alice@home.example'/>")
+	a.expect("request", presence("subscribe", "bob@home.example"))
+	a.write("<presence type='subscribed' to='bob@home.example'/>")
+	b.expect("presence", presence("", a.full))
+}
+
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	f := start(t, Limits{})
