@@ -421,6 +421,22 @@ to = ["alice@example.org"]
 	}
 }
 
+// TestMistakesOfTheMachine: what depends on more than the file.
+func TestMistakesOfTheMachine(t *testing.T) {
+	t.Parallel()
+	const local = "[xmpp]\nmode = 'local'\naddress = 'home.arpa'\n[drivers.pins]\ntype = 'gpio'\n[devices.alice]\ndriver = 'pins'\n"
+	o := options(nil)
+	o.Accounts = []string{"alice"}
+	if _, _, err := load(t, o, local, nil); err == nil || !strings.Contains(err.Error(), "gateway.toml:6: devices.alice: a device cannot be named like the account alice") {
+		t.Errorf("account: %v", err)
+	}
+	o = options(nil)
+	o.Env = environment(nil)
+	if _, _, err := load(t, o, local, nil); err == nil || !strings.HasSuffix(err.Error(), "gateway.toml:1: data_dir is missing: neither STATE_DIRECTORY nor XDG_STATE_HOME nor HOME says where to keep things") {
+		t.Errorf("no home: %v", err)
+	}
+}
+
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{"one.toml": "[gateway]\ninclude = ['two.toml', 'three.toml']\n[xmpp]\nmod = 1\n", "two.toml": "a = ", "three.toml": "b = 1\nb = 2\n"})

@@ -48,7 +48,7 @@ func withoutTables(list []devices.DeviceConfig) []devices.DeviceConfig {
 func deviceConfigs(root *schema.Table, driver string, typ *devices.Type, meaning *mapping.Config) []devices.DeviceConfig {
 	var out []devices.DeviceConfig
 	for _, t := range root.Table("devices").Tables() {
-		if t.String("driver") != driver {
+		if t.String("driver") != driver || t.Has("match") { // a discovered device: not in this version
 			continue
 		}
 		d := devices.DeviceConfig{ID: devices.ID(t.Name()), Table: t}

@@ -12,7 +12,8 @@ import (
 var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
 // gateway reads [gateway], which may be absent.
-func (l *loader) gateway(t *schema.Table) Gateway {
+func (l *loader) gateway(root *schema.Table) Gateway {
+	t := root.Table("gateway")
 	g := Gateway{
 		Name:     t.StringOr("name", "Home"),
 		DataDir:  t.String("data_dir"),
@@ -34,16 +35,9 @@ func (l *loader) gateway(t *schema.Table) Gateway {
 		g.DataDir = l.dataDir()
 	}
 	if g.DataDir == "" {
-		l.problems.Add(schema.Problem{File: rootFile(t), Text: "data_dir is missing from [gateway]: neither STATE_DIRECTORY nor XDG_STATE_HOME nor HOME says where to keep things"})
+		root.Errorf("gateway", "data_dir is missing: neither STATE_DIRECTORY nor XDG_STATE_HOME nor HOME says where to keep things")
 	}
 	return g
-}
-
-func rootFile(t *schema.Table) string {
-	if t == nil {
-		return "configuration"
-	}
-	return t.File
 }
 
 func (l *loader) dataDir() string {

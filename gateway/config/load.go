@@ -65,6 +65,7 @@ type place struct {
 // config makes the Config of a whole tree. It goes on after mistakes, so that every part can tell its own.
 func (l *loader) config(path string, root *schema.Table) *Config {
 	l.problems.Settle() // of what was said of variables
+	takeOutNothing(root)
 	root.Check(rootSpec())
 	l.checkDrivers(root)
 	l.checkDevices(root)
@@ -74,7 +75,7 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 	takeOut(root)
 
 	cfg := &Config{File: path}
-	cfg.Gateway = l.gateway(root.Table("gateway"))
+	cfg.Gateway = l.gateway(root)
 	cfg.XMPP = readXMPP(root)
 	cfg.Control = l.control(root.Table("control"), cfg.Gateway.DataDir)
 	if section := root.Table("broker"); section != nil {
@@ -92,6 +93,21 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 	l.problems.Settle()
 	cfg.Drivers = l.drivers(root, cfg)
 	return cfg
+}
+
+// takeOutNothing tells of tables that hold nothing but `enabled = false`: what they are to take out is not there,
+// because its name is misspelt or has changed.
+func takeOutNothing(root *schema.Table) {
+	for _, section := range []string{"drivers", "devices", "alerts"} {
+		tables := root.Table(section)
+		for _, t := range tables.Tables() {
+			if t.Bool("enabled", true) || len(t.Keys()) > 1 {
+				continue
+			}
+			tables.Delete(t.Name())
+			t.Errorf("enabled", "there is no other [%s] to take out%s", t.Path, orNearest(t.Name(), tables.Keys()))
+		}
+	}
 }
 
 // takeOut removes the drivers, devices and alerts that have `enabled = false`, the devices of a driver that goes and

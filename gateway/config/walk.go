@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -111,15 +112,21 @@ func (l *loader) checkDrivers(root *schema.Table) {
 	}
 }
 
-// unknown records that a name is none of those there are; sentence says so, with the name in place of its verb.
+// unknown records that a name is none of those there are; sentence says so, with a verb for the name.
 func unknown(t *schema.Table, key, name, sentence string, there []string) {
-	if near := schema.Nearest(name, there); near != "" {
-		t.Errorf(key, sentence+": did you mean %q?", name, near)
-	} else if len(there) > 0 {
-		t.Errorf(key, sentence+", only %s", name, strings.Join(there, ", "))
-	} else {
-		t.Errorf(key, sentence, name)
+	hint := orNearest(name, there)
+	if hint == "" && len(there) > 0 {
+		hint = ", only " + strings.Join(there, ", ")
 	}
+	t.Errorf(key, sentence+"%s", name, hint)
+}
+
+// orNearest asks for the nearest of the names that there are, or is empty.
+func orNearest(name string, there []string) string {
+	if near := schema.Nearest(name, there); near != "" {
+		return fmt.Sprintf(": did you mean %q?", near)
+	}
+	return ""
 }
 
 // checkDevices checks the tables of [devices] and of their points.
