@@ -17,8 +17,11 @@ var noise = []string{"the", "a", "an", "please", "turn", "switch", "put", "der",
 // hear understands one message. Case, articles and word order are forgiven; a name that is nearly right is asked
 // about, never guessed into an action.
 func (t *talk) hear(body string) {
-	words := strings.Fields(strings.TrimRight(body, ".!? "))
-	words = slices.DeleteFunc(words, func(w string) bool { return slices.Contains(noise, strings.ToLower(w)) })
+	words := strings.Fields(body)
+	for i, w := range words {
+		words[i] = strings.TrimRight(w, ".,;:!") // "lamp off, please!", and not the point in 21.5
+	}
+	words = slices.DeleteFunc(words, func(w string) bool { return w == "" || slices.Contains(noise, strings.ToLower(w)) })
 	if len(words) == 0 {
 		t.say(t.help())
 		return
