@@ -37,26 +37,30 @@ func (c *config) dial(ctx context.Context, o Options) (layered, raw net.Conn, er
 			return nil, nil, err
 		}
 	}
-	raw, err = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(ctx, "tcp", c.broker.Host)
+	tcp, err := (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(ctx, "tcp", c.broker.Host)
 	if err != nil {
 		return nil, nil, err
 	}
-	layered = raw
+	release := context.AfterFunc(ctx, func() { _ = tcp.Close() }) // the WebSocket handshake heeds only ctx's deadline
+	defer release()
+	layered = tcp
 	if tlsConfig != nil {
-		over := tls.Client(raw, tlsConfig)
+		over := tls.Client(tcp, tlsConfig)
 		if err := over.HandshakeContext(ctx); err != nil {
-			return nil, nil, errors.Join(err, raw.Close())
+			_ = tcp.Close()
+			return nil, nil, err
 		}
 		layered = over
 	}
 	if c.broker.Scheme == "ws" || c.broker.Scheme == "wss" {
 		over, err := overWebSocket(ctx, *c, layered)
 		if err != nil {
-			return nil, nil, errors.Join(err, raw.Close())
+			_ = tcp.Close()
+			return nil, nil, err
 		}
 		layered = over
 	}
-	return layered, raw, nil
+	return layered, tcp, nil
 }
 
 // tls reads the files anew for every connection: a renewed certificate counts from the next one on.

@@ -201,7 +201,9 @@ func (d *driver) connected(out devices.Sink, refused map[string]bool) {
 			d.link(out, dev, faults[0].Err)
 		default:
 			d.link(out, dev, nil)
-			out.Publish(faults...)
+			if len(faults) > 0 {
+				out.Publish(faults...)
+			}
 		}
 	}
 	out.Health(health)

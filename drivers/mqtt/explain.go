@@ -55,7 +55,7 @@ func cause(err error, c config) string {
 		hostname  x509.HostnameError
 		invalid   x509.CertificateInvalidError
 		notTLS    tls.RecordHeaderError
-		alert     tls.AlertError
+		remote    *net.OpError
 		dns       *net.DNSError
 		timeout   net.Error
 		file      *fs.PathError
@@ -80,7 +80,8 @@ func cause(err error, c config) string {
 		return "the broker's certificate is not valid at this time: renew it, or check the clock"
 	case errors.As(err, &notTLS):
 		return "the broker does not speak TLS on this port: is it mqtt:// there?"
-	case errors.As(err, &alert) && clientCertificate(alert):
+	case errors.As(err, &remote) && remote.Op == "remote error" && strings.Contains(remote.Err.Error(), "certificate"):
+		// A TLS alert; its type is crypto/tls's own. All with this word are about the client's certificate.
 		return "the broker does not take the client certificate: check tls_cert_file and tls_key_file"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused: is the broker running, and the port right?"
@@ -100,17 +101,11 @@ func closed(err error, c config) string {
 	if strings.HasPrefix(err.Error(), "connection lost") {
 		return fmt.Sprintf("the broker ended the connection: it stopped, or another client has the client_id %q", c.clientID)
 	}
-	if c.broker != nil && c.broker.Scheme == "mqtt" {
-		return "the broker ended the connection without an answer: does the port want TLS (mqtts://)?"
+	switch {
+	case c.broker == nil:
+		return "the broker ended the connection without an answer"
+	case c.broker.Scheme == "mqtts" || c.broker.Scheme == "wss":
+		return "the broker ended the connection without an answer: does the port speak TLS, or is it mqtt:// there?"
 	}
-	return "the broker ended the connection without an answer"
-}
-
-// clientCertificate: alerts of RFC 8446, section 6.2, with which a server turns a client's certificate down.
-func clientCertificate(alert tls.AlertError) bool {
-	switch alert {
-	case 42, 43, 44, 45, 46, 48, 116: // bad, unsupported, revoked, expired, unknown, unknown CA, required
-		return true
-	}
-	return false
+	return "the broker ended the connection without an answer: does the port want TLS (mqtts://)?"
 }
