@@ -229,7 +229,7 @@ func TestAlertsSurviveAReload(t *testing.T) {
 	w := hot(t, tooHot)
 	w.temperature(362, 2*time.Minute)
 	w.take()
-	reload := func(file string) { w.note(w.rules.Reload(mustParse(t, file), w.now)) }
+	reload := func(file string) { w.note(w.rules.Reload(mustParse(t, file), RulesOptions{}, w.now)) }
 	reload(house + tooHot)
 	w.wantAlerts()
 	reload(house + strings.Replace(tooHot, "< 33", "< 40", 1))

@@ -121,8 +121,11 @@ func (r *Rules) updatePresence(d *device) {
 // sendAt is when the next presence that is only another status or show may go. Another show goes at once, unless shows
 // themselves change quickly.
 func (r *Rules) sendAt(d *device, show shows) time.Duration {
-	if show != d.show {
+	switch {
+	case show != d.show:
 		return d.showSent + r.o.PresenceInterval
+	case d.state == announcedOnline && d.status == noReading:
+		return r.now // the first reading is what people wait for
 	}
 	return d.sent + r.o.PresenceInterval
 }

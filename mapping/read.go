@@ -79,10 +79,10 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 	if d.Class != "" && !slices.Contains(deviceClasses, d.Class) {
 		t.Errorf("class", "unknown class %q%s", d.Class, didYouMean(d.Class, deviceClasses, listed(deviceClasses, "or")))
 	}
-	names := map[string]bool{}
+	kinds := map[string]devices.PointKind{}
 	for _, pt := range t.Table("points").Tables() {
 		p := r.point(pt, d.Driver)
-		names[p.name] = true
+		kinds[p.name] = p.kind
 		shared, ok := r.points[p]
 		if !ok {
 			shared = &p
@@ -91,9 +91,10 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 		d.points = append(d.points, shared)
 	}
 	for _, name := range d.Primary {
-		if !names[name] {
-			known := slices.Sorted(maps.Keys(names))
-			t.Errorf("primary", "primary names no point %q%s", name, didYouMean(name, known, ""))
+		if kind, ok := kinds[name]; !ok {
+			t.Errorf("primary", "primary names no point %q%s", name, didYouMean(name, slices.Sorted(maps.Keys(kinds)), ""))
+		} else if kind == devices.KindAction {
+			t.Errorf("primary", "primary: %s is an action and has nothing to show", name)
 		}
 	}
 	return d
@@ -348,10 +349,10 @@ func (c *Config) SafeRaw(id devices.ID, point string) devices.Value {
 // collisions finds devices whose addresses would be somebody else's.
 func (r *reader) collisions(t *schema.Table) {
 	accounts := map[string]bool{}
-	for _, name := range r.Accounts {
-		accounts[name] = true
-	}
-	if r.Mode == Local {
+	if r.Mode == Local && r.Layout != LayoutResource { // elsewhere people and devices share no names
+		for _, name := range r.Accounts {
+			accounts[name] = true
+		}
 		for address := range r.cfg.Access.exact {
 			if j, ok := normalise(address); ok && j.Domainpart() == r.domain() {
 				accounts[j.Localpart()] = true

@@ -10,12 +10,12 @@ import (
 	"tidings/devices/schema"
 )
 
-// device is a file with one device whose point has some keys.
+// withPoint is a file with one device whose point has some keys.
 func withPoint(keys string) string {
 	return "[devices.box]\ndriver = \"attic\"\n[devices.box.points.p]\n" + keys
 }
 
-// alert is a file with the house and an alert about the greenhouse with some keys in the place of the usual ones.
+// withAlert is a file with the house and an alert about the greenhouse with some keys in the place of the usual ones.
 func withAlert(keys string) string {
 	for _, key := range []string{`device = "greenhouse"`, `when = "temperature > 35"`, `to = ["alice@example.org"]`} {
 		if name, _, _ := strings.Cut(key, " "); !strings.Contains("\n"+keys, "\n"+name+" ") {
@@ -29,6 +29,7 @@ func TestMistakes(t *testing.T) {
 	t.Parallel()
 	client := func(o *ReadOptions) { o.Mode, o.Domain = Client, "gateway@example.org" }
 	local := func(o *ReadOptions) { o.Mode, o.Domain, o.Accounts = Local, "home.local", []string{"carol"} }
+	resource := func(o *ReadOptions) { local(o); o.Layout = LayoutResource }
 	for name, c := range map[string]struct {
 		file string
 		mode func(*ReadOptions)
@@ -68,6 +69,9 @@ func TestMistakes(t *testing.T) {
 		"primary":              {"[devices.box]\ndriver = \"attic\"\nprimary = [\"temp\"]\n[devices.box.points.temp1]", nil, `devices.box: primary names no point "temp": did you mean "temp1"?`},
 		"the hub's name":       {"[devices.home]\ndriver = \"attic\"", nil, `devices.home: a device cannot be named like the hub: rename it, or set hub in [xmpp]`},
 		"an account's name":    {"[devices.carol]\ndriver = \"attic\"", local, `devices.carol: a device cannot be named like the account carol: rename one of them`},
+		"the hub's account":    {"[access]\n\"Home@home.local\" = \"viewer\"", local, `access: Home@home.local is the gateway itself: give that account another name, or set hub in [xmpp]`},
+		"no clash":             {"[access]\n\"dave@home.local\" = \"viewer\"\n[devices.dave]\ndriver = \"attic\"", resource, ""},
+		"primary action":       {"[devices.box]\ndriver = \"attic\"\nprimary = [\"p\"]\n[devices.box.points.p]\nkind = \"action\"", nil, `devices.box: primary: p is an action and has nothing to show`},
 		"a line's name":        {"[access]\n\"dave@home.local\" = \"viewer\"\n[devices.dave]\ndriver = \"attic\"", local, `devices.dave: a device cannot be named like the account dave: rename one of them`},
 		"role":                 {"[access]\n\"a@b\" = \"operater\"", nil, `access: unknown role "operater": did you mean "operator"?`},
 		"role in a table":      {"[access]\n\"a@b\" = { devices = [\"box\"] }", nil, `access."a@b": role is missing: viewer, operator or admin`},

@@ -32,6 +32,9 @@ func (r *reader) access(t *schema.Table) {
 		case !everyone && j.Localpart() == "":
 			t.Errorf(key, `%q has no name before an @: write "*@%s" for everyone there`, key, j)
 			continue
+		case r.Mode == Local && j.Localpart() == r.Hub && j.Domainpart() == r.domain():
+			t.Errorf(key, "%s is the gateway itself: give that account another name, or set hub in [xmpp]", key)
+			continue
 		case r.Mode == Local && j.Domainpart() != r.domain():
 			t.Errorf(key, "%s is at another server, which local mode does not reach: give people accounts here (NAME@%s)", key, r.domain())
 			continue

@@ -38,6 +38,13 @@ type RulesOptions struct {
 	CanSee func(bare string, id devices.ID) bool
 }
 
+func (o RulesOptions) withDefaults() RulesOptions {
+	if o.PresenceInterval <= 0 {
+		o.PresenceInterval = defaultInterval
+	}
+	return o
+}
+
 // defaultInterval is `presence_interval` where it is not given.
 const defaultInterval = 10 * time.Second
 
@@ -60,20 +67,18 @@ type Rules struct {
 	watchers map[devices.ID][]*instance // alerts of other devices that name a point of this one
 	restored map[instanceKey]AlertState // of devices not announced yet
 
-	touched []*device
-	out     []Intent
-	buf     []byte
-	values  []devices.Value
+	snapshot *State // of the last Step, once it was asked for
+	touched  []*device
+	out      []Intent
+	buf      []byte
+	values   []devices.Value
 }
 
 // NewRules makes the rules for one configuration and one registry. What the registry holds already is taken over in the
 // first Step, which reports it as appeared.
 func NewRules(cfg *Config, reg *devices.Registry, o RulesOptions) *Rules {
-	if o.PresenceInterval <= 0 {
-		o.PresenceInterval = defaultInterval
-	}
 	return &Rules{
-		cfg: cfg, reg: reg, o: o, devices: map[devices.ID]*device{}, shapes: map[string][]*shape{},
+		cfg: cfg, reg: reg, o: o.withDefaults(), devices: map[devices.ID]*device{}, shapes: map[string][]*shape{},
 		watchers: map[devices.ID][]*instance{}, restored: map[instanceKey]AlertState{},
 	}
 }
@@ -154,7 +159,7 @@ func (r *Rules) flush() {
 // begin starts a Step.
 func (r *Rules) begin(now time.Time) {
 	clear(r.out)
-	r.out = r.out[:0]
+	r.out, r.snapshot = r.out[:0], nil
 	if r.zero.IsZero() {
 		r.zero = now
 	}
@@ -191,15 +196,6 @@ func (r *Rules) Device(id devices.ID) *Device {
 		return d.model
 	}
 	return nil
-}
-
-// Devices are the models of all devices, in no order.
-func (r *Rules) Devices() []*Device {
-	out := make([]*Device, 0, len(r.devices))
-	for _, d := range r.devices {
-		out = append(out, d.model)
-	}
-	return out
 }
 
 // Online reports whether a device can be used as of the last Step, not damped by settle, and when not, why.

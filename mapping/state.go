@@ -22,8 +22,17 @@ type AlertState struct {
 	Sent   bool       `json:"sent,omitempty"` // somebody was told, and is told when it is over
 }
 
-// Snapshot returns the state to be kept. Call it between two Steps.
+// Snapshot returns the state to be kept, as it is after the last Step. It is shared until the next one, however often
+// it is asked for: not to be changed.
 func (r *Rules) Snapshot() State {
+	if r.snapshot == nil {
+		s := r.state()
+		r.snapshot = &s
+	}
+	return *r.snapshot
+}
+
+func (r *Rules) state() State {
 	var s State
 	for _, d := range r.devices {
 		for _, i := range d.alerts {
@@ -53,6 +62,7 @@ func (r *Rules) Restore(s State, now time.Time) {
 	if r.zero.IsZero() {
 		r.zero = now
 	}
+	r.snapshot = nil
 	for _, a := range s.Alerts {
 		if slices.ContainsFunc(r.cfg.Alerts, func(c *AlertConfig) bool { return c.Name == a.Alert && Match(c.Device, string(a.Device)) }) {
 			r.restored[instanceKey{a.Alert, a.Device}] = a
@@ -76,12 +86,12 @@ func (r *Rules) restore(i *instance) {
 	}
 }
 
-// Reload takes a new configuration in the place of the old one. Devices keep their online state and what they read,
+// Reload takes a new configuration and new options in the place of the old ones. Devices keep their online state and what they read,
 // alerts that are in both configurations go on as they are; only what changed is reported. Drivers announce and
 // withdraw what they have now as at any time.
-func (r *Rules) Reload(cfg *Config, now time.Time) []Intent {
+func (r *Rules) Reload(cfg *Config, o RulesOptions, now time.Time) []Intent {
 	r.begin(now)
-	r.cfg = cfg
+	r.cfg, r.o = cfg, o.withDefaults()
 	r.programs = programs{}
 	for key := range r.restored {
 		if !slices.ContainsFunc(cfg.Alerts, func(a *AlertConfig) bool { return a.Name == key.alert }) {
@@ -113,31 +123,4 @@ func (r *Rules) reread(d *device, state devices.State, s *shape) {
 			r.reg.Read(reading)
 		}
 	}
-}
-
-// PresenceInterval sets RulesOptions.PresenceInterval anew, for a reload.
-func (r *Rules) PresenceInterval(d time.Duration) {
-	if r.o.PresenceInterval = d; d <= 0 {
-		r.o.PresenceInterval = defaultInterval
-	}
-}
-
-// Present returns the presence of every device as it was last announced, for a link that comes up again.
-func (r *Rules) Present() []Presence {
-	out := make([]Presence, 0, len(r.devices))
-	for id := range r.devices {
-		if p, ok := r.Presence(id); ok {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-// Presence returns the presence of a device as it was last announced, if it was.
-func (r *Rules) Presence(id devices.ID) (Presence, bool) {
-	d := r.devices[id]
-	if d == nil || !d.everSent {
-		return Presence{}, false
-	}
-	return Presence{Device: id, Online: d.wasOnline, Show: showNames[d.show], Status: d.status, Since: r.zero.Add(d.since)}, true
 }

@@ -60,7 +60,7 @@ kind = "switch"
 kind = "action"
 `
 
-// gpio is a type whose points are switches, as far as mapping cares.
+// testTypes are the types of the house's drivers, as far as mapping cares.
 var testTypes = map[string]devices.Type{"attic": {Kind: devices.KindNumber}, "pins": {Kind: devices.KindSwitch}}
 
 // options are those of a component.

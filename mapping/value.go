@@ -147,19 +147,25 @@ func (p *Point) round(f float64) float64 {
 		base = p.Range.Low
 	}
 	n := math.Round((f - base) / p.Step)
-	if p.Range.Set() && clean(base+n*p.Step) > p.Range.High {
+	if p.Range.Set() && sum(base, n*p.Step) > p.Range.High {
 		n--
 	}
-	return clean(base + n*p.Step)
+	return sum(base, n*p.Step)
 }
 
-// clean drops what binary fractions add to decimal ones: 214 × 0.1 is 21.4, not 21.400000000000002.
-func clean(f float64) float64 {
-	if f == math.Trunc(f) && math.Abs(f) < 1e12 {
+// sum is a + b without what binary fractions add to decimal ones: 214 × 0.1 is 21.4, not 21.400000000000002. What is
+// kept are twelve digits, counted from the larger of the two: their difference may have none left.
+func sum(a, b float64) float64 {
+	f := a + b
+	if f == math.Trunc(f) {
 		return f
 	}
-	var buf [32]byte
-	g, err := strconv.ParseFloat(string(strconv.AppendFloat(buf[:0], f, 'g', 12, 64)), 64)
+	decimals := 12 - int(math.Ceil(math.Log10(max(math.Abs(a), math.Abs(b)))))
+	if decimals < 0 || decimals > 20 {
+		return f // so large or so small that nobody counts in decimals
+	}
+	var buf [64]byte
+	g, err := strconv.ParseFloat(string(strconv.AppendFloat(buf[:0], f, 'f', decimals, 64)), 64)
 	if err != nil {
 		return f
 	}
@@ -180,7 +186,7 @@ func (p *Point) FromRaw(r devices.Reading) devices.Reading {
 			return p.faulty(r, "the device said "+said(r.Value)+", which is not a number")
 		}
 		if p.Scale != 1 || p.Offset != 0 {
-			f = clean(f*p.Scale + p.Offset)
+			f = sum(f*p.Scale, p.Offset)
 			r.Value = devices.Number(f)
 		}
 		switch {
@@ -234,7 +240,7 @@ func said(v devices.Value) string {
 // ToRaw is what a device takes for a mapped value: the way back through scale and offset.
 func (p *Point) ToRaw(v devices.Value) devices.Value {
 	if f, ok := v.Number(); ok && p.Scale != 0 && (p.Scale != 1 || p.Offset != 0) {
-		return devices.Number(clean((f - p.Offset) / p.Scale))
+		return devices.Number(sum(f/p.Scale, -p.Offset/p.Scale))
 	}
 	return v
 }
