@@ -3,7 +3,10 @@ package drivertest_test
 import (
 	"context"
 	"errors"
+	"os"
+	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -58,12 +61,16 @@ type echo struct {
 	name string
 	wire *wire
 	safe devices.Value
+	flaw string // what it does wrong; empty for nothing
 
 	mu      sync.Mutex
 	running bool
 }
 
 func (e *echo) Run(ctx context.Context, out devices.Sink) error {
+	if e.flaw == "early" {
+		out.Link("relay", true, nil)
+	}
 	out.Announce(devices.Info{ID: "relay", Driver: e.name, Points: []devices.Point{
 		{Name: "on", Kind: devices.KindSwitch, Readable: true, Writable: true, Confirms: true},
 		{Name: "seen", Kind: devices.KindSwitch, Readable: true},
@@ -89,6 +96,14 @@ func (e *echo) Run(ctx context.Context, out devices.Sink) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
+			switch e.flaw {
+			case "slow":
+				time.Sleep(drivertest.StopWithin + 100*time.Millisecond)
+			case "leak":
+				go func() { time.Sleep(time.Minute) }()
+			case "error":
+				return ctx.Err()
+			}
 			return nil
 		}
 	}
@@ -105,6 +120,8 @@ func (e *echo) Do(ctx context.Context, cmd devices.Command) (devices.Result, err
 	defer e.mu.Unlock()
 	there, _, _ := e.wire.get()
 	switch {
+	case e.flaw == "blind":
+		return devices.Result{}, errUnplugged
 	case ctx.Err() != nil:
 		return devices.Result{}, ctx.Err()
 	case cmd.Device != "relay":
@@ -137,9 +154,16 @@ value = "on and seen"
 driver = "other"
 `
 
-func echoType(w *wire) devices.Type {
+func echoType(w *wire) devices.Type { return flawedType(w, "") }
+
+// flawedType is a driver that does one thing wrong.
+func flawedType(w *wire, flaw string) devices.Type {
+	help := "a loop of wire"
+	if flaw == "help" {
+		help = ""
+	}
 	return devices.Type{
-		Name: "echo", Help: "a loop of wire", Kind: devices.KindSwitch,
+		Name: "echo", Help: help, Kind: devices.KindSwitch,
 		Connection: []schema.Key{
 			{Name: "port", Kind: schema.String, Required: true, Help: "which wire"},
 			{Name: "every", Kind: schema.Duration, Default: "10s", Help: "how often"},
@@ -149,16 +173,18 @@ func echoType(w *wire) devices.Type {
 			if c.Table.String("port") == "none" {
 				c.Table.Errorf("port", "there is no wire none")
 			}
-			return &echo{name: c.Name, wire: w, safe: c.Devices[0].Points[0].Safe}
+			return &echo{name: c.Name, wire: w, safe: c.Devices[0].Points[0].Safe, flaw: flaw}
 		},
 	}
 }
 
-func TestEcho(t *testing.T) {
+func TestEcho(t *testing.T) { conform(t, "") }
+
+func conform(t *testing.T, flaw string) {
 	drivertest.Run(t, drivertest.Fixture{Sources: "testdata/none", New: func(t testing.TB) drivertest.Stage {
 		w := newWire()
 		return drivertest.Stage{
-			Type:     echoType(w),
+			Type:     flawedType(w, flaw),
 			Config:   echoConfig,
 			Plug:     func() { w.set(func() { w.there = true }) },
 			Unplug:   func() { w.set(func() { w.there = false }) },
@@ -169,6 +195,37 @@ func TestEcho(t *testing.T) {
 			ReadOnly: drivertest.Point{Device: "relay", Point: "seen"},
 		}
 	}})
+}
+
+// flawVariable names, in the environment of a second process, the flaw of the driver that TestFlawed runs there.
+const flawVariable = "DRIVERTEST_FLAW"
+
+// TestFlawed: the suite fails a driver for each thing it does wrong. It runs in a process of its own, where failing
+// is what is expected.
+func TestFlawed(t *testing.T) {
+	if flaw := os.Getenv(flawVariable); flaw != "" {
+		conform(t, flaw)
+		return
+	}
+	t.Parallel()
+	for flaw, c := range map[string]struct{ promise, says string }{
+		"help":  {"keys", `type "echo" has the help ""`},
+		"early": {"announce,_link,_read", "of a device that was not announced"},
+		"slow":  {"stop_at_once", "after its context was done, 2s is allowed"},
+		"leak":  {"stop_without_hardware", "goroutines are left"},
+		"error": {"stop_in_silence", "run: context canceled"},
+		"blind": {"do_what_cannot_be", "want no such point"},
+	} {
+		t.Run(flaw, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFlawed$/^"+c.promise+"$")
+			cmd.Env = append(os.Environ(), flawVariable+"="+flaw)
+			out, err := cmd.CombinedOutput()
+			if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || !strings.Contains(string(out), c.says) {
+				t.Errorf("the suite ends with %v and says %s", err, out)
+			}
+		})
+	}
 }
 
 func TestProblems(t *testing.T) {

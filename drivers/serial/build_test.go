@@ -133,7 +133,7 @@ func TestAnnounced(t *testing.T) {
 		{Name: "pump", Kind: devices.KindSwitch, Readable: true, Writable: true, Confirms: true},
 		{Name: "ring", Kind: devices.KindAction, Writable: true},
 	}
-	if info.Driver != "attic" || info.Address != "/dev/ttyUSB0" || info.Silence != silence {
+	if info.Driver != "attic" || info.Address != "/dev/ttyTEST0" || info.Silence != silence {
 		t.Errorf("announced %+v", info)
 	}
 	for i, p := range want {

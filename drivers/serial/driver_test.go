@@ -19,7 +19,7 @@ import (
 
 const nodeConfig = `
 [drivers.attic]
-port     = "/dev/ttyUSB0"
+port     = "/dev/ttyTEST0"
 protocol = "json"
 [devices.node.points.t]
 source = "t"
@@ -70,7 +70,7 @@ func TestDevicesFollowThePort(t *testing.T) {
 		board.Close()
 		for _, id := range []devices.ID{"node", "other"} {
 			cause := sink.WaitLink(t, id, false)
-			if want := "serial attic: /dev/ttyUSB0: gone: was it unplugged? (EOF)"; cause.Error() != want {
+			if want := "serial attic: /dev/ttyTEST0: gone: was it unplugged? (EOF)"; cause.Error() != want {
 				t.Errorf("%s: %q, want %q", id, cause, want)
 			}
 		}
@@ -92,7 +92,7 @@ func TestBackoff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()
-		b.fail(missing("/dev/ttyUSB0"))
+		b.fail(missing("/dev/ttyTEST0"))
 		d, sink := drivertest.Build(t, Type(b.open), nodeConfig), &drivertest.Sink{}
 		stop := drivertest.Start(t, d, sink)
 		time.Sleep(time.Minute)
@@ -131,11 +131,11 @@ func TestTrouble(t *testing.T) {
 		err  error
 		want string
 	}{
-		"absent": {missing("/dev/ttyUSB0"), "serial attic: /dev/ttyUSB0: file does not exist: is it plugged in?"},
-		"not allowed": {&fs.PathError{Op: "open", Path: "/dev/ttyUSB0", Err: fs.ErrPermission},
-			"serial attic: /dev/ttyUSB0: permission denied: add the user to group dialout"},
-		"in use": {errLocked, "serial attic: /dev/ttyUSB0: in use: another program or another [drivers] table has it open"},
-		"a file": {errNotSerial, "serial attic: /dev/ttyUSB0: not a serial port"},
+		"absent": {missing("/dev/ttyTEST0"), "serial attic: /dev/ttyTEST0: file does not exist: is it plugged in?"},
+		"not allowed": {&fs.PathError{Op: "open", Path: "/dev/ttyTEST0", Err: fs.ErrPermission},
+			"serial attic: /dev/ttyTEST0: permission denied: add the user to group dialout"},
+		"in use": {errLocked, "serial attic: /dev/ttyTEST0: in use: another program or another [drivers] table has it open"},
+		"a file": {errNotSerial, "serial attic: /dev/ttyTEST0: not a serial port"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -162,7 +162,7 @@ func TestCommands(t *testing.T) {
 	t.Parallel()
 	d, b, sink, stop := played(t, `
 [drivers.attic]
-port     = "/dev/ttyUSB0"
+port     = "/dev/ttyTEST0"
 protocol = "json"
 [devices.node.points.target]
 write = '{"set":{{.Value}}}'
@@ -229,7 +229,7 @@ func TestKeyValueCommands(t *testing.T) {
 	t.Parallel()
 	d := built(t, `
 [drivers.attic]
-port     = "/dev/ttyUSB0"
+port     = "/dev/ttyTEST0"
 protocol = "keyvalue"
 [devices.node.points.name]
 kind  = "text"
@@ -337,7 +337,7 @@ source = "x"
 	notSaid := func(point, source string) string {
 		return point + `: no line has had "` + source + `" so far: is source right?`
 	}
-	const foreign = `none of 100 lines on /dev/ttyUSB0 had id = "b" and n = "2": is where right?`
+	const foreign = `none of 100 lines on /dev/ttyTEST0 had id = "b" and n = "2": is where right?`
 	for name, steps := range map[string][]struct {
 		line  string
 		times int
@@ -346,13 +346,13 @@ source = "x"
 	}{
 		"noise": {
 			{"\x80U\x12", lost - 1, nil, nil},
-			{"\x80U\x12", 3 * lost, []string{`the last 20 lines on /dev/ttyUSB0 were not understood: are baud and protocol right? The last one: "\x80U\x12"`},
-				[]string{`the last 20 lines on /dev/ttyUSB0 were not understood: are baud and protocol right? The last one: "\x80U\x12"`}},
+			{"\x80U\x12", 3 * lost, []string{`the last 20 lines on /dev/ttyTEST0 were not understood: are baud and protocol right? The last one: "\x80U\x12"`},
+				[]string{`the last 20 lines on /dev/ttyTEST0 were not understood: are baud and protocol right? The last one: "\x80U\x12"`}},
 			{`{"t":1}`, 1, nil, nil},
 		},
 		"a line without end": {
-			{strings.Repeat("U", MaxLine+1), lost, []string{`the last 20 lines on /dev/ttyUSB0 were not understood: are baud and protocol right?`},
-				[]string{`the last 20 lines on /dev/ttyUSB0 were not understood: are baud and protocol right?`}},
+			{strings.Repeat("U", MaxLine+1), lost, []string{`the last 20 lines on /dev/ttyTEST0 were not understood: are baud and protocol right?`},
+				[]string{`the last 20 lines on /dev/ttyTEST0 were not understood: are baud and protocol right?`}},
 			{`{"t":1}`, 1, nil, nil},
 		},
 		"noise between": {
