@@ -70,9 +70,9 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 	l.checkDrivers(root)
 	l.checkDevices(root)
 	l.problems.Settle()
+	takeOut(root)
 	l.resolvePaths(root)
 	l.resolveSecrets(root)
-	takeOut(root)
 
 	cfg := &Config{File: path}
 	cfg.Gateway = l.gateway(root)
