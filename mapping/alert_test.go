@@ -330,3 +330,34 @@ to = ["alice@example.org"]
 		t.Errorf("a text of %d bytes is kept", len(state.Value.String()))
 	}
 }
+
+func TestAlertOnAnotherDevice(t *testing.T) {
+	t.Parallel()
+	w := hot(t, `
+[alerts.draught]
+device = "greenhouse"
+when = "devices.front-door.open"
+to = ["alice@example.org"]
+[alerts.lonely]
+device = "greenhouse"
+when = "devices.front-door.offline and humidity > 50"
+to = ["alice@example.org"]
+`)
+	w.read("greenhouse", "humidity", num(60))
+	w.read("front-door", "open", boo(true))
+	w.wantAlerts("0s alert draught/greenhouse to alice@example.org: Greenhouse: Front door is open (draught)")
+	w.link("front-door", false, errGone)
+	w.wantAlerts("0s alert lonely/greenhouse to alice@example.org: Greenhouse: Front door is offline, humidity is 60 % (lonely)")
+	w.step(Change{Withdraw: &Withdrawal{ID: "front-door", Why: devices.Gone}})
+	w.wait(time.Minute)
+	w.wantAlerts() // nothing is known of it any more
+	w.announce(doorInfo())
+	w.link("front-door", true, nil)
+	w.wantAlerts("1m0s over lonely/greenhouse to alice@example.org: Greenhouse: Front door is online, humidity is 60 %, fine again (lonely over, lasted 1 min)")
+	w.read("front-door", "open", boo(false))
+	w.wantAlerts("1m0s over draught/greenhouse to alice@example.org: Greenhouse: Front door is closed, fine again (draught over, lasted 1 min)")
+	w.step(Change{Withdraw: &Withdrawal{ID: "greenhouse", Why: devices.Gone}})
+	if len(w.rules.watchers) > 0 {
+		t.Errorf("still watched: %v", w.rules.watchers)
+	}
+}

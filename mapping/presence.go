@@ -258,35 +258,3 @@ func (d *device) noteShown(k int, reading devices.Reading) bool {
 	d.shown[k] = f
 	return true
 }
-
-// nextDue is when something of d is due although nothing happens.
-func (r *Rules) nextDue(d *device) (due time.Duration, ok bool) {
-	at := func(t time.Duration) {
-		if !ok || t < due {
-			due, ok = t, true
-		}
-	}
-	if d.model.Disabled {
-		return 0, false
-	}
-	settled := d.state != notAnnounced && (d.state == announcedOnline) == d.online
-	if !settled {
-		at(r.announceAt(d))
-	} else if show, _ := r.presence(d); d.dirty || show != d.show {
-		at(r.sendAt(d, show))
-	}
-	if d.online && d.model.watched() {
-		late := d.heard + d.model.OfflineAfter/2
-		if r.now < late {
-			at(late)
-		} else {
-			at(d.heard + d.model.OfflineAfter)
-		}
-	}
-	for _, i := range d.alerts {
-		if t := i.since + i.alert.For; i.state == pending && t > r.now {
-			at(t)
-		}
-	}
-	return due, ok
-}

@@ -316,3 +316,50 @@ func TestPresenceIsDampedAndTrue(t *testing.T) {
 		}
 	})
 }
+
+func TestStatusNamesWhatWouldBeUnclear(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+[devices.box]
+driver = "pins"
+settle = "0s"
+offline_after = "0s"
+primary = ["count", "power", "valve", "said"]
+[devices.box.points.count]
+kind = "number"
+[devices.box.points.power]
+[devices.box.points.valve]
+class = "valve"
+[devices.box.points.said]
+kind = "text"
+[devices.bell]
+driver = "pins"
+name = "Bell"
+[devices.bell.points.ring]
+kind = "action"
+`)
+	box := devices.Info{ID: "box", Driver: "pins", Silence: time.Minute}
+	for name, kind := range map[string]devices.PointKind{"said": devices.KindText, "valve": devices.KindSwitch, "power": devices.KindSwitch, "count": devices.KindNumber} {
+		box.Points = append(box.Points, devices.Point{Name: name, Kind: kind, Readable: true})
+	}
+	w.announce(box)
+	w.link("box", true, nil)
+	w.take()
+	w.step(Change{Readings: []devices.Reading{
+		{Device: "box", Point: "said", Value: devices.Text("hello")}, {Device: "box", Point: "valve", Value: boo(true)},
+		{Device: "box", Point: "power", Value: boo(false)}, {Device: "box", Point: "count", Value: num(12)},
+	}})
+	w.want("0s box online: count 12 · power off · open · hello")
+	w.wait(time.Hour)
+	w.want() // its driver knows when it goes
+	w.announce(devices.Info{ID: "bell", Driver: "pins", Silence: time.Minute, Points: []devices.Point{{Name: "ring", Kind: devices.KindAction, Writable: true}}})
+	w.link("bell", true, nil)
+	w.wait(time.Hour)
+	w.want("1h0m0s appeared bell", "1h0m0s bell online: ") // nothing to read, so its silence means nothing
+	if online, why := w.rules.Online("bell"); !online || why != "" {
+		t.Errorf("online = %v, %q", online, why)
+	}
+	if online, why := w.rules.Online("nobody"); online || why == "" {
+		t.Errorf("a device that is not there: %v, %q", online, why)
+	}
+}
