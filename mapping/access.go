@@ -67,8 +67,12 @@ type Access struct {
 	cache map[string]grant // by the address as it was given
 }
 
-// maxCached bounds the answers remembered: a sender may make up any number of addresses. A full cache is emptied.
-const maxCached = 2048
+// What is remembered is bounded, because a sender may make up any number of addresses of any length: a full cache is
+// emptied, and what is longer than people's addresses are is looked up each time.
+const (
+	maxCached    = 2048
+	maxCachedLen = 256
+)
 
 // WithAccounts is a with the accounts of the local server, which carry roles of their own: what [access] says of one
 // comes first. Names are bare JIDs; those that cannot be normalised are left out.
@@ -100,6 +104,9 @@ func (a *Access) grant(address string) grant {
 	}
 	if j, ok := normalise(address); ok {
 		g = a.lookUp(j)
+	}
+	if len(address) > maxCachedLen {
+		return g
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -3,6 +3,7 @@ package mapping
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -89,6 +90,13 @@ func TestAccessIsBounded(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	long := strings.Repeat("x", 1000) + "@family.example.org"
+	if a.Role(long) != Operator {
+		t.Error("a long name has no access")
+	}
+	if _, kept := a.cache[long]; kept {
+		t.Error("a long address is kept")
+	}
 	if n := len(a.cache); n > maxCached {
 		t.Errorf("%d answers are kept", n)
 	}

@@ -224,6 +224,24 @@ to = ["alice@example.org"]
 	}
 }
 
+func TestAlertsOfForgottenDevices(t *testing.T) {
+	t.Parallel()
+	const gone = `
+[alerts.gone]
+device = "*"
+when = "offline"
+to = ["alice@example.org"]
+`
+	for age, want := range map[time.Duration]int{time.Hour: 1, 31 * 24 * time.Hour: 0} {
+		w := newWorld(t, house+gone)
+		w.rules.Restore(State{Alerts: []AlertState{{Alert: "gone", Device: "mqtt:7", Since: w.now.Add(-age), Active: true}}}, w.now)
+		w.step(Change{})
+		if got := len(w.rules.Snapshot().Alerts); got != want {
+			t.Errorf("after %v %d alerts are kept, want %d", age, got, want)
+		}
+	}
+}
+
 func TestAlertsSurviveAReload(t *testing.T) {
 	t.Parallel()
 	w := hot(t, tooHot)

@@ -11,6 +11,9 @@
 // Two sets of values meet here. A reading from a driver is raw; what the registry holds, what people see and what
 // they ask for is mapped: value = raw × scale + offset. [Point.FromRaw] and [Point.ToRaw] go between the two.
 //
+// [Rules.Reload] puts another configuration in the place of the present one without a blink; [Rules.Snapshot] and
+// [Rules.Restore] carry what is running over a restart.
+//
 //	cfg := mapping.Read(root, mapping.ReadOptions{Mode: mapping.Component, Domain: "things.example.org", Hub: "home"})
 //	rules := mapping.NewRules(cfg, devices.NewRegistry(), mapping.RulesOptions{})
 //	for _, intent := range rules.Step(time.Now(), mapping.Change{Readings: readings}) {

@@ -57,18 +57,25 @@ func (r *Rules) state() State {
 
 // Restore takes over the state of an earlier life: an alert that was active is not sent again, and is still active
 // until a value says otherwise; a `for` that was running runs on, the time in between included. Call it before the
-// first Step. Alerts that the configuration does not have any more are forgotten.
+// first Step. Alerts that the configuration does not have any more are forgotten, and those of devices it does not know
+// after a month: they may be discovered again until then.
 func (r *Rules) Restore(s State, now time.Time) {
 	if r.zero.IsZero() {
 		r.zero = now
 	}
 	r.snapshot = nil
 	for _, a := range s.Alerts {
+		if r.cfg.Devices[a.Device] == nil && now.Sub(a.Since) > orphaned {
+			continue
+		}
 		if slices.ContainsFunc(r.cfg.Alerts, func(c *AlertConfig) bool { return c.Name == a.Alert && Match(c.Device, string(a.Device)) }) {
 			r.restored[instanceKey{a.Alert, a.Device}] = a
 		}
 	}
 }
+
+// orphaned is how long the alert of a device that is not configured is kept.
+const orphaned = 30 * 24 * time.Hour
 
 // restore gives an instance the state it had before a restart.
 func (r *Rules) restore(i *instance) {
