@@ -22,7 +22,7 @@ const (
 	dialTimeout  = 10 * time.Second // of connecting, TLS and MQTT's handshake together
 	writeTimeout = 5 * time.Second  // of one packet
 	byeTimeout   = 250 * time.Millisecond
-	maxPacket    = 1 << 20 // paho allocates whatever length the other side names
+	maxPacket    = 1 << 20 // of what a broker sends
 )
 
 // dial opens the connection that MQTT is to be spoken on. raw is what it runs on: closing that ends it at once.
@@ -61,6 +61,16 @@ func (c *config) dial(ctx context.Context, o Options) (layered, raw net.Conn, er
 		layered = over
 	}
 	return layered, tcp, nil
+}
+
+// exposed: whoever listens on the network reads the password.
+func (c *config) exposed() bool {
+	if c.password == "" || c.broker == nil || c.broker.Scheme == "mqtts" || c.broker.Scheme == "wss" {
+		return false
+	}
+	host := c.broker.Hostname()
+	ip := net.ParseIP(host)
+	return host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // tls reads the files anew for every connection: a renewed certificate counts from the next one on.
@@ -142,13 +152,16 @@ func (w *webSocketConn) SetDeadline(t time.Time) error {
 // tells nobody.
 var errClosed = errors.New("the connection was ended")
 
-// A conn is a connection as paho needs it: buffered, for paho reads a header byte by byte; with a deadline for every
-// packet written, which paho sets for PUBLISH only; and closed at once, whatever is being read or written.
+// A conn is a connection as paho needs it. It reads whole packets, and only such as paho bears: paho would allocate
+// whatever length the other side names, and panics on a SUBACK with more codes than were asked for. Every packet written
+// has a deadline, which paho sets for PUBLISH only. Close ends it at once, whatever is being read or written.
 type conn struct {
 	net.Conn
 	raw    net.Conn
 	in     *bufio.Reader
-	write  sync.Mutex // paho's pings are written beside its other packets
+	packet []byte       // what paho has not read yet of the last packet
+	asked  atomic.Int32 // the number of topics in the SUBSCRIBE that waits for its answer
+	write  sync.Mutex   // paho's pings are written beside its other packets
 	closed atomic.Bool
 }
 
@@ -157,14 +170,54 @@ func newConn(layered, raw net.Conn) *conn {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	if len(p) > maxPacket {
-		return 0, fmt.Errorf("a message of %d bytes: at most %d are taken", len(p), maxPacket)
+	if len(c.packet) == 0 {
+		if err := c.next(); err != nil {
+			if c.closed.Load() {
+				err = errClosed
+			}
+			return 0, err
+		}
 	}
-	n, err := c.in.Read(p)
-	if err != nil && c.closed.Load() {
-		err = errClosed
+	n := copy(p, c.packet)
+	c.packet = c.packet[n:]
+	return n, nil
+}
+
+// next reads a packet: MQTT 3.1.1, section 2.2.
+func (c *conn) next() error {
+	kind, err := c.in.ReadByte()
+	if err != nil {
+		return err
 	}
-	return n, err
+	head := append(make([]byte, 0, 5), kind)
+	length := 0
+	for shift := 0; ; shift += 7 {
+		b, err := c.in.ReadByte()
+		if err != nil {
+			return err
+		}
+		head = append(head, b)
+		length |= int(b&0x7f) << shift
+		if b < 0x80 {
+			break
+		}
+		if shift == 21 {
+			return errors.New("the broker does not speak MQTT")
+		}
+	}
+	if length > maxPacket {
+		return fmt.Errorf("a message of %d bytes: at most %d are taken", length, maxPacket)
+	}
+	packet := make([]byte, len(head)+length)
+	copy(packet, head)
+	if _, err := io.ReadFull(c.in, packet[len(head):]); err != nil {
+		return err
+	}
+	if asked := int(c.asked.Load()); kind>>4 == packets.Suback && length != 2+asked { // 2 bytes of identifier
+		return fmt.Errorf("the broker answers a subscription to %d topics with %d bytes", asked, length)
+	}
+	c.packet = packet
+	return nil
 }
 
 func (c *conn) Write(p []byte) (int, error) {

@@ -108,6 +108,9 @@ func (d *driver) Run(ctx context.Context, out devices.Sink) error {
 	for _, dev := range d.devices {
 		out.Announce(dev.info)
 	}
+	if d.config.exposed() {
+		d.log.Warn("mqtt password goes over the network unencrypted: use mqtts:// if the broker has it", "broker", d.where())
+	}
 	d.setSession(nil, errConnecting)
 	defer d.setSession(nil, errNotRunning)
 	retry := backoff{first: firstRetry, last: lastRetry}
@@ -155,7 +158,7 @@ func (d *driver) serve(ctx context.Context, out devices.Sink) error {
 			d.makeSafe(s)
 			return nil
 		case <-s.lost:
-			return fmt.Errorf("connection lost: %w", s.err)
+			return s.loss()
 		case name := <-s.strange:
 			s.forget(name, d.log)
 		case <-s.in.more:

@@ -105,7 +105,11 @@ func closed(err error, c config) string {
 	case c.broker == nil:
 		return "the broker ended the connection without an answer"
 	case c.broker.Scheme == "mqtts" || c.broker.Scheme == "wss":
-		return "the broker ended the connection without an answer: does the port speak TLS, or is it mqtt:// there?"
+		const text = "the broker ended the connection without an answer: does the port speak TLS, or is it mqtt:// there? "
+		if c.certFile == "" {
+			return text + "Does it want a client certificate (tls_cert_file)?"
+		}
+		return text + "Does it take the client certificate (tls_cert_file)?"
 	}
 	return "the broker ended the connection without an answer: does the port want TLS (mqtts://)?"
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -118,6 +119,11 @@ func (p *point) parse(text string) (devices.Value, error) {
 			return devices.Bool(false), nil
 		}
 		return devices.Value{}, fmt.Errorf("payload: %s is neither %q nor %q", quote([]byte(text)), on, off)
+	case devices.KindChoice:
+		if len(p.options) > 0 && !slices.Contains(p.options, text) {
+			return devices.Value{}, fmt.Errorf("payload: %s is none of %s", quote([]byte(text)), strings.Join(p.options, ", "))
+		}
+		fallthrough
 	default:
 		if len(text) > maxText {
 			return devices.Value{}, fmt.Errorf("payload: a text of %d bytes: at most %d are taken", len(text), maxText)

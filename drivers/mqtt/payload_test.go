@@ -1,7 +1,9 @@
 package mqtt
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -9,6 +11,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"tidings/devices"
 )
@@ -119,6 +123,7 @@ func TestRead(t *testing.T) {
 		{at(text, "id"), `{"id":""}`, devices.Text(""), ""},
 		{at(text, "id"), `{"id":false}`, devices.Text("false"), ""},
 		{choice, "eco", devices.Text("eco"), ""},
+		{choice, "turbo", unknown, `"turbo" is none of eco, comfort`},
 	} {
 		got, err := c.point.read(&document{payload: []byte(c.payload)})
 		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
@@ -317,6 +322,36 @@ func BenchmarkReadJSON(b *testing.B) {
 	for b.Loop() {
 		if _, err := p.read(&document{payload: payload}); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestRefusalsWaitLonger(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{packets.ErrorRefusedBadUsernameOrPassword, fmt.Errorf("x: %w", packets.ErrorRefusedNotAuthorised)} {
+		if !isRefusal(err) {
+			t.Errorf("%v is no refusal", err)
+		}
+	}
+	for _, err := range []error{packets.ErrorRefusedServerUnavailable, errClosed, context.DeadlineExceeded} {
+		if isRefusal(err) {
+			t.Errorf("%v is a refusal", err)
+		}
+	}
+}
+
+func TestExposed(t *testing.T) {
+	t.Parallel()
+	for broker, want := range map[string]bool{
+		"mqtt://127.0.0.1": false, "mqtt://localhost": false, "ws://[::1]": false, "mqtts://example.org": false,
+		"wss://192.0.2.1": false, "mqtt://192.0.2.1": true, "ws://example.org": true,
+	} {
+		u, err := parseBroker(broker)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := (config{broker: u, password: "x"}); c.exposed() != want {
+			t.Errorf("%s: exposed is %t", broker, !want)
 		}
 	}
 }

@@ -123,16 +123,22 @@ func (s *session) subscribe(ctx context.Context, topics map[string]*topic) (refu
 		for _, name := range batch {
 			filters[name] = s.qos
 		}
+		s.conn.asked.Store(int32(len(batch)))
 		token := s.client.SubscribeMultiple(filters, nil)
 		select {
 		case <-token.Done():
 		case <-s.lost:
-			return nil, s.err
+			return nil, s.loss()
 		case <-ctx.Done():
 			return nil, fmt.Errorf("subscribe: the broker does not answer: %w", ctx.Err())
 		}
 		if err := token.Error(); err != nil {
-			return nil, fmt.Errorf("subscribe: %w", err)
+			select {
+			case <-s.lost: // the token fails first, and does not know why
+				return nil, s.loss()
+			case <-time.After(handOver):
+				return nil, fmt.Errorf("subscribe: %w", err)
+			}
 		}
 		for name, qos := range token.(*paho.SubscribeToken).Result() {
 			if qos == qosRefused {
@@ -142,6 +148,9 @@ func (s *session) subscribe(ctx context.Context, topics map[string]*topic) (refu
 	}
 	return refused, nil
 }
+
+// loss is why the session is lost; valid after lost.
+func (s *session) loss() error { return fmt.Errorf("connection lost: %w", s.err) }
 
 // forget drops a subscription that the broker kept from an earlier configuration.
 func (s *session) forget(topic string, log *slog.Logger) {

@@ -194,6 +194,33 @@ source = "door"
 	says(t, sink.WaitHealth(t, trouble), "the broker refuses the topic")
 }
 
+// What would make paho panic, or allocate without bound, ends the connection instead.
+func TestBrokerThatTalksNonsense(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		answer string // to SUBSCRIBE
+		says   string
+	}{
+		{"\x90\x08\x00\x01\x00\x00\x00\x00\x00\x00", "answers a subscription to 1 topics with 8 bytes"},
+		{"\x90\x02\x00\x01", "answers a subscription to 1 topics with 2 bytes"},
+		{"\x30\xff\xff\xff\x7f", "a message of 268435455 bytes"},
+		{"\x30\xff\xff\xff\xff\x7f", "does not speak MQTT"},
+		{"\x00\x00", "mqtt house: "},
+		{"\x30\x02\xff\xff", "mqtt house: "},
+		{"\x90\x01", "the broker ended the connection"},
+	} {
+		addr := fakeBroker(t, func(conn net.Conn, _ packets.ControlPacket) {
+			_, _ = io.WriteString(conn, c.answer)
+			if c.answer == "\x90\x01" {
+				_ = conn.Close()
+			}
+		})
+		_, sink, stop := run(t, nil, at("mqtt://"+addr, ""))
+		says(t, sink.WaitHealth(t, trouble), c.says)
+		stop()
+	}
+}
+
 func TestPassword(t *testing.T) {
 	t.Parallel()
 	users := filepath.Join(t.TempDir(), "users")
@@ -242,8 +269,8 @@ func TestTLS(t *testing.T) {
 		{"other name", "mqtts://" + other, caFile, "is for another name"},
 		{"expired", "mqtts://" + old, caFile, "not valid at this time"},
 		{"client certificate", "mqtts://" + mutual, caFile + client(ca), ""},
-		{"no client certificate", "mqtts://" + mutual, caFile, "check tls_cert_file and tls_key_file"},
-		{"a stranger's client certificate", "mqtts://" + mutual, caFile + client(stranger), "check tls_cert_file and tls_key_file"},
+		{"no client certificate", "mqtts://" + mutual, caFile, "tls_cert_file"},
+		{"a stranger's client certificate", "mqtts://" + mutual, caFile + client(stranger), "tls_cert_file"},
 		{"TLS where there is none", "mqtts://" + plain, caFile, "is it mqtt:// there?"},
 		{"no TLS where there is", "mqtt://" + good, "", "does the port want TLS (mqtts://)?"},
 		{"no such file", "mqtts://" + good, "tls_ca_file = \"/nonexistent/ca.crt\"\n", "tls_ca_file: open /nonexistent/ca.crt: no such file"},
