@@ -147,10 +147,14 @@ func (g *Gateway) newAddresses(cfg *config.Config, kept map[devices.ID]string) *
 }
 
 func (g *Gateway) newRules(cfg *config.Config) *mapping.Rules {
-	return mapping.NewRules(cfg.Mapping, g.registry, mapping.RulesOptions{
+	return mapping.NewRules(cfg.Mapping, g.registry, g.rulesOptions(cfg))
+}
+
+func (g *Gateway) rulesOptions(cfg *config.Config) mapping.RulesOptions {
+	return mapping.RulesOptions{
 		PresenceInterval: cfg.XMPP.PresenceInterval,
 		CanSee:           func(bare string, id devices.ID) bool { return g.access.Load().CanSee(bare, id) },
-	})
+	}
 }
 
 func (g *Gateway) setLevel(cfg *config.Config) {

@@ -9,13 +9,12 @@ import (
 
 	"tidings/devices"
 	"tidings/gateway/config"
-	"tidings/mapping"
 	"tidings/xmppbridge"
 )
 
 // Reload reads the configuration again. With a mistake in it the old one stays in force and the error lists what is
-// wrong. Otherwise what changed is replaced: drivers whose tables changed, the streams when [xmpp] did, the rules always
-// (they carry on where the old ones were). What did not change goes on without a blink.
+// wrong. Otherwise what changed is replaced: drivers whose tables changed, the streams when [xmpp] did; the rules go
+// on with what the new one says. What did not change goes on without a blink.
 func (g *Gateway) Reload(ctx context.Context) error {
 	g.reload.Lock()
 	defer g.reload.Unlock()
@@ -55,14 +54,14 @@ func (g *Gateway) Reload(ctx context.Context) error {
 	}
 	g.setBroker(cfg)
 	g.replaceDrivers(cfg)
-	if err := g.router.do(ctx, func() { g.router.replace(g.newRules(cfg)) }); err != nil {
+	if err := g.router.do(ctx, func() { g.router.carryOut(g.router.rules.Reload(cfg.Mapping, g.rulesOptions(cfg), time.Now())) }); err != nil {
 		return err
 	}
 	g.startDrivers(cfg)
 	if replaced != nil {
 		replaced.begin(g)
 	} else {
-		g.xmpp.Load().bridge.Configure(cfg.Gateway.Name, access, g.addresses.Load())
+		g.xmpp.Load().bridge.Configure(cfg.Gateway.Name, access)
 	}
 	g.rosterChanged()
 	g.log.Info("configuration reloaded")
@@ -93,14 +92,6 @@ func (g *Gateway) startDrivers(cfg *config.Config) {
 			g.connections[d.Name] = connect(d, g.router.inbox, g.log)
 		}
 	}
-}
-
-// replace puts other rules in the place of the present ones: they take over the registry and go on from the old ones'
-// state. It is called between two steps.
-func (r *router) replace(rules *mapping.Rules) {
-	rules.Restore(r.rules.Snapshot(), time.Now())
-	r.rules = rules
-	r.step(mapping.Change{})
 }
 
 // admin is what administrators may do to the gateway over XMPP.

@@ -107,8 +107,10 @@ func (r *router) alive(within time.Duration) bool {
 }
 
 // step lets the rules take one change and carries out what they intend.
-func (r *router) step(c mapping.Change) {
-	for _, intent := range r.rules.Step(time.Now(), c) {
+func (r *router) step(c mapping.Change) { r.carryOut(r.rules.Step(time.Now(), c)) }
+
+func (r *router) carryOut(intents []mapping.Intent) {
+	for _, intent := range intents {
 		switch i := intent.(type) {
 		case mapping.Presence:
 			r.mu.Lock()
