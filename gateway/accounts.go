@@ -141,7 +141,7 @@ func (g *Gateway) accountsChanged() {
 	access := g.accounts.over(cfg.Mapping.Access)
 	g.access.Store(access)
 	if b := g.bridge(); b != nil {
-		b.Configure(cfg.Gateway.Name, access, g.addresses.Load())
+		b.Configure(cfg.Gateway.Name, access)
 	}
 	g.rosterChanged()
 }

@@ -48,6 +48,7 @@ func (c *connection) run(ctx context.Context) error {
 		if err == nil {
 			err = errors.New("ended without being asked to")
 		}
+		logPanic(c.log, err)
 		c.Health(err)
 		c.down(err)
 		if p := (*devices.PermanentError)(nil); errors.As(err, &p) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -60,8 +61,11 @@ type Gateway struct {
 	broker    atomic.Pointer[brokerOn]
 
 	reload      sync.Mutex // held while parts are replaced
-	mu          sync.Mutex // guards connections
+	stopped     bool       // under reload: nothing is replaced any more
+	mu          sync.Mutex // guards what follows
 	connections map[string]*connection
+	ending      bool           // nothing is begun any more
+	detaching   sync.WaitGroup // what was begun and nobody waits for
 }
 
 type brokerOn struct {
@@ -125,19 +129,20 @@ func (g *Gateway) prepare(ctx context.Context, cfg *config.Config) error {
 	g.access.Store(g.accounts.over(cfg.Mapping.Access))
 	g.addresses.Store(g.newAddresses(cfg, slugs))
 	g.post = newPostbox(g.store, g.bridge, g.log)
-	rules := g.newRules(cfg)
-	var state mapping.State
+	var state remembered
 	if err := g.store.State(ctx, stateKey, &state); err != nil {
 		g.log.Warn("state of the rules not read, beginning anew", "err", err)
 	}
-	rules.Restore(state, time.Now())
-	g.router = newRouter(rules, g.registry, outlet{g}, g.log)
+	g.router = newRouter(g.newRules(cfg), g.registry, outlet{g}, g.log)
+	g.router.restore(state)
 	g.executor = newExecutor(g.router, g.access.Load, g.actuator)
 	g.setLevel(cfg)
 	return nil
 }
 
 func (g *Gateway) newAddresses(cfg *config.Config, kept map[devices.ID]string) *mapping.Addresses {
+	// No driver of this version discovers devices: what has no table is gone for good, and so are its subscriptions.
+	maps.DeleteFunc(kept, func(id devices.ID, _ string) bool { return cfg.Mapping.Devices[id] == nil })
 	a := mapping.NewAddresses(cfg.XMPP.Mode, cfg.XMPP.Layout, cfg.XMPP.Address, cfg.XMPP.Hub, kept)
 	a.Reserve(g.accounts.names()...)
 	for id := range cfg.Mapping.Devices {
@@ -204,8 +209,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 		<-ctx.Done()
 		g.log.Info("gateway stopping")
 	}
+	// A reload that is under way is waited for, one that comes later is refused.
+	g.mu.Lock()
+	g.ending = true
+	g.mu.Unlock()
+	g.detaching.Wait()
 	g.reload.Lock()
-	defer g.reload.Unlock()
+	g.stopped = true
+	g.reload.Unlock()
 	err = errors.Join(err, socket.stop())
 	g.stopConnections(func(*connection) bool { return true }, func(devices.ID) bool { return true })
 	err = errors.Join(err, stop(rosters, saving), g.xmpp.Load().end())
@@ -306,8 +317,8 @@ func (g *Gateway) saveNow(ctx context.Context) error {
 
 // saveState stores the state of the rules and the names devices have.
 func (g *Gateway) saveState(ctx context.Context) error {
-	var state mapping.State
-	if err := g.router.do(ctx, func() { state = g.router.rules.Snapshot() }); err != nil {
+	var state remembered
+	if err := g.router.do(ctx, func() { state = g.router.snapshot() }); err != nil {
 		return err
 	}
 	return errors.Join(g.store.SaveState(ctx, stateKey, state), g.store.SaveSlugs(ctx, g.addresses.Load().Kept()))
@@ -317,7 +328,7 @@ func (g *Gateway) saveState(ctx context.Context) error {
 func (g *Gateway) save(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
-	return errors.Join(g.store.SaveState(ctx, stateKey, g.router.rules.Snapshot()), g.store.SaveSlugs(ctx, g.addresses.Load().Kept()))
+	return errors.Join(g.store.SaveState(ctx, stateKey, g.router.snapshot()), g.store.SaveSlugs(ctx, g.addresses.Load().Kept()))
 }
 
 // dialBroker connects to the broker inside, whichever runs now.

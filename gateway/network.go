@@ -215,7 +215,7 @@ func (o outlet) present(p mapping.Presence) {
 	}
 }
 
-func (o outlet) alert(a mapping.Alert, state mapping.State) { o.g.post.put(a, state) }
+func (o outlet) alert(a mapping.Alert, state remembered) { o.g.post.put(a, state) }
 
 func (o outlet) appeared(d *mapping.Device) {
 	_, full := o.g.addresses.Load().Device(d.ID)

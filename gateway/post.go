@@ -30,7 +30,7 @@ type postbox struct {
 
 	mu      sync.Mutex
 	waiting []xmppbridge.Outgoing
-	state   *mapping.State // the latest, not yet stored
+	state   *remembered // the latest, not yet stored
 	lost    int
 }
 
@@ -47,7 +47,7 @@ func newPostbox(store alertStore, bridge func() *xmppbridge.Bridge, log *slog.Lo
 }
 
 // put takes one alert, for each of its recipients.
-func (p *postbox) put(a mapping.Alert, state mapping.State) {
+func (p *postbox) put(a mapping.Alert, state remembered) {
 	id := rand.Text()
 	p.mu.Lock()
 	for _, to := range a.To {

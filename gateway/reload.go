@@ -18,6 +18,9 @@ import (
 func (g *Gateway) Reload(ctx context.Context) error {
 	g.reload.Lock()
 	defer g.reload.Unlock()
+	if g.stopped {
+		return devices.ErrStopping
+	}
 	cfg, err := g.load()
 	if err != nil {
 		g.log.Error("configuration not reloaded, the old one stays in force", "err", err)
@@ -37,6 +40,7 @@ func (g *Gateway) Reload(ctx context.Context) error {
 		if replaced, err = g.openXMPP(ctx, cfg); err != nil {
 			g.addresses.Store(oldAddresses)
 			g.access.Store(oldAccess)
+			g.accounts.configure(old.XMPP, old.Mapping.Access)
 			return fmt.Errorf("not reloaded, the old configuration stays in force: %w", err)
 		}
 	} else {
@@ -54,7 +58,7 @@ func (g *Gateway) Reload(ctx context.Context) error {
 	}
 	g.setBroker(cfg)
 	g.replaceDrivers(cfg)
-	if err := g.router.do(ctx, func() { g.router.carryOut(g.router.rules.Reload(cfg.Mapping, g.rulesOptions(cfg), time.Now())) }); err != nil {
+	if err := g.router.do(ctx, func() { g.router.reload(cfg.Mapping, g.rulesOptions(cfg)) }); err != nil {
 		return err
 	}
 	g.startDrivers(cfg)
@@ -119,6 +123,9 @@ func (a admin) RestartDriver(ctx context.Context, name string) error {
 	return a.g.detached(ctx, func(context.Context) error {
 		a.g.reload.Lock()
 		defer a.g.reload.Unlock()
+		if a.g.stopped {
+			return devices.ErrStopping
+		}
 		cfg := a.g.config.Load()
 		d, ok := cfg.Driver(name)
 		if !ok {
@@ -138,10 +145,22 @@ func (a admin) Log(lines int) []string {
 	return a.g.o.Tail(lines)
 }
 
-// detached runs f in a goroutine of its own and waits for it, or until ctx is done: f goes on then.
+// detached runs f in a goroutine of its own and waits for it, or until ctx is done: f goes on then, and the gateway's end
+// waits for it.
 func (g *Gateway) detached(ctx context.Context, f func(context.Context) error) error {
+	g.mu.Lock()
+	if g.ending {
+		g.mu.Unlock()
+		return devices.ErrStopping
+	}
+	g.detaching.Add(1)
+	g.mu.Unlock()
 	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadLimit)
-	u := start(func(context.Context) error { defer cancel(); return f(own) })
+	u := start(func(context.Context) error {
+		defer g.detaching.Done()
+		defer cancel()
+		return f(own)
+	})
 	select {
 	case <-u.done:
 		return u.err

@@ -16,9 +16,15 @@ import (
 // An output takes what the rules intend. It must not block.
 type output interface {
 	present(mapping.Presence)
-	alert(mapping.Alert, mapping.State)
+	alert(mapping.Alert, remembered)
 	appeared(*mapping.Device)
 	gone(devices.ID)
+}
+
+// remembered is what of the rules survives a restart: their own state, and what was said in the alerts that are active.
+type remembered struct {
+	mapping.State
+	Active []mapping.Alert `json:"active,omitempty"`
 }
 
 // A router runs the rules: it takes what drivers say from the inbox, lets the rules step and hands on what they intend.
@@ -65,19 +71,25 @@ func (r *router) run(ctx context.Context) error {
 		case f := <-r.calls:
 			f()
 		case <-r.inbox.ready:
-			changes, readings = r.inbox.take(changes, readings)
-			for _, c := range changes {
-				r.step(c)
-			}
-			if len(readings) > 0 {
-				r.step(mapping.Change{Readings: readings})
-				r.confirms.see(r.registry, readings)
-			}
+			changes, readings = r.drain(changes, readings)
 		case <-timer.C:
 			r.step(mapping.Change{})
 		}
 		timer.Reset(r.wait())
 	}
+}
+
+// drain takes in what the drivers have said. It is given slices to use and returns them.
+func (r *router) drain(changes []mapping.Change, readings []devices.Reading) ([]mapping.Change, []devices.Reading) {
+	changes, readings = r.inbox.take(changes, readings)
+	for _, c := range changes {
+		r.step(c)
+	}
+	if len(readings) > 0 {
+		r.step(mapping.Change{Readings: readings})
+		r.confirms.see(r.registry, readings)
+	}
+	return changes, readings
 }
 
 // wait is how long nothing is due.
@@ -106,6 +118,35 @@ func (r *router) alive(within time.Duration) bool {
 	return time.Since(time.Unix(0, r.beat.Load())) < within
 }
 
+// reload puts another configuration in force. It is called between two steps.
+func (r *router) reload(cfg *mapping.Config, o mapping.RulesOptions) {
+	r.drain(nil, nil) // what drivers that are stopped by now have said belongs to the old one
+	r.carryOut(r.rules.Reload(cfg, o, time.Now()))
+	r.prune()
+}
+
+// restore takes over what an earlier life has kept, before run.
+func (r *router) restore(m remembered) {
+	r.rules.Restore(m.State, time.Now())
+	r.active = m.Active
+	r.prune()
+}
+
+// snapshot is what to keep. It is called between two steps, or when run has ended.
+func (r *router) snapshot() remembered { return remembered{r.rules.Snapshot(), r.Alerts()} }
+
+// prune forgets active alerts that the rules do not have any more, and of whose end nobody could be told.
+func (r *router) prune() {
+	state := r.rules.Snapshot()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.active = slices.DeleteFunc(slices.Clone(r.active), func(a mapping.Alert) bool {
+		return !slices.ContainsFunc(state.Alerts, func(s mapping.AlertState) bool {
+			return s.Active && s.Alert == a.Name && s.Device == a.Device
+		})
+	})
+}
+
 // step lets the rules take one change and carries out what they intend.
 func (r *router) step(c mapping.Change) { r.carryOut(r.rules.Step(time.Now(), c)) }
 
@@ -124,7 +165,7 @@ func (r *router) carryOut(intents []mapping.Intent) {
 		case mapping.Alert:
 			r.keep(i)
 			r.log.Info("alert", "device", i.Device, "alert", i.Name, "over", i.Recovery, "text", i.Text)
-			r.out.alert(i, r.rules.Snapshot())
+			r.out.alert(i, r.snapshot())
 		case mapping.Appeared:
 			r.set(i.Device)
 			r.out.appeared(i.Device)

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 )
 
@@ -34,12 +36,27 @@ func (u *unit) stop() error {
 	return u.err
 }
 
+// A panicError is what a part panicked with. It reads as a line; the stack is for the log.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("internal error: %v", e.value) }
+
 // guard turns a panic into an error: one part must not take the others along.
 func guard(run func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("internal error: %v\n%s", p, debug.Stack())
+			err = &panicError{p, debug.Stack()}
 		}
 	}()
 	return run()
+}
+
+// logPanic logs where a part panicked, if err says that it did.
+func logPanic(log *slog.Logger, err error) {
+	if p, ok := errors.AsType[*panicError](err); ok {
+		log.Error("panic", "err", p, "stack", string(p.stack))
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"tidings/mapping"
 	"tidings/xmppbridge/stream"
 )
 
@@ -138,18 +139,23 @@ func (a *alerts) sender(m Outgoing) string {
 		return hub
 	}
 	bare, full := a.b.addresses().Device(m.Device)
+	contact := a.b.roster.get(bare, m.To).From && a.b.access().CanSee(m.To, m.Device)
 	switch a.b.o.Audience {
-	case Rosters, Broadcast:
+	case Rosters:
+		contact = true
+	case Broadcast:
+		contact = contact || !a.b.rosterKnown.Load()
+	}
+	if contact {
 		return full
-	case Subscribers:
-		if a.b.roster.get(bare, m.To).From && a.b.access().CanSee(m.To, m.Device) {
-			return full
-		}
 	}
 	return hub
 }
 
-// bounced notes that a message of ours came back.
+// bounced notes that a message of ours came back. To those without a role we send none.
 func (b *Bridge) bounced(st *stream.Element) {
+	if b.asker(st).role == mapping.None {
+		return
+	}
 	b.log.Warn("message was returned", "jid", st.Attr("from"), "err", stream.ParseError(st))
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tidings/devices"
@@ -85,7 +86,10 @@ type Bridge struct {
 	routes   map[routeKey]handler
 	caps     caps
 
-	roster   *subscriptions
+	roster *subscriptions
+	// rosterKnown: the account's server has told who watches us.
+	rosterKnown atomic.Bool
+
 	presence *presences
 	sessions *sessions
 	replay   *replay
@@ -93,7 +97,7 @@ type Bridge struct {
 	work     *workers
 	alerts   *alerts
 
-	settings sync.RWMutex // guards o.Access, o.Addresses, o.Name over a reload
+	settings sync.RWMutex // guards o.Access and o.Name over a reload
 }
 
 // New makes a bridge; Run starts it. It reads the stored subscriptions and commands.
@@ -108,7 +112,7 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 	b.presence = newPresences(b)
 	b.alerts = newAlerts(b)
 	var err error
-	if b.roster, err = loadSubscriptions(ctx, o.Store); err != nil {
+	if b.roster, err = loadSubscriptions(ctx, o.Store, o.Audience); err != nil {
 		return nil, err
 	}
 	if b.replay, err = loadReplay(ctx, o.Store); err != nil {
@@ -135,7 +139,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	<-ctx.Done()
 	b.work.stop()
 	wg.Wait()
-	b.presence.goodbye()
+	b.presence.goodbye(context.WithoutCancel(ctx))
 	return nil
 }
 
@@ -155,14 +159,23 @@ func (b *Bridge) expire(ctx context.Context) {
 	}
 }
 
-// Configure puts a new configuration's name, access and addresses in force. Whoever lost access is told so.
-func (b *Bridge) Configure(name string, access *mapping.Access, addresses *mapping.Addresses) {
+// Configure puts a new configuration's name and access in force. Whoever lost access sees what they no longer may
+// see go, and what they had under way ends; whoever gained some sees it come. Nobody else notices.
+func (b *Bridge) Configure(name string, access *mapping.Access) {
 	b.settings.Lock()
-	b.o.Name, b.o.Access, b.o.Addresses = name, access, addresses
+	oldName, old := b.o.Name, b.o.Access
+	b.o.Name, b.o.Access = name, access
 	b.settings.Unlock()
-	b.sessions.clear()
+	b.sessions.endIf(func(s *session) bool {
+		who := s.call.bare
+		return access.Role(who) != old.Role(who) || s.cmd.device != "" && access.CanControl(who, s.cmd.device) != old.CanControl(who, s.cmd.device)
+	})
+	b.chats.endIf(func(full string) bool { return access.Role(bareJID(full)) != old.Role(bareJID(full)) })
+	b.presence.compare(old, access)
 	b.revokeLost()
-	b.presence.all()
+	if name != oldName {
+		b.presence.mark(hubKey)
+	}
 }
 
 func (b *Bridge) access() *mapping.Access {
@@ -171,11 +184,7 @@ func (b *Bridge) access() *mapping.Access {
 	return b.o.Access
 }
 
-func (b *Bridge) addresses() *mapping.Addresses {
-	b.settings.RLock()
-	defer b.settings.RUnlock()
-	return b.o.Addresses
-}
+func (b *Bridge) addresses() *mapping.Addresses { return b.o.Addresses }
 
 func (b *Bridge) name() string {
 	b.settings.RLock()
@@ -187,9 +196,13 @@ func (b *Bridge) name() string {
 // waiting alerts are sent.
 func (b *Bridge) Up(full string) {
 	if full == "" {
+		b.revokeLost() // what was lost while nobody could be told
 		b.presence.all()
 	} else if t, ok := b.addresses().Resolve(full); ok {
 		b.presence.mark(presenceKey(t))
+		if t.Kind == mapping.ToHub && b.o.Audience == Broadcast {
+			b.askRoster(full)
+		}
 	}
 	b.alerts.wake()
 }
@@ -204,7 +217,7 @@ func (b *Bridge) Deliver(st *stream.Element, fresh bool) {
 		}
 	}()
 	switch {
-	case st.Attr("from") == "" || !stream.IsStanza(st):
+	case !stream.IsStanza(st), st.Name == "iq" && b.deliverRoster(st), st.Attr("from") == "":
 		return
 	case st.Name == "iq":
 		b.deliverIQ(st, fresh)
@@ -215,15 +228,17 @@ func (b *Bridge) Deliver(st *stream.Element, fresh bool) {
 	}
 }
 
-// send hands a stanza to the network; nil is nothing to send. What cannot be sent is not worth more than a line: a
-// reply to someone whose stream is gone has nowhere to go.
-func (b *Bridge) send(st *stream.Element) {
+// send hands a stanza to the network; nil is nothing to send. Most callers need not look at the error, which is
+// logged: a reply to someone whose stream is gone has nowhere to go.
+func (b *Bridge) send(st *stream.Element) error {
 	if st == nil {
-		return
+		return nil
 	}
-	if err := b.o.Network.Send(st); err != nil {
-		b.log.Debug("stanza not sent", "to", st.Attr("to"), "err", err)
+	err := b.o.Network.Send(st)
+	if err != nil {
+		b.log.Debug("stanza not sent", "jid", st.Attr("to"), "err", err)
 	}
+	return err
 }
 
 // asker is who sent a stanza.

@@ -23,7 +23,10 @@ const (
 	// machine.
 	chatRate   = 30
 	chatWindow = time.Minute
-	maxChats   = 1000
+	// chatRepeats is how often in a row the same words of one sender are answered within chatWindow: two machines that
+	// answer each other say the same again and again.
+	chatRepeats = 8
+	maxChats    = 1000
 	// maxChatBody bounds what is read of a message: no command is longer.
 	maxChatBody = 500
 )
@@ -49,8 +52,8 @@ type chat struct {
 
 func newChats() *chats { return &chats{with: map[string]*chat{}} }
 
-// admit counts a message and reports whether it is to be answered: not beyond the rate, and not the same thing a
-// fourth time, which is two machines agreeing with each other.
+// admit counts a message and reports whether it is to be answered: not beyond the rate, and not the same thing
+// again and again.
 func (c *chats) admit(full, body string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,7 +73,7 @@ func (c *chats) admit(full, body string, now time.Time) bool {
 	} else {
 		talk.last, talk.repeated = body, 0
 	}
-	return talk.count <= chatRate && talk.repeated < chatRate/2
+	return talk.count <= chatRate && talk.repeated < chatRepeats
 }
 
 // ask keeps requests until their sender says yes to the same address.
@@ -98,10 +101,15 @@ func (c *chats) asked(full, to string, now time.Time) []devices.Request {
 	return really
 }
 
-func (c *chats) end(full string) {
+// endIf forgets the talks with those who went away, or may no longer do what they were asked about.
+func (c *chats) endIf(ended func(full string) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.with, full)
+	for full := range c.with {
+		if ended(full) {
+			delete(c.with, full)
+		}
+	}
 }
 
 func (c *chats) expire(now time.Time) {

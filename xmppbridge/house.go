@@ -42,12 +42,12 @@ func (h localHouse) Contacts(account string) []local.Contact {
 	return out
 }
 
-// Available sends someone who came the presence of everything they may see, and the alerts that waited.
+// Available sends someone who came the presence of everything they may see, and the alerts that waited for them or for
+// their priority.
 func (h localHouse) Available(full string, _ *stream.Element, initial bool) {
-	if !initial {
-		return
+	if initial {
+		h.b.presence.sendAll(full)
 	}
-	h.b.presence.sendAll(full)
 	h.b.alerts.wake()
 }
 

@@ -2,6 +2,8 @@ package xmppbridge
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +22,7 @@ type presences struct {
 	shown     map[devices.ID]mapping.Presence // what mapping said last
 	marked    []devices.ID                    // in order; hubKey is the hub
 	pending   map[devices.ID]struct{}
-	suspended map[string]struct{} // watchers whose server returned our presence
+	suspended map[string]struct{} // subscribers whose server returned our presence
 	ready     chan struct{}
 }
 
@@ -117,27 +119,48 @@ func (p *presences) run(ctx context.Context) {
 		case <-p.ready:
 		}
 		for id, ok := p.next(); ok; id, ok = p.next() {
-			if err := pace.wait(ctx, p.broadcast(id)); err != nil {
+			n, err := p.broadcast(id)
+			if errors.Is(err, stream.ErrFull) {
+				p.mark(id) // the server is slow: once more, with whatever it shows by then
+				n = max(n, p.b.o.Pace/10)
+			}
+			if err := pace.wait(ctx, n); err != nil {
 				return
 			}
 		}
 	}
 }
 
-// broadcast sends one address's presence to everyone who watches it and returns how many stanzas that took.
-func (p *presences) broadcast(id devices.ID) int {
+// broadcast sends one address's presence to everyone who watches it. It returns how many stanzas that took, and the
+// first error in sending.
+func (p *presences) broadcast(id devices.ID) (n int, err error) {
+	if id != hubKey {
+		if _, _, ok := p.b.o.House.Device(id); !ok {
+			return 0, nil // gone since it was marked
+		}
+	}
 	st := p.stanza(id)
+	n, err = p.tell(st, id)
+	if id == hubKey && p.b.o.Audience == Subscribers {
+		// The domain itself is the gateway, too, for those who have it as a contact.
+		more, errMore := p.tell(st.SetAttr("from", p.b.addresses().Domain()), id)
+		n, err = n+more, errors.Join(err, errMore)
+	}
+	return n, err
+}
+
+// tell sends a presence to everyone who watches its from. It changes the stanza's to.
+func (p *presences) tell(st *stream.Element, id devices.ID) (n int, err error) {
 	if p.b.o.Audience == Broadcast {
-		p.b.send(st)
-		return 1
+		return 1, p.b.send(st)
 	}
-	bare := bareJID(st.Attr("from"))
-	n := 0
-	for _, watcher := range p.audience(bare, id) {
+	for _, watcher := range p.audience(bareJID(st.Attr("from")), id) {
 		n++
-		p.b.send(st.SetAttr("to", watcher))
+		if e := p.b.send(st.SetAttr("to", watcher)); err == nil {
+			err = e
+		}
 	}
-	return n
+	return n, err
 }
 
 // audience are the bare JIDs that see one of our addresses.
@@ -210,8 +233,11 @@ func (p *presences) priority(n int) *stream.Element {
 // sendTarget sends the presence of every resource of one of our bare JIDs that the watcher may see.
 func (p *presences) sendTarget(target, watcher, to string) {
 	access, addresses := p.b.access(), p.b.addresses()
-	if hub, _ := addresses.Hub(); hub == target || target == addresses.Domain() {
+	if hub, _ := addresses.Hub(); hub == target {
 		p.b.send(p.stanza(hubKey).SetAttr("to", to))
+	} else if target == addresses.Domain() {
+		p.b.send(p.stanza(hubKey).SetAttr("from", target).SetAttr("to", to))
+		return
 	}
 	for _, d := range p.b.o.House.Devices() {
 		if bare, _ := addresses.Device(d.ID); bare == target && access.CanSee(watcher, d.ID) {
@@ -228,17 +254,25 @@ func (p *presences) sendAll(to string) {
 	}
 }
 
-// hide sends unavailable for every resource of a target to one watcher.
-func (p *presences) hide(target, watcher string) {
+// hide sends unavailable for every resource of a target to one watcher. The target may be the address of a device that
+// is no longer there.
+func (p *presences) hide(target, watcher string) error {
 	addresses := p.b.addresses()
-	if hub, full := addresses.Hub(); hub == target {
-		p.b.send(presenceTo("unavailable", full, watcher))
+	local, _, found := strings.Cut(target, "@")
+	if !found {
+		return p.b.send(presenceTo("unavailable", target, watcher))
 	}
+	hub, full := addresses.Hub()
+	if hub != target {
+		return p.b.send(presenceTo("unavailable", target+"/"+local, watcher))
+	}
+	err := p.b.send(presenceTo("unavailable", full, watcher))
 	for _, d := range p.b.o.House.Devices() {
 		if bare, full := addresses.Device(d.ID); bare == target {
-			p.b.send(presenceTo("unavailable", full, watcher))
+			err = errors.Join(err, p.b.send(presenceTo("unavailable", full, watcher)))
 		}
 	}
+	return err
 }
 
 func (p *presences) forget(id devices.ID, full string) {
@@ -254,8 +288,11 @@ func (p *presences) forget(id devices.ID, full string) {
 	}
 }
 
-// suspend stops presence to someone whose server sent ours back; hearing from them, or a new stream, resumes it.
-func (p *presences) suspend(watcher string) {
+// suspend stops presence to a subscriber whose server sent ours back; hearing from them, or a new stream, resumes it.
+func (p *presences) suspend(target, watcher string) {
+	if !p.b.roster.get(target, watcher).From {
+		return // a stranger could fill the memory
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.suspended[watcher] = struct{}{}
@@ -270,31 +307,58 @@ func (p *presences) resume(watcher string) {
 		return
 	}
 	for _, sub := range p.b.roster.all() {
-		if sub.Watcher == watcher && sub.From {
+		if sub.Watcher == watcher && sub.From && p.b.mayKeep(sub.Target, watcher) {
 			p.sendTarget(sub.Target, watcher, watcher)
 		}
 	}
 }
 
-// goodbye sends everyone unavailable.
-func (p *presences) goodbye() {
+// goodbyeLimit is how long saying goodbye may take where a server is slow to take it.
+const goodbyeLimit = 5 * time.Second
+
+// goodbye sends everyone unavailable: the devices first, the hub last.
+func (p *presences) goodbye(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, goodbyeLimit)
+	defer cancel()
+	const why = "the gateway is stopping"
 	p.mu.Lock()
 	for id, s := range p.shown {
-		s.Online, s.Show, s.Status = false, "", "the gateway is stopping"
+		s.Online, s.Show, s.Status = false, "", why
 		p.shown[id] = s
 	}
 	p.mu.Unlock()
 	for _, d := range p.b.o.House.Devices() {
-		p.broadcast(d.ID)
+		for {
+			_, err := p.broadcast(d.ID)
+			if !errors.Is(err, stream.ErrFull) {
+				break
+			}
+			if !sleep(ctx, 50*time.Millisecond) {
+				return
+			}
+		}
 	}
 	_, full := p.b.addresses().Hub()
-	st := stream.New(stream.NS, "presence", "type", "unavailable", "from", full)
-	if p.b.o.Audience == Broadcast {
-		p.b.send(st)
-		return
+	st := stream.New(stream.NS, "presence", "type", "unavailable", "from", full).
+		Add(stream.New(stream.NS, "status").AddText(why))
+	_, err := p.tell(st, hubKey)
+	if err == nil && p.b.o.Audience == Subscribers {
+		_, err = p.tell(st.SetAttr("from", p.b.addresses().Domain()), hubKey)
 	}
-	for _, w := range p.audience(bareJID(full), hubKey) {
-		p.b.send(st.SetAttr("to", w))
+	if err != nil {
+		p.b.log.Debug("goodbye not said to everyone", "err", err)
+	}
+}
+
+// sleep waits, and reports false when ctx was done first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 
@@ -317,12 +381,8 @@ func (p *pacer) wait(ctx context.Context, n int) error {
 	if ahead <= 0 {
 		return ctx.Err()
 	}
-	timer := time.NewTimer(ahead)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
+	if !sleep(ctx, ahead) {
 		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
+	return nil
 }

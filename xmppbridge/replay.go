@@ -42,16 +42,10 @@ func loadReplay(ctx context.Context, store Store) (*replay, error) {
 
 // first reports whether this stanza is seen for the first time, and remembers it.
 func (r *replay) first(from string, st *stream.Element, now time.Time) bool {
-	id := st.Attr("id")
-	if id == "" {
+	key := keyOf(from, st)
+	if key.id == "" {
 		return true // nothing to know it by
 	}
-	h := sha256.New()
-	h.Write([]byte(st.Attr("to") + "\n"))
-	for c := range st.Children() {
-		h.Write(c.AppendXML(nil))
-	}
-	key := replayKey{from, id, base64.RawStdEncoding.EncodeToString(h.Sum(nil)[:12])}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, seen := r.done[key]; seen {
@@ -61,8 +55,24 @@ func (r *replay) first(from string, st *stream.Element, now time.Time) bool {
 		r.dropOldest()
 	}
 	r.done[key] = now
-	r.store.SaveExecuted(Executed{From: from, ID: id, Sum: key.sum, At: now})
+	r.store.SaveExecuted(Executed{From: from, ID: key.id, Sum: key.sum, At: now})
 	return true
+}
+
+func keyOf(from string, st *stream.Element) replayKey {
+	h := sha256.New()
+	h.Write([]byte(st.Attr("to") + "\n"))
+	for c := range st.Children() {
+		h.Write(c.AppendXML(nil))
+	}
+	return replayKey{from, st.Attr("id"), base64.RawStdEncoding.EncodeToString(h.Sum(nil)[:12])}
+}
+
+// undo forgets a stanza that was not carried out after all. The store may keep it: after a restart nobody sends it again.
+func (r *replay) undo(from string, st *stream.Element) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.done, keyOf(from, st))
 }
 
 func (r *replay) dropOldest() {

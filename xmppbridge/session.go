@@ -3,6 +3,7 @@ package xmppbridge
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -82,21 +83,15 @@ func (s *sessions) put(session *session, now time.Time) {
 	s.live[session.id] = session
 }
 
-// end drops the sessions of someone who went away.
-func (s *sessions) end(full string) {
+// endIf drops the sessions of someone who went away, or may no longer do this.
+func (s *sessions) endIf(ended func(*session) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, session := range s.live {
-		if session.call.full == full {
+		if ended(session) {
 			delete(s.live, id)
 		}
 	}
-}
-
-func (s *sessions) clear() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.live)
 }
 
 func (s *sessions) expire(now time.Time) {
@@ -134,8 +129,8 @@ func answerCommand(b *Bridge, r *request) (*stream.Element, error) {
 		return nil, commandError(stream.BadRequest, "bad-action", "a command begins with execute")
 	}
 	answer, err := b.advance(r, s, action)
-	if err != nil && s.id != "" && !s.over() {
-		b.sessions.put(s, now) // the person may correct the form
+	if err != nil && !errors.Is(err, errLater) && s.id != "" {
+		b.sessions.put(s, now) // the person may correct the form, or send it again
 	}
 	return answer, err
 }
@@ -163,7 +158,6 @@ func (b *Bridge) advance(r *request, s *session, action string) (*stream.Element
 	case !begun:
 		// Execute shows the first page, or does what asks nothing.
 	case action == "cancel":
-		s.at = len(s.steps)
 		return stream.New(nsCommands, "command", "node", s.node, "sessionid", s.id, "status", "canceled"), nil
 	case action == "prev" && s.at > 0:
 		s.at--
@@ -171,9 +165,16 @@ func (b *Bridge) advance(r *request, s *session, action string) (*stream.Element
 	case action == "prev", action == "next" && last, action == "complete" && !last:
 		return nil, commandError(stream.BadRequest, "bad-action", "that is not among the actions offered")
 	default:
-		done, err := b.accept(r, s)
-		if err != nil || done {
-			return nil, cmpErr(err, errLater)
+		page := *s
+		if err := b.accept(r, s); err != nil {
+			return nil, err
+		}
+		if s.over() {
+			err := b.finish(r, s)
+			if !errors.Is(err, errLater) {
+				*s = page // not begun: it may be sent again
+			}
+			return nil, err
 		}
 	}
 	if !s.over() {
@@ -182,43 +183,31 @@ func (b *Bridge) advance(r *request, s *session, action string) (*stream.Element
 	return nil, b.finish(r, s)
 }
 
-func cmpErr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
-}
-
-// accept takes the page that was filled in; done says that the command that took over has nothing more to ask and is
-// under way.
-func (b *Bridge) accept(r *request, s *session) (done bool, err error) {
+// accept takes the page that was filled in, and goes on to the next one or to the command that takes over.
+func (b *Bridge) accept(r *request, s *session) error {
 	step := s.steps[s.at]
 	if step.accept != nil {
 		values, ok := submitted(r.query.Child(nsForm, "x"))
 		if !ok {
-			return false, badPayload("a submitted form (XEP-0004) is wanted here")
+			return badPayload("a submitted form (XEP-0004) is wanted here")
 		}
 		if err := step.accept(s.call, values); err != nil {
-			return false, err
+			return err
 		}
 	}
-	s.at++
 	if step.then == nil {
-		return false, nil
+		s.at++
+		return nil
 	}
 	cmd, err := step.then(b, s.call)
 	if err != nil {
-		s.at--
-		return false, err
+		return err
 	}
 	s.cmd, s.steps, s.at = cmd, nil, 0
 	if cmd.steps != nil {
 		s.steps = cmd.steps(b, s.call.asker)
 	}
-	if s.over() {
-		return true, b.finish(r, s)
-	}
-	return false, nil
+	return nil
 }
 
 // page shows the page a session is at.
@@ -252,10 +241,11 @@ func (b *Bridge) finish(r *request, s *session) error {
 			return stream.NewStanzaError(stream.Conflict, "this very command was carried out already")
 		}
 	}
+	call := *s.call // the session may go on without this run
 	queued := b.work.do(jobKey{r.full, s.cmd.device}, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, executeTimeout)
 		defer cancel()
-		done, err := s.cmd.do(ctx, b, s.call)
+		done, err := s.cmd.do(ctx, b, &call)
 		if err != nil {
 			b.send(stream.ErrorReply(r.iq, stanzaError(err)))
 			return
@@ -263,6 +253,7 @@ func (b *Bridge) finish(r *request, s *session) error {
 		b.send(stream.Result(r.iq, completed(s, done)))
 	})
 	if !queued {
+		b.replay.undo(r.full, r.iq)
 		return stanzaError(devices.ErrBusy)
 	}
 	return errLater

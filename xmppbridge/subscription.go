@@ -2,28 +2,36 @@ package xmppbridge
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
 
+	"mellium.im/xmpp/jid"
+
+	"tidings/devices"
 	"tidings/mapping"
 	"tidings/xmppbridge/stream"
 )
 
-// subscriptions keeps, for a component, what a server would keep for its accounts: who watches which of our
-// addresses. It is a cache over the store.
+// subscriptions knows who watches which of our addresses. For a component it is what a server would keep for its
+// accounts, a cache over the store; for an account it mirrors the roster its server keeps (roster.go).
 type subscriptions struct {
 	mu    sync.RWMutex
 	by    map[string][]Subscription // by target, in no order: a home has few watchers
-	store Store
+	store Store                     // nil: somebody else keeps them
 }
 
-func loadSubscriptions(ctx context.Context, store Store) (*subscriptions, error) {
+func loadSubscriptions(ctx context.Context, store Store, audience Audience) (*subscriptions, error) {
+	s := &subscriptions{by: map[string][]Subscription{}}
+	if audience != Subscribers {
+		return s, nil
+	}
+	s.store = store
 	list, err := store.Subscriptions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &subscriptions{by: map[string][]Subscription{}, store: store}
 	for _, sub := range list {
 		s.by[sub.Target] = append(s.by[sub.Target], sub)
 	}
@@ -47,10 +55,15 @@ func (s *subscriptions) put(sub Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := slices.DeleteFunc(s.by[sub.Target], func(x Subscription) bool { return x.Watcher == sub.Watcher })
-	if !sub.From && !sub.To && !sub.Asked {
-		s.store.ForgetSubscription(sub.Target, sub.Watcher)
-	} else {
+	nothing := !sub.From && !sub.To && !sub.Asked
+	if !nothing {
 		list = append(list, sub)
+	}
+	switch {
+	case s.store == nil:
+	case nothing:
+		s.store.ForgetSubscription(sub.Target, sub.Watcher)
+	default:
 		s.store.SaveSubscription(sub)
 	}
 	if len(list) == 0 {
@@ -58,6 +71,13 @@ func (s *subscriptions) put(sub Subscription) {
 	} else {
 		s.by[sub.Target] = list
 	}
+}
+
+// reset forgets what somebody else keeps.
+func (s *subscriptions) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.by)
 }
 
 // watchers are the bare JIDs that receive a target's presence.
@@ -87,41 +107,73 @@ func (s *subscriptions) all() []Subscription {
 // deliverPresence takes what people's servers tell us: subscription requests (RFC 6121 §3), probes (§4.3) and their
 // presence.
 func (b *Bridge) deliverPresence(st *stream.Element) {
+	to, from := st.Attr("to"), st.Attr("from")
+	target, ok := b.ours(to)
+	watcher := person(from)
 	switch st.Attr("type") {
 	case "subscribe":
-		b.onSubscribe(st)
+		b.onSubscribe(st, target, watcher, ok)
 	case "subscribed":
-		b.change(st, func(s *Subscription) { s.To, s.Asked = s.Asked || s.To, false })
+		b.change(target, watcher, func(s *Subscription) { s.To, s.Asked = s.Asked || s.To, false })
 	case "unsubscribe":
-		b.onUnsubscribe(st)
+		b.onUnsubscribe(target, watcher)
 	case "unsubscribed":
-		b.change(st, func(s *Subscription) { s.To, s.Asked = false, false })
+		b.change(target, watcher, func(s *Subscription) { s.To, s.Asked = false, false })
 	case "probe":
-		b.onProbe(st)
+		b.onProbe(target, watcher, from, ok)
 	case "unavailable":
-		b.gone(st.Attr("from"))
+		if b.access().Role(watcher) != mapping.None {
+			b.gone(from)
+		}
 	case "error":
 		// RFC 6121 has a server stop sending; we suspend nothing for good: one broken link to someone's server must
 		// not erase them from the house.
-		b.presence.suspend(bareJID(st.Attr("from")))
+		if b.o.Audience == Subscribers {
+			b.presence.suspend(target, watcher)
+		}
 	case "":
-		b.presence.resume(bareJID(st.Attr("from")))
+		b.presence.resume(watcher)
 	}
+}
+
+// ours is the bare JID of ours that an address names, as we write it, or the address's own bare JID when it names none.
+func (b *Bridge) ours(to string) (bare string, ok bool) {
+	t, ok := b.addresses().Resolve(bareJID(to))
+	switch {
+	case !ok:
+		return bareJID(to), false
+	case t.Kind == mapping.ToDomain:
+		return b.addresses().Domain(), true
+	case t.Kind == mapping.ToDevice:
+		bare, _ = b.addresses().Device(t.ID)
+		return bare, true
+	}
+	bare, _ = b.addresses().Hub()
+	return bare, true
+}
+
+// person is the normalised bare JID of somebody, or what was given when that is none.
+func person(from string) string {
+	j, err := jid.Parse(from)
+	if err != nil {
+		return bareJID(from)
+	}
+	return j.Bare().String()
 }
 
 // gone ends what belonged to one full JID.
 func (b *Bridge) gone(full string) {
-	b.sessions.end(full)
-	b.chats.end(full)
+	b.sessions.endIf(func(s *session) bool { return s.call.full == full })
+	b.chats.endIf(func(of string) bool { return of == full })
 	b.replay.forget(full)
 }
 
-// change edits an existing subscription.
-func (b *Bridge) change(st *stream.Element, edit func(*Subscription)) {
+// change edits an existing subscription. What a server keeps for us it changes itself.
+func (b *Bridge) change(target, watcher string, edit func(*Subscription)) {
 	if b.o.Audience != Subscribers {
 		return
 	}
-	sub := b.roster.get(bareJID(st.Attr("to")), bareJID(st.Attr("from")))
+	sub := b.roster.get(target, watcher)
 	before := sub
 	if edit(&sub); sub != before {
 		b.roster.put(sub)
@@ -130,58 +182,51 @@ func (b *Bridge) change(st *stream.Element, edit func(*Subscription)) {
 
 // onSubscribe answers a request: someone with access gets in, sees presence at once and is asked for theirs; anyone
 // else is declined, in the same words for every address.
-func (b *Bridge) onSubscribe(st *stream.Element) {
-	target, watcher := bareJID(st.Attr("to")), bareJID(st.Attr("from"))
-	if !b.mayWatch(target, watcher) {
+func (b *Bridge) onSubscribe(st *stream.Element, target, watcher string, ours bool) {
+	if !ours || !b.mayWatch(target, watcher) {
 		b.send(presenceTo("unsubscribed", target, watcher))
 		return
 	}
 	b.send(presenceTo("subscribed", target, watcher).SetAttr("id", st.Attr("id")))
-	switch b.o.Audience {
-	case Broadcast:
-		b.send(presenceTo("subscribe", target, watcher)) // their server answers where we have it already
-	case Subscribers:
-		sub := b.roster.get(target, watcher)
-		sub.From = true
-		ask := !sub.To && !sub.Asked
-		sub.Asked = sub.Asked || ask
-		b.roster.put(sub)
-		if ask {
-			b.send(presenceTo("subscribe", target, watcher))
-		}
-		b.presence.sendTarget(target, watcher, watcher)
-	case Rosters:
+	if b.o.Audience == Rosters {
 		b.presence.sendTarget(target, watcher, st.Attr("from"))
+		return
+	}
+	// Without their presence there are no caps, and nothing tells when they have gone.
+	sub := b.roster.get(target, watcher)
+	ask := !sub.To && !sub.Asked
+	sub.From, sub.Asked = true, sub.Asked || ask
+	b.roster.put(sub)
+	if ask {
+		b.send(presenceTo("subscribe", target, watcher))
+	}
+	if b.o.Audience == Subscribers {
+		b.presence.sendTarget(target, watcher, watcher)
 	}
 }
 
-func (b *Bridge) onUnsubscribe(st *stream.Element) {
-	if b.o.Audience != Subscribers {
-		return
-	}
-	target, watcher := bareJID(st.Attr("to")), bareJID(st.Attr("from"))
+func (b *Bridge) onUnsubscribe(target, watcher string) {
 	sub := b.roster.get(target, watcher)
-	if !sub.From {
+	if b.o.Audience == Rosters || sub == (Subscription{Target: target, Watcher: watcher}) {
 		return
 	}
-	b.presence.hide(target, watcher)
-	sub.From = false
-	b.roster.put(sub)
-	b.send(presenceTo("unsubscribed", target, watcher))
+	if sub.From && b.o.Audience == Subscribers {
+		b.presence.hide(target, watcher)
+		b.send(presenceTo("unsubscribed", target, watcher))
+	}
 	if sub.To || sub.Asked {
-		sub.To, sub.Asked = false, false
-		b.roster.put(sub)
 		b.send(presenceTo("unsubscribe", target, watcher))
 	}
+	sub.From, sub.To, sub.Asked = false, false, false
+	b.roster.put(sub)
 }
 
 // onProbe answers with the presence of each resource, or with unsubscribed (RFC 6121 §4.3.2).
-func (b *Bridge) onProbe(st *stream.Element) {
+func (b *Bridge) onProbe(target, watcher, from string, ours bool) {
 	if b.o.Audience == Broadcast {
 		return // the account's server answers probes
 	}
-	target, watcher := bareJID(st.Attr("to")), bareJID(st.Attr("from"))
-	allowed := b.mayWatch(target, watcher)
+	allowed := ours && b.mayWatch(target, watcher)
 	if b.o.Audience == Subscribers {
 		allowed = allowed && b.roster.get(target, watcher).From
 	}
@@ -189,42 +234,91 @@ func (b *Bridge) onProbe(st *stream.Element) {
 		b.send(presenceTo("unsubscribed", target, watcher))
 		return
 	}
-	b.presence.sendTarget(target, watcher, st.Attr("from"))
+	b.presence.resume(watcher)
+	b.presence.sendTarget(target, watcher, from)
 }
 
-// mayWatch reports whether someone may have the presence of one of our bare JIDs.
+// mayWatch reports whether someone may have the presence of one of our bare JIDs, and there is something to see.
 func (b *Bridge) mayWatch(target, watcher string) bool {
-	t, ok := b.addresses().Resolve(target)
-	if !ok {
-		return false
+	if t, _ := b.addresses().Resolve(target); t.Kind == mapping.ToDevice {
+		if _, _, exists := b.o.House.Device(t.ID); !exists {
+			return false
+		}
 	}
-	if t.Kind == mapping.ToDevice {
-		_, _, exists := b.o.House.Device(t.ID)
-		return exists && b.access().CanSee(watcher, t.ID)
+	return b.mayKeep(target, watcher)
+}
+
+// mayKeep is mayWatch of a device that may not have been announced yet.
+func (b *Bridge) mayKeep(target, watcher string) bool {
+	t, ok := b.addresses().Resolve(target)
+	switch {
+	case !ok:
+		return false
+	case t.Kind == mapping.ToDevice:
+		return b.access().CanSee(watcher, t.ID)
 	}
 	return b.access().Role(watcher) != mapping.None
 }
 
-// revokeLost takes presence and subscription from everyone who lost access in a reload.
+// revokeLost takes presence and subscription from everyone who no longer may have it.
 func (b *Bridge) revokeLost() {
 	for _, sub := range b.roster.all() {
-		if !b.mayWatch(sub.Target, sub.Watcher) {
+		if !b.mayKeep(sub.Target, sub.Watcher) {
 			b.revoke(sub)
 		}
 	}
 }
 
-// revoke ends one subscription, both ways, and says so.
+// revoke ends one subscription, both ways, and says so. It stays while nobody can be told: when the stream is back, it
+// is revoked again.
 func (b *Bridge) revoke(sub Subscription) {
+	var err error
 	if sub.From {
-		b.presence.hide(sub.Target, sub.Watcher)
-		b.send(presenceTo("unsubscribed", sub.Target, sub.Watcher))
+		err = errors.Join(b.presence.hide(sub.Target, sub.Watcher), b.send(presenceTo("unsubscribed", sub.Target, sub.Watcher)))
 	}
 	if sub.To || sub.Asked {
-		b.send(presenceTo("unsubscribe", sub.Target, sub.Watcher))
+		err = errors.Join(err, b.send(presenceTo("unsubscribe", sub.Target, sub.Watcher)))
 	}
+	if err != nil {
+		return
+	}
+	b.log.Info("subscription revoked", "jid", sub.Watcher, "address", sub.Target)
 	sub.From, sub.To, sub.Asked = false, false, false
 	b.roster.put(sub)
+}
+
+// compare tells people of devices that they may see no longer, or from now on, where that is no matter of subscriptions:
+// devices that are resources of one address, and contacts that the server inside gives.
+func (p *presences) compare(old, now *mapping.Access) {
+	var watchers []string
+	switch p.b.o.Audience {
+	case Rosters:
+		watchers = p.b.o.Accounts()
+	case Subscribers:
+		hub, _ := p.b.addresses().Hub()
+		watchers = p.b.roster.watchers(hub)
+	case Broadcast:
+		return // the server shows everyone everything
+	}
+	shown := p.b.o.House.Devices()
+	if p.b.o.Audience == Subscribers {
+		shown = slices.DeleteFunc(slices.Clone(shown), func(d *mapping.Device) bool { return !p.b.shared(d.ID) })
+	}
+	for _, w := range watchers {
+		for _, d := range shown {
+			p.compareOne(w, d.ID, old.CanSee(w, d.ID), now.CanSee(w, d.ID))
+		}
+	}
+}
+
+func (p *presences) compareOne(watcher string, id devices.ID, before, now bool) {
+	switch {
+	case before && !now:
+		_, full := p.b.addresses().Device(id)
+		p.b.send(presenceTo("unavailable", full, watcher))
+	case now && !before:
+		p.b.send(p.stanza(id).SetAttr("to", watcher))
+	}
 }
 
 func presenceTo(typ, from, to string) *stream.Element {
