@@ -283,7 +283,7 @@ func TestAnotherClientWithTheSameID(t *testing.T) {
 	_, sink, _ := run(t, s, local+"[devices.a.points.p]\nsource = \"a\"\n")
 	sink.WaitLink(t, "a", true)
 	connectClient(t, "gateway", make(chan string, 1), func() (net.Conn, error) { return s.broker.Dial(context.Background()) })
-	says(t, sink.WaitLink(t, "a", false), "mqtt house: the broker inside: the broker ended the connection", `another client has the client_id "gateway"`)
+	says(t, sink.WaitLink(t, "a", false), "mqtt house: local: the broker ended the connection", `another client has the client_id "gateway"`)
 	sink.WaitLink(t, "a", true) // and takes its place again
 }
 

@@ -19,7 +19,7 @@ import (
 // where is the broker, for people.
 func (d *driver) where() string {
 	if d.config.broker == nil {
-		return "the broker inside"
+		return "local"
 	}
 	return d.config.broker.Host
 }

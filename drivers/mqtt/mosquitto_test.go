@@ -164,7 +164,6 @@ func lampTo(on bool) devices.Command {
 func TestMosquitto(t *testing.T) {
 	m := newMosquitto(t)
 	lamp := m.lamp()
-	lamp.Press(true)
 	ca := fmt.Sprintf("tls_ca_file = %q\n", m.ca.file("ca.crt"))
 	client := fmt.Sprintf("tls_cert_file = %q\ntls_key_file = %q\n", m.ca.file("gateway.crt"), m.ca.file("gateway.key"))
 	for _, c := range []struct{ name, url, more string }{
@@ -178,9 +177,9 @@ func TestMosquitto(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			do, sink, stop := run(t, nil, mosquittoLamp(c.url, "gateway", c.more))
 			sink.WaitLink(t, "lamp", true)
-			sink.WaitReading(t, "lamp", "power", nil) // retained
-			for _, on := range []bool{true, false, true} {
-				mark := sink.Mark()
+			for range 3 {
+				sink.WaitValue(t, "lamp", "power", devices.Bool(lamp.Power())) // at first the retained one
+				on, mark := !lamp.Power(), sink.Mark()
 				res, err := do.Do(t.Context(), lampTo(on))
 				if err != nil {
 					t.Fatal(err)

@@ -123,9 +123,11 @@ func (b *Broker) run(ctx context.Context) error {
 		all = append(all, newListener("tcp"+strconv.Itoa(i), l, b.log))
 	}
 
+	log := newQuiet(b.log.Handler())
+	defer log.hush()
 	server := mochi.New(&mochi.Options{
 		Capabilities:           b.capabilities(),
-		Logger:                 slog.New(quiet{b.log.Handler()}),
+		Logger:                 slog.New(log),
 		SysTopicResendInterval: sysInterval,
 	})
 	if err := server.AddHook(&hook{server: server, users: known, log: b.log}, nil); err != nil {
