@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -13,14 +12,8 @@ import (
 	"tidings/devices"
 )
 
-const (
-	firstRetry   = 250 * time.Millisecond
-	lastRetry    = 30 * time.Second
-	firstRefused = time.Minute // a password does not become right by itself, and brokers bar those who insist
-	lastRefused  = 10 * time.Minute
-	stable       = 30 * time.Second // longer than connecting can take: what lasted so long was a good connection
-	safeTime     = 500 * time.Millisecond
-)
+// safeTime bounds what Run does when its context is done.
+const safeTime = 500 * time.Millisecond
 
 // driver is one connection to a broker and the devices behind it.
 type driver struct {
@@ -377,28 +370,4 @@ func (d *driver) makeSafe(s *session) {
 		}
 	}
 	all.Wait()
-}
-
-// A backoff is a growing time to wait.
-type backoff struct{ first, last, now time.Duration }
-
-func (b *backoff) reset() { b.now = 0 }
-
-// next is the time to wait now: each time twice as long, give or take a tenth, so that a hundred gateways do not come
-// back to a broker in step.
-func (b *backoff) next() time.Duration {
-	b.now = min(max(b.first, 2*b.now), b.last)
-	return b.now - b.now/10 + rand.N(b.now/5)
-}
-
-// sleep reports whether the time passed before ctx was done.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
