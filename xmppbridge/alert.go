@@ -17,6 +17,9 @@ const (
 	// delayedAfter is how old an alert may be before it says so (XEP-0203).
 	delayedAfter = 10 * time.Second
 
+	// streamsUp is how long after the hub's stream those of the devices are waited for, in whose name alerts go.
+	streamsUp = 10 * time.Second
+
 	alertBatch   = 50
 	alertRetry   = 5 * time.Second
 	barrierLimit = 30 * time.Second
@@ -127,8 +130,8 @@ func (a *alerts) send(m Outgoing) error {
 		st.Add(stream.New(nsDelay, "delay", "from", hub, "stamp", m.At.UTC().Format(xmppTime)))
 	}
 	err := a.b.o.Network.Send(st)
-	if err != nil && a.b.o.Audience == Broadcast && st.Attr("from") != hub {
-		err = a.b.o.Network.Send(st.SetAttr("from", hub)) // the device's own stream is down, the hub's may not be
+	if up := a.b.hubUp.Load(); err != nil && a.b.o.Audience == Broadcast && up != nil && time.Since(*up) > streamsUp {
+		err = a.b.o.Network.Send(st.SetAttr("from", hub)) // the device has no stream: the server allows too few
 	}
 	return err
 }

@@ -89,6 +89,7 @@ type Bridge struct {
 	roster *subscriptions
 	// rosterKnown: the account's server has told who watches us.
 	rosterKnown atomic.Bool
+	hubUp       atomic.Pointer[time.Time] // of an account: since when its stream has been up, or was
 
 	presence *presences
 	sessions *sessions
@@ -201,6 +202,8 @@ func (b *Bridge) Up(full string) {
 	} else if t, ok := b.addresses().Resolve(full); ok {
 		b.presence.mark(presenceKey(t))
 		if t.Kind == mapping.ToHub && b.o.Audience == Broadcast {
+			now := time.Now()
+			b.hubUp.Store(&now)
 			b.askRoster(full)
 		}
 	}

@@ -323,10 +323,11 @@ func (b *Bridge) summary(d *mapping.Device) string {
 	if !online {
 		return d.Name + " is offline: " + cmp.Or(why, "not heard yet")
 	}
-	b.presence.mu.Lock()
-	status := b.presence.shown[d.ID].Status
-	b.presence.mu.Unlock()
-	return d.Name + ": " + cmp.Or(status, "online")
+	_, state, _ := b.o.House.Device(d.ID)
+	if d.Disabled || state.Info == nil {
+		return d.Name + " is disabled"
+	}
+	return d.Name + ": " + cmp.Or(d.Summary(state), "online")
 }
 
 func ago(t time.Time) string {

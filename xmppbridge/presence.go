@@ -203,7 +203,10 @@ func (p *presences) stanza(id devices.ID) *stream.Element {
 	shown, known := p.shown[id]
 	p.mu.Unlock()
 	st := stream.New(stream.NS, "presence", "from", full)
-	if !known || !shown.Online {
+	if !known {
+		_, shown.Status = p.b.o.House.Online(id)
+	}
+	if !shown.Online {
 		st.SetAttr("type", "unavailable")
 	}
 	if shown.Show != "" && shown.Online {
@@ -212,7 +215,7 @@ func (p *presences) stanza(id devices.ID) *stream.Element {
 	if shown.Status != "" {
 		st.Add(stream.New(stream.NS, "status").AddText(shown.Status))
 	}
-	if !known || !shown.Online {
+	if !shown.Online {
 		return st
 	}
 	return st.Add(p.priority(-1), p.b.caps.element(p.b.identify(mapping.Target{Kind: mapping.ToDevice})))

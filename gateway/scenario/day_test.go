@@ -72,6 +72,7 @@ func names(items []xmpptest.Item) []string {
 func looks(h *house, c *xmpptest.Client) {
 	h.t.Helper()
 	g, t := h.ground, h.t
+	c.Forget()
 	list := names(c.Commands(g.full("greenhouse")))
 	want := []string{"Pump on", "Really pump on", "Pump off", "Really pump off", "Set target…", "Status"}
 	if g.account == "" && !slices.Equal(list, want) || g.account != "" && !slices.Equal(list[:len(want)], want) {
@@ -179,6 +180,11 @@ func asks(h *house, c *xmpptest.Client) {
 	done(h, c.Command(jid, node, xmpptest.Stage{Action: "complete", Session: form.Session, Fields: map[string]any{"really": "1"}}),
 		"info", "Pump is on (confirmed by the device)")
 	c.ExpectPresence(xmpptest.Expect{From: jid, Type: "available", Status: "30 °C · 58 %"})
+	for _, st := range c.Seen("presence", jid) {
+		if st.Type != "available" {
+			t.Errorf("the greenhouse went away: %s", st.XML)
+		}
+	}
 }
 
 // isWarned gets the alert and its recovery, each once.
@@ -193,6 +199,7 @@ func isWarned(h *house, c *xmpptest.Client) {
 	}
 	alerts := c.Command(h.ground.full("home"), "alerts", xmpptest.Stage{})
 	done(h, alerts, "warn", "Greenhouse is being watered")
+	c.Forget()
 	done(h, c.Command(jid, "greenhouse/pump/off/really", xmpptest.Stage{}), "info", "Pump is off")
 	c.ExpectMessage(xmpptest.Expect{From: jid, Type: "chat", Contains: "(wet over"})
 	c.ExpectPresence(xmpptest.Expect{From: jid, Type: "available", Status: "30 °C · 48 %"})

@@ -156,7 +156,7 @@ func begin(t *testing.T, g *ground) *house {
 		t.Fatal(err)
 	}
 	h.run(h.node.Run)
-	h.chip = gpiosim.NewChip("house", "GPIO17", "GPIO27")
+	h.chip = gpiosim.NewChip("house", "GPIO17", "GPIO22", "GPIO27")
 	h.chip.Contact("GPIO17").Close()
 	h.configure(base)
 	h.start()
