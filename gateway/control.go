@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tidings/devices"
+	"tidings/devices/schema"
 	"tidings/gateway/config"
 	"tidings/mapping"
 )
@@ -236,11 +237,11 @@ func (g *Gateway) DeviceStatus() []DeviceStatus {
 func (g *Gateway) Send(ctx context.Context, r SendRequest) (SendResult, error) {
 	d, _, ok := g.router.Device(r.Device)
 	if !ok {
-		return SendResult{}, fmt.Errorf("%s: %w: `tidings devices` lists what there is", r.Device, devices.ErrUnknownDevice)
+		return SendResult{}, g.unknownDevice(r.Device)
 	}
 	action, text := d.Understand(r.Words)
 	if action == nil {
-		return SendResult{}, fmt.Errorf("%s does not understand %q: `tidings devices %s` lists what it does", d.ID, strings.Join(r.Words, " "), d.ID)
+		return SendResult{}, notUnderstood(d, strings.Join(r.Words, " "))
 	}
 	value := action.Value
 	if action.Ask {
@@ -258,6 +259,33 @@ func (g *Gateway) Send(ctx context.Context, r SendRequest) (SendResult, error) {
 		return SendResult{}, err
 	}
 	return SendResult{Text: sentWords(d, action.Point, outcome), Confirmed: outcome.Confirmed}, nil
+}
+
+// unknownDevice says that there is no such device, and which may have been meant.
+func (g *Gateway) unknownDevice(id devices.ID) error {
+	var ids []string
+	for _, d := range g.router.Devices() {
+		ids = append(ids, string(d.ID))
+	}
+	if near := schema.Nearest(string(id), ids); near != "" {
+		return fmt.Errorf("%s: %w: did you mean %q?", id, devices.ErrUnknownDevice, near)
+	}
+	return fmt.Errorf("%s: %w: `tidings devices` lists what there is", id, devices.ErrUnknownDevice)
+}
+
+// notUnderstood says that words mean nothing to a device, and which may have been meant.
+func notUnderstood(d *mapping.Device, said string) error {
+	var names []string
+	for _, a := range d.Actions() {
+		if !a.Really && !a.Ask {
+			name := strings.ToLower(a.Name)
+			names = append(names, name, name[strings.LastIndexByte(name, ' ')+1:])
+		}
+	}
+	if near := schema.Nearest(strings.ToLower(said), names); near != "" {
+		return fmt.Errorf("%s does not understand %q: did you mean %q?", d.ID, said, near)
+	}
+	return fmt.Errorf("%s does not understand %q: `tidings devices %s` lists what it does", d.ID, said, d.ID)
 }
 
 func sentWords(d *mapping.Device, p *mapping.Point, o devices.Outcome) string {

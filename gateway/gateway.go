@@ -108,7 +108,9 @@ func (g *Gateway) closeStore() error {
 
 // Check reads a configuration as New does and touches nothing else.
 func Check(file string) error {
-	_, err := config.Load(file, config.Options{Types: drivers.Types(drivers.Backends{})})
+	var backends drivers.Backends
+	backends.MQTT.Local = new(Gateway).dialBroker // there is a way to the broker inside; nobody takes it
+	_, err := config.Load(file, config.Options{Types: drivers.Types(backends)})
 	return err
 }
 

@@ -31,6 +31,11 @@ type Client struct {
 	http *http.Client
 }
 
+// A RefusedError is the gateway's own answer that it did not do what was asked; other errors are of reaching it.
+type RefusedError struct{ Text string }
+
+func (e *RefusedError) Error() string { return e.Text }
+
 // New makes a client of the socket at path; nothing is opened until it is used.
 func New(path string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -88,7 +93,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		if err := answer.Decode(&failed); err != nil || failed.Error == "" {
 			return fmt.Errorf("control socket %s: %s", c.path, response.Status)
 		}
-		return errors.New(failed.Error)
+		return &RefusedError{Text: failed.Error}
 	}
 	if out == nil {
 		return nil
@@ -103,7 +108,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no gateway answers at %s: is it running, with this configuration?", c.path)
+		return fmt.Errorf("no gateway answers at %s: is it running, and is that its control socket?", c.path)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("control socket %s: permission denied: run this as the user of the gateway, or as one of its group", c.path)
 	}
