@@ -1,40 +1,29 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
-	"text/template"
+	"syscall"
 	"time"
 
 	"github.com/mdp/qrterminal/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"tidings/drivers"
-	gpiodriver "tidings/drivers/gpio"
-	gpiosim "tidings/firmware-sim/gpio"
-	mqttsim "tidings/firmware-sim/mqtt"
-	serialsim "tidings/firmware-sim/serial"
-	"tidings/gateway"
 	"tidings/gateway/store"
 )
 
-//go:embed demo.toml
-var demoTemplate string
-
-// A demo is a simulated house with a gateway in it, in this one process.
+// A demo is what was asked for on the command line.
 type demo struct {
 	listen string // of the XMPP server
 	mqtt   string // of the MQTT broker
@@ -42,9 +31,9 @@ type demo struct {
 	last   time.Duration
 	tour   bool
 
-	out      io.Writer
-	password string
-	heat     time.Duration // from one crossing of the threshold to the next
+	out, stderr io.Writer
+	heat        time.Duration // from one crossing of the greenhouse's threshold to the next
+	patience    time.Duration // of the tour, with each thing it waits for
 }
 
 func demoCommand() *cobra.Command {
@@ -52,40 +41,50 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a whole simulated house to log in to, with nothing installed",
-		Long: "Run the gateway with an XMPP server and an MQTT broker inside and simulated firmware around it: a greenhouse node on a\n" +
-			"serial line, a door contact and a heater's relay on a GPIO chip, a lamp and a metering plug on MQTT. Log in with any\n" +
-			"XMPP client, or let --tour do it and print what a person would see.",
-		Args: cobra.NoArgs,
+		Long: "Run the gateway with an XMPP server and an MQTT broker inside and simulated firmware around it: a greenhouse\n" +
+			"node on a serial line, a door contact and a heater's relay on a GPIO chip, a lamp and a metering plug on MQTT.\n" +
+			"Log in with any XMPP client, or let --tour do it and print what a person would see. Nothing is left behind.",
+		Example: "  tidings demo\n  tidings demo --tour",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			d.out = c.OutOrStdout()
+			d.out, d.stderr = c.OutOrStdout(), c.ErrOrStderr()
 			return d.run(c.Context())
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&d.listen, "listen", "", "where the XMPP server listens (default 127.0.0.1:5222, or a free port where that is taken)")
-	f.StringVar(&d.mqtt, "mqtt", "127.0.0.1:0", "where the MQTT broker listens")
-	f.StringVar(&d.data, "data", "", "keep what the gateway remembers in this directory (default: one that is removed in the end)")
-	f.DurationVar(&d.last, "for", 0, "end after this long (default: on Ctrl-C)")
-	f.BoolVar(&d.tour, "tour", false, "log in as a client, print what a person would see, and end; fails when something does not happen")
+	f.StringVar(&d.listen, "listen", "", "where the XMPP server listens (default 127.0.0.1:5222, or a free port where\nthat is taken)")
+	f.StringVar(&d.mqtt, "mqtt", "", "where the MQTT broker listens (default a free port of 127.0.0.1)")
+	f.StringVar(&d.data, "data", "", "keep what the gateway remembers in this directory (default: it is removed in\nthe end)")
+	f.DurationVar(&d.last, "for", 0, "end after this long, as 30s (default: on Ctrl-C)")
+	f.BoolVar(&d.tour, "tour", false, "log in as a client, print what a person would see, and end; the exit status is\n1 when something did not happen")
 	return c
 }
 
 func (d *demo) run(ctx context.Context) (err error) {
+	// A closed terminal is no reason to leave things behind, and neither is a reader that has seen enough.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer stop()
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
 	if d.last > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.last)
 		defer cancel()
 	}
-	d.heat = time.Minute
+	d.heat = cmp.Or(d.heat, time.Minute)
 	if d.tour {
 		d.heat = 12 * time.Second // a tour does not wait for a minute
 	}
+	d.patience = cmp.Or(d.patience, 30*time.Second)
 	remove, err := d.directory()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove()) }()
-	house, err := newHouse(d)
+	if err := d.addresses(); err != nil {
+		return err
+	}
+	house, err := newHouse(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -94,233 +93,109 @@ func (d *demo) run(ctx context.Context) (err error) {
 
 // directory makes the data directory; remove takes it away again if it was not asked for.
 func (d *demo) directory() (remove func() error, err error) {
-	if d.data != "" {
-		if d.data, err = filepath.Abs(d.data); err != nil {
-			return nil, err
+	if d.data == "" {
+		if d.data, err = os.MkdirTemp("", "tidings-demo-"); err != nil {
+			return nil, fmt.Errorf("demo: %w", err)
 		}
-		return func() error { return nil }, os.MkdirAll(d.data, 0o700)
+		return func() error { return os.RemoveAll(d.data) }, nil
 	}
-	if d.data, err = os.MkdirTemp("", "tidings-demo-"); err != nil {
-		return nil, err
+	if d.data, err = filepath.Abs(d.data); err == nil {
+		err = os.MkdirAll(d.data, 0o700)
 	}
-	return func() error { return os.RemoveAll(d.data) }, nil
-}
-
-// A house is the gateway and what is simulated around it.
-type house struct {
-	demo    *demo
-	log     *slog.Logger
-	gateway *gateway.Gateway
-	node    *serialsim.Node
-	chip    *gpiosim.Chip
-	serving chan serving // one value: the server inside listens
-}
-
-type serving struct {
-	addr        net.Addr
-	fingerprint string
-}
-
-func newHouse(d *demo) (*house, error) {
-	h := &house{demo: d, chip: gpiosim.NewChip("demo", "GPIO17", "GPIO27"), serving: make(chan serving, 1)}
-	journal := newJournal(os.Stderr)
-	journal.level.Set(slog.LevelWarn)
-	h.log = journal.log
-	var err error
-	h.node, err = serialsim.New(serialsim.Options{Kind: serialsim.Greenhouse, Link: filepath.Join(d.data, "greenhouse"), Period: d.heat})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("demo: --data: %w", err)
 	}
-	file, err := d.writeConfig()
-	if err != nil {
-		return nil, err
+	if conn, err := net.Dial("unix", d.file("tidings.sock")); err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("demo: --data %s: another demo runs there: end it, or name another directory", d.data)
 	}
-	h.gateway, err = gateway.New(context.Background(), gateway.Options{
-		Config: file, Version: versionText(), Log: h.log, Tail: journal.tail,
-		Backends: drivers.Backends{GPIO: h.openChip},
-		Listening: func(addrs []net.Addr, fingerprint string) {
-			h.serving <- serving{addrs[0], fingerprint}
-		},
-	})
-	return h, err
+	return func() error { return nil }, nil
 }
 
-// openChip is the simulated chip as the driver wants one.
-func (h *house) openChip(name string) (gpiodriver.Chip, error) {
-	if name != h.chip.Label() {
-		return nil, fmt.Errorf("chip %s: %w", name, fs.ErrNotExist)
-	}
-	handle, err := h.chip.Open()
-	if err != nil {
-		return nil, err
-	}
-	return handle, nil
-}
+func (d *demo) file(name string) string { return filepath.Join(d.data, name) }
 
-// writeConfig writes the demo's gateway.toml.
-func (d *demo) writeConfig() (file string, err error) {
-	listen := d.listen
+// addresses settles where to listen. An address that was asked for and cannot be had is a mistake at once: the gateway
+// itself would go on trying.
+func (d *demo) addresses() error {
+	const usual, free = "127.0.0.1:5222", "127.0.0.1:0"
 	switch {
-	case listen == "" && d.tour:
-		listen = "127.0.0.1:0"
-	case listen == "":
-		listen = freeOr("127.0.0.1:5222", "127.0.0.1:0")
-	}
-	interval := "10s"
-	if d.tour {
-		interval = "1s"
-	}
-	t, err := template.New("demo").Funcs(template.FuncMap{"quote": strconv.Quote}).Parse(demoTemplate)
-	if err != nil {
-		return "", err
-	}
-	var text strings.Builder
-	err = t.Execute(&text, map[string]string{"Data": d.data, "Listen": listen, "MQTT": d.mqtt, "Interval": interval,
-		"Serial": filepath.Join(d.data, "greenhouse"), "Socket": filepath.Join(d.data, "tidings.sock")})
-	if err != nil {
-		return "", err
-	}
-	file = filepath.Join(d.data, "gateway.toml")
-	return file, os.WriteFile(file, []byte(text.String()), 0o600)
-}
-
-// freeOr is want, or otherwise where want is taken.
-func freeOr(want, otherwise string) string {
-	l, err := net.Listen("tcp", want)
-	if err != nil {
-		return otherwise
-	}
-	l.Close()
-	return want
-}
-
-// run runs the gateway and the simulated devices until ctx is done.
-func (h *house) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var failed []error
-	toured := false
-	// The devices outlive the gateway: its last word to them is to be safe.
-	devices, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	part := func(run func(context.Context) error, ctx context.Context) {
-		wg.Go(func() {
-			if err := run(ctx); err != nil && ctx.Err() == nil {
-				mu.Lock()
-				failed = append(failed, err)
-				mu.Unlock()
-				cancel(err)
-			}
-		})
-	}
-	gatewayDone := make(chan error, 1)
-	go func() { gatewayDone <- h.gateway.Run(ctx) }()
-	part(h.node.Run, devices)
-	part(func(ctx context.Context) error {
-		return h.chip.Contact("GPIO17").Run(ctx, 3*h.demo.heat/4, h.demo.heat/4)
-	}, devices)
-	part(h.runOnMQTT, devices)
-	part(func(ctx context.Context) error {
-		err := h.greet(ctx)
-		if toured = err == nil && h.demo.tour; toured {
-			cancel(nil)
+	case d.listen != "":
+		if err := canListen(d.listen); err != nil {
+			return fmt.Errorf("demo: --listen %s: %w", d.listen, err)
 		}
-		return err
-	}, ctx)
-
-	var gatewayErr error
-	select {
-	case gatewayErr = <-gatewayDone:
-		cancel(gatewayErr)
-	case <-ctx.Done():
-		gatewayErr = <-gatewayDone
+	case d.tour || canListen(usual) != nil:
+		d.listen = free
+	default:
+		d.listen = usual
 	}
-	end()
-	wg.Wait()
-	if h.demo.tour && !toured && len(failed) == 0 {
-		failed = append(failed, errors.New("tour: it was ended before it had seen everything"))
+	if d.mqtt == "" {
+		d.mqtt = free
+		return nil
 	}
-	return errors.Join(append(failed, gatewayErr)...)
+	err := canListen(d.mqtt)
+	if host, _, _ := net.SplitHostPort(d.mqtt); err == nil && host != "localhost" && !net.ParseIP(host).IsLoopback() {
+		err = errors.New("the demo's broker lets everyone in, so it listens on this machine only: write it as in 127.0.0.1:1883")
+	}
+	if err != nil {
+		return fmt.Errorf("demo: --mqtt %s: %w", d.mqtt, err)
+	}
+	return nil
 }
 
-// runOnMQTT runs the lamp and the plug, once the broker inside listens.
-func (h *house) runOnMQTT(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-h.gateway.Ready():
+func canListen(address string) error {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return errors.New("not an address: write it as in 127.0.0.1:5222, or :5222 for all of this machine's")
 	}
-	addrs, err := h.gateway.BrokerAddrs(ctx)
-	if err != nil || len(addrs) == 0 {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return errors.New("something listens there already: end it, or name another port (0 is any that is free)")
+	case errors.Is(err, syscall.EACCES):
+		return errors.New("permission denied: ports below 1024 are root's")
+	case err != nil:
 		return err
 	}
-	broker := "mqtt://" + addrs[0].String()
-	lamp := mqttsim.NewLamp(mqttsim.Options{Broker: broker, Topic: "lamp", Interval: 5 * time.Second})
-	plug := mqttsim.NewPlug(mqttsim.Options{Broker: broker, Topic: "plug", Interval: 5 * time.Second})
-	done := make(chan error, 2)
-	go func() { done <- lamp.Run(ctx) }()
-	go func() { done <- plug.Run(ctx) }()
-	return errors.Join(<-done, <-done)
+	return l.Close()
 }
 
 const demoAccount = "demo"
 
-// greet makes the account and says how to log in, or takes the tour.
-func (h *house) greet(ctx context.Context) error {
-	var on serving
-	select {
-	case <-ctx.Done():
-		return nil
-	case on = <-h.serving:
-	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-h.gateway.Ready():
-	}
-	if err := h.account(ctx); err != nil {
-		return err
-	}
-	if h.demo.tour {
-		if err := takeTour(ctx, h.demo.out, on.addr.String(), h.demo.password, filepath.Join(h.demo.data, "xmpp.pem")); err != nil {
-			return fmt.Errorf("tour: %w", err)
-		}
-		return nil
-	}
-	h.welcome(on)
-	return nil
-}
-
-// account makes the demo's account, with a new password. In a directory that was kept it is there already, with its password beside it.
-func (h *house) account(ctx context.Context) error {
-	kept := filepath.Join(h.demo.data, "password")
-	h.demo.password = strings.ToLower(rand.Text()[:12])
-	err := h.gateway.AddAccount(ctx, demoAccount, "admin", h.demo.password)
-	if errors.Is(err, store.ErrExists) {
-		text, readErr := os.ReadFile(kept)
-		h.demo.password = strings.TrimSpace(string(text))
-		return readErr
+// account makes the demo's account. In a directory that was kept it is there already, with its password beside it.
+func (h *house) account(ctx context.Context) (password string, err error) {
+	kept := h.demo.file("password")
+	text, err := os.ReadFile(kept)
+	switch {
+	case err == nil:
+		password = strings.TrimSpace(string(text))
+	case errors.Is(err, fs.ErrNotExist): // written first: an account whose password nobody knows is of no use
+		password = strings.ToLower(rand.Text()[:12])
+		err = os.WriteFile(kept, []byte(password+"\n"), 0o600)
 	}
 	if err != nil {
-		return err
+		return "", fmt.Errorf("demo: %w", err)
 	}
-	return os.WriteFile(kept, []byte(h.demo.password+"\n"), 0o600)
+	err = h.gateway.AddAccount(ctx, demoAccount, "admin", password)
+	if errors.Is(err, store.ErrExists) {
+		err = nil
+	}
+	return password, err
 }
 
-func (h *house) welcome(on serving) {
-	out := h.demo.out
+// welcome says how to log in: three lines that programs may read as well, then what people want to know.
+func (h *house) welcome(on serving, password string) error {
+	var text strings.Builder
 	uri := "xmpp:" + demoAccount + "@localhost"
-	fmt.Fprintf(out, "JID: %s@localhost\npassword: %s\nserver: %s\n\n", demoAccount, h.demo.password, on.addr)
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		qrterminal.GenerateHalfBlock(uri, qrterminal.L, out)
-		fmt.Fprintln(out, uri)
+	fmt.Fprintf(&text, "JID: %s@localhost\npassword: %s\nserver: %s\n\n", demoAccount, password, on.addr)
+	if file, ok := h.demo.out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		qrterminal.GenerateHalfBlock(uri, qrterminal.L, &text)
+		fmt.Fprintln(&text, uri)
 	}
-	fmt.Fprintf(out, "Log in with any XMPP client. Its certificate was made on the spot; SHA-256 fingerprint:\n%s\n\n", on.fingerprint)
-	fmt.Fprintf(out, "The greenhouse crosses its threshold every minute and says so. Try \"pump on\" in its chat, or its command menu.\n")
+	fmt.Fprintf(&text, "Log in with any XMPP client. The certificate was made on the spot; its SHA-256 fingerprint is\n%s\n\n", on.fingerprint)
+	fmt.Fprint(&text, "The greenhouse gets too hot every minute and says so. Type \"pump on\" in its chat, or take it from its command menu.\n")
 	if addrs, err := h.gateway.BrokerAddrs(context.Background()); err == nil && len(addrs) > 0 {
-		fmt.Fprintf(out, "MQTT broker: mqtt://%s\n", addrs[0])
+		fmt.Fprintf(&text, "MQTT broker:  mqtt://%s\n", addrs[0])
 	}
-	fmt.Fprintf(out, "Control: tidings devices --socket %s\n\nCtrl-C ends it.\n", filepath.Join(h.demo.data, "tidings.sock"))
+	fmt.Fprintf(&text, "Command line: tidings devices --socket %s\n\nCtrl-C ends it.\n", h.demo.file("tidings.sock"))
+	_, err := io.WriteString(h.demo.out, text.String())
+	return err
 }

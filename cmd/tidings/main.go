@@ -1,19 +1,15 @@
-// Command tidings runs the gateway and talks to one that runs.
-//
-//	tidings run --config gateway.toml    the gateway
-//	tidings check gateway.toml           every mistake of a configuration, touching nothing
-//	tidings demo                         a whole simulated house to log in to, nothing to install
-//	tidings devices | send | account     the running gateway, through its control socket
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // a static binary on a small board finds no time zones otherwise
 
 	"github.com/spf13/cobra"
 )
@@ -23,37 +19,85 @@ var version = ""
 
 func main() { os.Exit(run()) }
 
-// run is main with an exit code, so that tests can call it.
+// run is main with an exit code, so that what is deferred happens.
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A second signal ends the process at once: someone is tired of waiting.
 	context.AfterFunc(ctx, stop)
-	if err := rootCommand().ExecuteContext(ctx); err != nil {
-		if !errors.Is(err, errSaid) {
-			fmt.Fprintln(os.Stderr, "tidings: "+err.Error())
-		}
-		return 1
-	}
-	return 0
+	return exitCode(rootCommand().ExecuteContext(ctx), os.Stderr)
 }
 
-// errSaid ends a command whose output has said already what went wrong.
-var errSaid = errors.New("said")
+// A codeError ends the process with a code of its own. Its text is printed as it is, without the program's name before
+// it: it is a list, or has been said already and is nil.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e *codeError) Error() string {
+	if e.err == nil {
+		return "failed"
+	}
+	return e.err.Error()
+}
+
+func (e *codeError) Unwrap() error { return e.err }
+
+// exitConfig is EX_CONFIG of sysexits.h: the configuration has mistakes, and trying again does not help.
+const exitConfig = 78
+
+// exitCode says what went wrong, where that has not been said, and returns what the process ends with.
+func exitCode(err error, stderr io.Writer) int {
+	var own *codeError
+	switch {
+	case err == nil:
+		return 0
+	case !errors.As(err, &own):
+		fmt.Fprintln(stderr, "tidings:", err)
+		return 1
+	case own.err != nil:
+		fmt.Fprintln(stderr, own)
+	}
+	return own.code
+}
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:               "tidings",
-		Short:             "An edge gateway that puts devices on XMPP",
-		Long:              "tidings bridges devices on serial lines, GPIO pins and MQTT to XMPP: each has an address, presence says\nwhether it is there and what it reads, alerts come as messages, and any client can run its commands.",
+		Use:   "tidings",
+		Short: "An edge gateway that puts devices on XMPP",
+		Long: "tidings bridges devices on serial lines, GPIO pins and MQTT to XMPP: each has an address,\n" +
+			"presence says whether it is there and what it reads, alerts come as messages, and any\n" +
+			"client can run its commands.",
+		Example:           "  tidings demo                  a simulated house to log in to\n  tidings run --config FILE     the gateway",
 		Version:           versionText(),
+		Args:              cobra.NoArgs,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("tidings {{.Version}}\n")
-	root.AddCommand(runCommand(), checkCommand(), demoCommand(), devicesCommand(), sendCommand(), accountCommand(), statusCommand(), reloadCommand())
+	root.AddGroup(&cobra.Group{ID: "gateway", Title: "The gateway:"}, &cobra.Group{ID: "running", Title: "With a gateway that runs:"})
+	for _, c := range []*cobra.Command{demoCommand(), runCommand(), checkCommand(), brokerCommand()} {
+		c.GroupID = "gateway"
+		root.AddCommand(c)
+	}
+	for _, c := range []*cobra.Command{statusCommand(), devicesCommand(), sendCommand(), accountCommand(), reloadCommand()} {
+		c.GroupID = "running"
+		root.AddCommand(c)
+	}
 	return root
+}
+
+// group makes a command that only holds others: what it does not know is a mistake.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: name, Short: short, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(commands...)
+	return c
 }
 
 // versionText is the release's, or what Go knows of the checkout it was built from.

@@ -19,33 +19,34 @@ const (
 	nsItems    = "http://jabber.org/protocol/disco#items"
 	nsCommands = "http://jabber.org/protocol/commands"
 	nsForm     = "jabber:x:data"
-
-	// tourLimit bounds each thing the tour waits for.
-	tourLimit = 30 * time.Second
 )
 
 // A tour is a client of the demo's server that does what a person would and prints what they would see.
 type tour struct {
-	out    io.Writer
+	out                           io.Writer
+	server, password, certificate string
+	patience                      time.Duration // with each thing it waits for
+
 	stream *stream.Stream
+	unsaid error // why the output could not be written
 
 	mu   sync.Mutex
 	seen []*stream.Element // stanzas that came, in order
 	news chan struct{}     // closed and replaced when one comes
 }
 
-// takeTour logs in over TCP and TLS and looks at everything. The error says what did not happen.
-func takeTour(ctx context.Context, out io.Writer, server, password, certificate string) error {
+// take logs in over TCP and TLS and looks at everything. The error says what did not happen.
+func (t *tour) take(ctx context.Context) error {
 	conn, err := link.DialClient(ctx, link.ClientConfig{JID: demoAccount + "@localhost", Resource: "tour",
-		Password: link.Secret(password), Server: server, TLS: link.TLS{CAFile: certificate}})
+		Password: link.Secret(t.password), Server: t.server, TLS: link.TLS{CAFile: t.certificate}})
 	if err != nil {
 		return err
 	}
-	t := &tour{out: out, news: make(chan struct{})}
+	t.news = make(chan struct{})
 	decoder := stream.NewDecoder(conn, stream.Limits{})
 	decoder.Assume(stream.Header{NS: stream.NS})
 	t.stream = stream.NewStream(conn, decoder, stream.Options{JID: conn.JID, Handle: t.handle})
-	t.say("Logged in as %s at %s: TLS, %s", conn.JID, server, conn.Mechanism)
+	t.say("Logged in as %s at %s: TLS, %s", conn.JID, t.server, conn.Mechanism)
 	running, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- t.stream.Run(running) }()
@@ -54,7 +55,11 @@ func takeTour(ctx context.Context, out io.Writer, server, password, certificate 
 	return errors.Join(err, <-done)
 }
 
-func (t *tour) say(format string, args ...any) { fmt.Fprintf(t.out, format+"\n", args...) }
+func (t *tour) say(format string, args ...any) {
+	if _, err := fmt.Fprintf(t.out, format+"\n", args...); err != nil {
+		t.unsaid = err
+	}
+}
 
 // handle keeps what comes: it runs on the reader's goroutine.
 func (t *tour) handle(st *stream.Element) {
@@ -67,7 +72,7 @@ func (t *tour) handle(st *stream.Element) {
 
 // await returns the first stanza from the given place in seen on that is wanted.
 func (t *tour) await(ctx context.Context, from int, what string, want func(*stream.Element) bool) (*stream.Element, error) {
-	ctx, cancel := context.WithTimeout(ctx, tourLimit)
+	ctx, cancel := context.WithTimeout(ctx, t.patience)
 	defer cancel()
 	for {
 		t.mu.Lock()
@@ -77,13 +82,21 @@ func (t *tour) await(ctx context.Context, from int, what string, want func(*stre
 			return seen[i], nil
 		}
 		from += len(seen)
-		select {
-		case <-news:
-		case <-t.stream.Done():
-			return nil, fmt.Errorf("the stream ended before %s", what)
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%s did not happen within %s", what, tourLimit)
+		if err := t.next(ctx, news, what); err != nil {
+			return nil, err
 		}
+	}
+}
+
+// next waits for one more stanza.
+func (t *tour) next(ctx context.Context, news <-chan struct{}, what string) error {
+	select {
+	case <-news:
+		return nil
+	case <-t.stream.Done():
+		return fmt.Errorf("%s did not happen: the stream ended", what)
+	case <-ctx.Done():
+		return fmt.Errorf("%s did not happen within %s", what, t.patience)
 	}
 }
 
@@ -94,7 +107,7 @@ func (t *tour) count() int {
 }
 
 func (t *tour) ask(ctx context.Context, typ, to string, payload *stream.Element) (*stream.Element, error) {
-	ctx, cancel := context.WithTimeout(ctx, tourLimit)
+	ctx, cancel := context.WithTimeout(ctx, t.patience)
 	defer cancel()
 	answer, err := t.stream.Request(ctx, stream.New(stream.NS, "iq", "type", typ, "to", to).Add(payload))
 	if err != nil {
@@ -105,7 +118,7 @@ func (t *tour) ask(ctx context.Context, typ, to string, payload *stream.Element)
 
 func (t *tour) steps(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{t.contacts, t.commands, t.pump, t.danger, t.chat, t.mistake, t.alert} {
-		if err := step(ctx); err != nil {
+		if err := errors.Join(step(ctx), t.unsaid); err != nil {
 			return err
 		}
 	}
@@ -113,40 +126,58 @@ func (t *tour) steps(ctx context.Context) error {
 	return nil
 }
 
+// residents are the devices of the house.
+var residents = []string{"greenhouse", "door", "heater", "lamp", "plug"}
+
+// roster returns the contact list once everyone is in it: devices appear as their drivers start.
+func (t *tour) roster(ctx context.Context) (*stream.Element, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.patience)
+	defer cancel()
+	for {
+		t.mu.Lock()
+		news := t.news
+		t.mu.Unlock()
+		roster, err := t.ask(ctx, "get", "", stream.New(nsRoster, "query"))
+		if err != nil {
+			return nil, fmt.Errorf("contact list: %w", err)
+		}
+		there := map[string]bool{}
+		for item := range roster.Children() {
+			there[item.Attr("jid")] = true
+		}
+		missing := slices.IndexFunc(residents, func(name string) bool { return !there[name+"@localhost"] })
+		if missing < 0 {
+			return roster, nil
+		}
+		if err := t.next(ctx, news, residents[missing]+"@localhost coming into the contact list"); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // contacts prints the contact list with what presence says.
 func (t *tour) contacts(ctx context.Context) error {
-	roster, err := t.ask(ctx, "get", "", stream.New(nsRoster, "query"))
+	roster, err := t.roster(ctx)
 	if err != nil {
-		return fmt.Errorf("contact list: %w", err)
+		return err
 	}
 	if err := t.stream.Send(stream.New(stream.NS, "presence")); err != nil {
 		return err
 	}
-	groups := map[string][]*stream.Element{}
-	var names []string
+	contacts := table{columns: make([]column, 4)}
 	for item := range roster.Children() {
-		group := item.ChildText(nsRoster, "group")
-		if groups[group] == nil {
-			names = append(names, group)
+		jid := item.Attr("jid")
+		p, err := t.await(ctx, 0, item.Attr("name")+" coming online", func(st *stream.Element) bool {
+			return st.Name == "presence" && st.Attr("type") == "" && strings.HasPrefix(st.Attr("from"), jid+"/")
+		})
+		if err != nil {
+			return err
 		}
-		groups[group] = append(groups[group], item)
+		contacts.row("  "+item.ChildText(nsRoster, "group"), item.Attr("name"), p.Attr("from"), p.ChildText(stream.NS, "status"))
 	}
-	slices.Sort(names)
+	slices.SortFunc(contacts.rows, slices.Compare)
 	t.say("\nContacts, in groups by room:")
-	for _, group := range names {
-		t.say("  %s", group)
-		for _, item := range groups[group] {
-			jid := item.Attr("jid")
-			p, err := t.await(ctx, 0, item.Attr("name")+" coming online", func(st *stream.Element) bool {
-				return st.Name == "presence" && st.Attr("type") == "" && strings.HasPrefix(st.Attr("from"), jid+"/")
-			})
-			if err != nil {
-				return err
-			}
-			t.say("    %-16s %-28s %s", item.Attr("name"), p.Attr("from"), p.ChildText(stream.NS, "status"))
-		}
-	}
-	return nil
+	return contacts.print(t.out, 0)
 }
 
 const greenhouse = "greenhouse@localhost/greenhouse"
@@ -253,7 +284,7 @@ func (t *tour) alert(ctx context.Context) error {
 		return err
 	}
 	t.say("Alert from %s:\n  %s", m.Attr("from"), m.Body())
-	m, err = t.await(ctx, 0, "the end of the alert", alert("over"))
+	m, err = t.await(ctx, 0, "the end of the alert", alert("too-hot over"))
 	if err != nil {
 		return err
 	}

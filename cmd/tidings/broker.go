@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"tidings/drivers/mqtt/broker"
+)
+
+func brokerCommand() *cobra.Command {
+	return group("broker", "Look after the users of the MQTT broker inside", brokerAdduserCommand())
+}
+
+func brokerAdduserCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "adduser NAME --file FILE",
+		Short: "Add a user, or give one another password",
+		Long: "Add a user of the MQTT broker inside to its file of users, or give one another password. The password is asked\n" +
+			"for twice on a terminal, and read from standard input elsewhere: one line. A running broker takes it up by itself.",
+		Example: "  tidings broker adduser lamp --file broker.users",
+		Args:    cobra.ExactArgs(1),
+	}
+	c.Flags().StringVar(&file, "file", "", "what users_file in [broker] names; made when it is not there")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if file == "" {
+			return errors.New("broker: --file is missing: the one that users_file in [broker] names")
+		}
+		password, err := readPassword(c.InOrStdin(), c.ErrOrStderr())
+		if err != nil {
+			return fmt.Errorf("user %s: %w", args[0], err)
+		}
+		if err := broker.AddUser(file, args[0], password); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "user %s written to %s\n", args[0], file)
+		return err
+	}
+	return c
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidings/devices"
+	"tidings/devices/schema"
+	"tidings/gateway"
+)
+
+func devicesCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "devices [DEVICE]",
+		Short: "List the devices of the running gateway, or all of one",
+		Long:  "List the devices of the running gateway, or everything about one: its points, what `tidings send` can have it\ndo, and what was not understood of it.",
+		Args:  cobra.MaximumNArgs(1),
+	}
+	client := socketFlag(c)
+	asJSON := c.Flags().Bool("json", false, "for programs")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		list, err := client().Devices(c.Context())
+		if err != nil {
+			return err
+		}
+		out := c.OutOrStdout()
+		switch {
+		case len(args) == 1:
+			d, err := findDevice(list, args[0])
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return printJSON(out, d)
+			}
+			return printDevice(out, d, time.Now())
+		case *asJSON:
+			return printJSON(out, list)
+		}
+		return printDevices(out, list)
+	}
+	return c
+}
+
+func findDevice(list []gateway.DeviceStatus, id string) (gateway.DeviceStatus, error) {
+	ids := make([]string, len(list))
+	for i, d := range list {
+		if ids[i] = string(d.ID); ids[i] == id {
+			return d, nil
+		}
+	}
+	if near := schema.Nearest(id, ids); near != "" {
+		return gateway.DeviceStatus{}, fmt.Errorf("%s: %w: did you mean %q?", id, devices.ErrUnknownDevice, near)
+	}
+	return gateway.DeviceStatus{}, fmt.Errorf("%s: %w: `tidings devices` lists what there is", id, devices.ErrUnknownDevice)
+}
+
+func onOff(online bool) string {
+	if online {
+		return "online"
+	}
+	return "offline"
+}
+
+func printDevices(out io.Writer, list []gateway.DeviceStatus) error {
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(out, "No devices yet: [devices] in the configuration names them.")
+		return err
+	}
+	t := table{columns: []column{{head: "DEVICE"}, {head: "NAME", shrink: true}, {head: "PLACE", shrink: true}, {head: "STATE"},
+		{head: "READS", shrink: true}, {head: "ADDRESS", drop: true}}}
+	for _, d := range list {
+		t.row(string(d.ID), d.Name, d.Location, onOff(d.Online), d.Status, d.JID)
+	}
+	return t.print(out, widthOf(out))
+}
+
+func printDevice(out io.Writer, d gateway.DeviceStatus, now time.Time) error {
+	about := table{columns: make([]column, 2)}
+	about.row("name", d.Name)
+	about.row("address", d.JID)
+	if d.Location != "" {
+		about.row("place", d.Location)
+	}
+	about.row("driver", d.Driver)
+	about.row("state", onOff(d.Online))
+	about.row("reads", d.Status)
+	for _, note := range d.Notes {
+		about.row("note", note)
+	}
+	if err := about.print(out, 0); err != nil {
+		return err
+	}
+	points := table{columns: []column{{head: "POINT"}, {head: "VALUE"}, {head: "READ"}}}
+	for _, p := range d.Points {
+		points.row(p.Name, p.Value, clock(p.At, now))
+	}
+	if len(points.rows) > 0 {
+		fmt.Fprintln(out)
+		if err := points.print(out, 0); err != nil {
+			return err
+		}
+	}
+	if len(d.Commands) > 0 {
+		fmt.Fprintln(out)
+	}
+	for _, words := range d.Commands {
+		if _, err := fmt.Fprintf(out, "tidings send %s %s\n", d.ID, words); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clock is the time of day, and the day where it is another one.
+func clock(at, now time.Time) string {
+	if at.IsZero() {
+		return "never"
+	}
+	at, now = at.Local(), now.Local()
+	if at.YearDay() == now.YearDay() && at.Year() == now.Year() {
+		return at.Format("15:04:05")
+	}
+	return at.Format("2006-01-02 15:04:05")
+}

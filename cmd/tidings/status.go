@@ -1,0 +1,35 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func statusCommand() *cobra.Command {
+	c := &cobra.Command{Use: "status", Short: "Say how the running gateway is, and each of its drivers", Args: cobra.NoArgs}
+	client := socketFlag(c)
+	asJSON := c.Flags().Bool("json", false, "for programs")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		s, err := client().Status(c.Context())
+		if err != nil {
+			return err
+		}
+		out := c.OutOrStdout()
+		if *asJSON {
+			return printJSON(out, s)
+		}
+		connected := "on XMPP"
+		if !s.Connected {
+			connected = "not on XMPP, and trying"
+		}
+		fmt.Fprintf(out, "%s: %s (tidings %s)\n\n", s.Name, connected, s.Version)
+		t := table{columns: []column{{head: "DRIVER"}, {head: "TYPE"}, {head: "STATE"}}}
+		for _, d := range s.Drivers {
+			t.row(d.Name, d.Type, cmp.Or(d.Error, "working"))
+		}
+		return t.print(out, 0)
+	}
+	return c
+}
