@@ -1,0 +1,494 @@
+package xmppbridge
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tidings/devices"
+	"tidings/devices/schema"
+	"tidings/mapping"
+	"tidings/xmppbridge/stream"
+)
+
+// houseFile is the house of the tests. Alice does everything, otto controls, vera sees, and wim sees only the lamp;
+// mallory is a stranger.
+const houseFile = `
+[access]
+"alice@example.org" = "admin"
+"otto@example.org" = "operator"
+"vera@example.org" = "viewer"
+"wim@example.org" = { role = "viewer", devices = ["lamp"] }
+
+[drivers.line]
+type = "test"
+
+[devices.lamp]
+driver = "line"
+name = "Lamp"
+location = "Hall"
+class = "light"
+settle = "0s"
+[devices.lamp.points.power]
+kind = "switch"
+
+[devices.oven]
+driver = "line"
+name = "Oven"
+location = "Kitchen"
+settle = "0s"
+[devices.oven.points.heat]
+kind = "switch"
+danger = true
+[devices.oven.points.target]
+unit = "°C"
+range = [50, 250]
+[devices.oven.points.mode]
+kind = "choice"
+options = ["Grill", "Bake"]
+`
+
+const (
+	alice   = "alice@example.org/phone"
+	otto    = "otto@example.org/desk"
+	vera    = "vera@example.org/pad"
+	wim     = "wim@example.org/tv"
+	mallory = "mallory@example.org/dark"
+
+	lampBare, lamp = "lamp@things.example.org", "lamp@things.example.org/lamp"
+	ovenBare, oven = "oven@things.example.org", "oven@things.example.org/oven"
+	hubBare, hub   = "home@things.example.org", "home@things.example.org/home"
+	domain         = "things.example.org"
+)
+
+// A fixture is a bridge that runs, in a bubble of synctest, between a house of two devices and a network that writes
+// down what is sent.
+type fixture struct {
+	*Bridge
+	t       *testing.T
+	house   *testHouse
+	network *testNetwork
+	store   *testStore
+	stop    func()
+
+	execute func(context.Context, devices.Request) (devices.Outcome, error) // nil: done and confirmed
+	mu      sync.Mutex
+	asked   []devices.Request
+}
+
+type setup struct {
+	file     string // houseFile when empty
+	audience Audience
+	mode     string // of addresses; component when empty
+	layout   string
+	store    *testStore
+	accounts []string
+	silent   bool // the devices have not been heard yet
+	admin    Admin
+	pace     int
+}
+
+// bubble runs a test of a bridge in a bubble.
+func bubble(t *testing.T, s setup, test func(*fixture)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := begin(t, s)
+		test(f)
+		f.stop()
+	})
+}
+
+func begin(t *testing.T, s setup) *fixture {
+	t.Helper()
+	if s.file == "" {
+		s.file = houseFile
+	}
+	if s.mode == "" {
+		s.mode = mapping.Component
+	}
+	if s.store == nil {
+		s.store = &testStore{}
+	}
+	domain := domain
+	if s.mode == mapping.Client {
+		domain = "gw@example.org"
+	}
+	f := &fixture{t: t, network: &testNetwork{}, store: s.store}
+	f.house = newTestHouse(t, s.file)
+	addresses := mapping.NewAddresses(s.mode, s.layout, domain, "home", nil)
+	addresses.Configure("lamp", "oven")
+	var err error
+	f.Bridge, err = New(t.Context(), Options{
+		Name: "House", Version: "1.2.3", Audience: s.audience, Addresses: addresses, Access: f.house.config.Access, House: f.house,
+		Admin: s.admin, Executor: f, Network: f.network, Store: f.store, Pace: s.pace,
+		Accounts: func() []string { return s.accounts },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.house.bridge = f.Bridge
+	f.house.announce()
+	if !s.silent {
+		f.house.hear()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	f.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(f.stop)
+	synctest.Wait()
+	f.sent() // what it said to nobody
+	return f
+}
+
+// Execute implements devices.Executor.
+func (f *fixture) Execute(ctx context.Context, r devices.Request) (devices.Outcome, error) {
+	f.mu.Lock()
+	f.asked = append(f.asked, r)
+	f.mu.Unlock()
+	if f.execute != nil {
+		return f.execute(ctx, r)
+	}
+	return devices.Outcome{Confirmed: true, Value: r.Value}, nil
+}
+
+// requests are what was executed since the last call.
+func (f *fixture) requests() []devices.Request {
+	synctest.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := f.asked
+	f.asked = nil
+	return out
+}
+
+// deliver hands the bridge a stanza as it is on the wire.
+func (f *fixture) deliver(xml string) { f.t.Helper(); f.Deliver(f.parse(xml), true) }
+
+func (f *fixture) parse(xml string) *stream.Element {
+	f.t.Helper()
+	xml = strings.Replace(xml, " ", " xmlns='jabber:client' ", 1)
+	st, err := stream.Parse([]byte(xml))
+	if err != nil {
+		f.t.Fatalf("%s: %v", xml, err)
+	}
+	return st
+}
+
+// sent is what went out since the last call, once the bridge has nothing more to do.
+func (f *fixture) sent() []*stream.Element {
+	synctest.Wait()
+	return f.network.take()
+}
+
+// answer is the one stanza that goes out for one that comes in.
+func (f *fixture) answer(xml string) *stream.Element {
+	f.t.Helper()
+	f.sent()
+	f.deliver(xml)
+	out := f.sent()
+	if len(out) != 1 {
+		f.t.Fatalf("%s\nis answered by %d stanzas: %v", xml, len(out), out)
+	}
+	return out[0]
+}
+
+// silence fails the test when a stanza is answered.
+func (f *fixture) silence(xml string) {
+	f.t.Helper()
+	f.sent()
+	f.deliver(xml)
+	if out := f.sent(); len(out) != 0 {
+		f.t.Errorf("%s\nis answered by %v", xml, out)
+	}
+}
+
+// shown are presences as "type to: status", sorted.
+func shown(sent []*stream.Element) []string {
+	var out []string
+	for _, st := range sent {
+		if st.Name == "presence" {
+			text := st.Attr("type") + " " + st.Attr("from") + " > " + st.Attr("to")
+			if status := st.ChildText(stream.NS, "status"); status != "" {
+				text += ": " + status
+			}
+			out = append(out, strings.TrimSpace(text))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func equal(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:\ngot  %s\nwant %s", what, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+}
+
+// A testHouse is a house of real rules, stepped by hand.
+type testHouse struct {
+	t        *testing.T
+	bridge   *Bridge
+	config   *mapping.Config
+	registry *devices.Registry
+	rules    *mapping.Rules
+
+	mu     sync.Mutex
+	models map[devices.ID]*mapping.Device
+	shown  map[devices.ID]mapping.Presence
+	alerts []mapping.Alert
+}
+
+func readHouse(t *testing.T, file string) *mapping.Config {
+	t.Helper()
+	root, err := schema.Parse("gateway.toml", []byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := mapping.Read(root, mapping.ReadOptions{Mode: mapping.Component, Domain: domain, Hub: "home"})
+	if err := root.Problems().Err(); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func newTestHouse(t *testing.T, file string) *testHouse {
+	t.Helper()
+	h := &testHouse{t: t, config: readHouse(t, file), registry: devices.NewRegistry(),
+		models: map[devices.ID]*mapping.Device{}, shown: map[devices.ID]mapping.Presence{}}
+	h.rules = mapping.NewRules(h.config, h.registry, mapping.RulesOptions{PresenceInterval: time.Second})
+	return h
+}
+
+func (h *testHouse) announce() {
+	h.step(mapping.Change{Announce: &devices.Info{ID: "lamp", Driver: "line", Points: []devices.Point{
+		{Name: "power", Kind: devices.KindSwitch, Readable: true, Writable: true, Confirms: true}}}})
+	h.step(mapping.Change{Announce: &devices.Info{ID: "oven", Driver: "line", Model: "Hot 3", Notes: []string{"clock: not understood"},
+		Points: []devices.Point{
+			{Name: "heat", Kind: devices.KindSwitch, Readable: true, Writable: true, Confirms: true},
+			{Name: "target", Kind: devices.KindNumber, Readable: true, Writable: true, Confirms: true},
+			{Name: "mode", Kind: devices.KindChoice, Readable: true, Writable: true}}}})
+}
+
+// hear has both devices say something.
+func (h *testHouse) hear() {
+	h.link("lamp", nil)
+	h.link("oven", nil)
+	h.read("lamp", "power", devices.Bool(false))
+	h.read("oven", "heat", devices.Bool(false))
+	h.read("oven", "target", devices.Number(180))
+	h.read("oven", "mode", devices.Text("Bake"))
+	time.Sleep(2 * time.Second)
+	h.step(mapping.Change{})
+}
+
+func (h *testHouse) link(id devices.ID, cause error) {
+	h.step(mapping.Change{Link: &mapping.Link{ID: id, Up: cause == nil, Cause: cause}})
+}
+
+func (h *testHouse) read(id devices.ID, point string, v devices.Value) {
+	h.step(mapping.Change{Readings: []devices.Reading{{Device: id, Point: point, Value: v, At: time.Now()}}})
+}
+
+// step does what the router does.
+func (h *testHouse) step(c mapping.Change) {
+	for _, intent := range h.rules.Step(time.Now(), c) {
+		h.mu.Lock()
+		switch i := intent.(type) {
+		case mapping.Appeared:
+			h.models[i.Device.ID] = i.Device
+		case mapping.Gone:
+			delete(h.models, i.ID)
+			h.mu.Unlock()
+			h.bridge.Withdraw(i.ID)
+			h.mu.Lock()
+		case mapping.Presence:
+			h.shown[i.Device] = i
+			if h.bridge != nil {
+				h.bridge.Present(i)
+			}
+		case mapping.Alert:
+			h.alerts = append(h.alerts, i)
+		}
+		h.mu.Unlock()
+	}
+}
+
+func (h *testHouse) Device(id devices.ID) (*mapping.Device, devices.State, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	d := h.models[id]
+	if d == nil {
+		return nil, devices.State{}, false
+	}
+	state, ok := h.registry.State(id)
+	return d, state, ok
+}
+
+func (h *testHouse) Devices() []*mapping.Device {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []*mapping.Device
+	for _, id := range slices.Sorted(maps.Keys(h.models)) {
+		out = append(out, h.models[id])
+	}
+	return out
+}
+
+func (h *testHouse) Online(id devices.ID) (bool, string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p, known := h.shown[id]
+	if !known {
+		return false, "not heard yet"
+	}
+	return p.Online, p.Status
+}
+
+func (h *testHouse) Alerts() []mapping.Alert {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.alerts
+}
+
+// A testNetwork writes down what is sent. It can be down, and refuse single stanzas.
+type testNetwork struct {
+	mu       sync.Mutex
+	stanzas  []*stream.Element
+	down     bool
+	refuse   func(*stream.Element) error
+	barrier  func() error
+	barriers int
+}
+
+var errNetworkDown = errors.New("network down")
+
+func (n *testNetwork) Send(st *stream.Element) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.down {
+		return errNetworkDown
+	}
+	if n.refuse != nil {
+		if err := n.refuse(st); err != nil {
+			return err
+		}
+	}
+	n.stanzas = append(n.stanzas, st.Clone())
+	return nil
+}
+
+func (n *testNetwork) Barrier(context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.barriers++
+	if n.barrier != nil {
+		return n.barrier()
+	}
+	return nil
+}
+
+func (n *testNetwork) set(change func(*testNetwork)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	change(n)
+}
+
+func (n *testNetwork) take() []*stream.Element {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := n.stanzas
+	n.stanzas = nil
+	return out
+}
+
+// A testStore keeps everything in memory, over several lives of a bridge.
+type testStore struct {
+	mu            sync.Mutex
+	subscriptions []Subscription
+	executed      []Executed
+	outbox        []Outgoing
+}
+
+func (s *testStore) Subscriptions(context.Context) ([]Subscription, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.subscriptions), nil
+}
+
+func (s *testStore) SaveSubscription(sub Subscription) {
+	s.ForgetSubscription(sub.Target, sub.Watcher)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subscriptions = append(s.subscriptions, sub)
+}
+
+func (s *testStore) ForgetSubscription(target, watcher string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subscriptions = slices.DeleteFunc(s.subscriptions, func(x Subscription) bool { return x.Target == target && x.Watcher == watcher })
+}
+
+func (s *testStore) Executed(context.Context) ([]Executed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.executed), nil
+}
+
+func (s *testStore) SaveExecuted(e Executed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.executed = append(s.executed, e)
+}
+
+func (s *testStore) ForgetExecuted(from string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.executed = slices.DeleteFunc(s.executed, func(e Executed) bool { return e.From == from })
+}
+
+func (s *testStore) Pending(_ context.Context, after int64, limit int) ([]Outgoing, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Outgoing
+	for _, m := range s.outbox {
+		if m.Seq > after && len(out) < limit {
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+func (s *testStore) Sent(_ context.Context, seq ...int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outbox = slices.DeleteFunc(s.outbox, func(m Outgoing) bool { return slices.Contains(seq, m.Seq) })
+	return nil
+}
+
+// post puts an alert of the lamp into the outbox and tells the bridge.
+func (f *fixture) post(seq int64, to, body string) {
+	f.store.mu.Lock()
+	f.store.outbox = append(f.store.outbox, Outgoing{Seq: seq, ID: "alert-" + body, To: to, Device: "lamp", Body: body, At: time.Now()})
+	f.store.mu.Unlock()
+	f.Alert()
+}
+
+// announceSwitch is a device with one switch.
+func announceSwitch(id devices.ID) mapping.Change {
+	return mapping.Change{Announce: &devices.Info{ID: id, Driver: "line", Points: []devices.Point{
+		{Name: "p", Kind: devices.KindSwitch, Readable: true, Writable: true}}}}
+}
