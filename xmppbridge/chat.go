@@ -253,7 +253,8 @@ func requestWords(p *mapping.Point, v devices.Value) string {
 
 func (t *talk) do(d *mapping.Device, p *mapping.Point, r devices.Request) {
 	r.By, r.Via = devices.Principal(t.bare), devices.ViaChat
-	queued := t.b.work.do(jobKey{t.full, d.ID}, func(ctx context.Context) {
+	failed := func() { t.say("Something went wrong inside the gateway: its log says what.") }
+	queued := t.b.work.do(jobKey{t.full, d.ID}, job{failed: failed, do: func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, executeTimeout)
 		defer cancel()
 		done, err := t.b.execute(ctx, d, p, r)
@@ -265,7 +266,7 @@ func (t *talk) do(d *mapping.Device, p *mapping.Point, r devices.Request) {
 		default:
 			t.say(d.Name + ": " + done.note + ".")
 		}
-	})
+	}})
 	if !queued {
 		t.refuse(devices.ErrBusy)
 	}

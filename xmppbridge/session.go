@@ -242,7 +242,8 @@ func (b *Bridge) finish(r *request, s *session) error {
 		}
 	}
 	call := *s.call // the session may go on without this run
-	queued := b.work.do(jobKey{r.full, s.cmd.device}, func(ctx context.Context) {
+	failed := func() { b.send(stream.ErrorReply(r.iq, stream.NewStanzaError(stream.InternalServerError, ""))) }
+	queued := b.work.do(jobKey{r.full, s.cmd.device}, job{failed: failed, do: func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, executeTimeout)
 		defer cancel()
 		done, err := s.cmd.do(ctx, b, &call)
@@ -251,7 +252,7 @@ func (b *Bridge) finish(r *request, s *session) error {
 			return
 		}
 		b.send(stream.Result(r.iq, completed(s, done)))
-	})
+	}})
 	if !queued {
 		b.replay.undo(r.full, r.iq)
 		return stanzaError(devices.ErrBusy)

@@ -23,6 +23,12 @@ type jobKey struct {
 	device devices.ID
 }
 
+// A job is one thing to do, and what to say when that panics.
+type job struct {
+	do     func(context.Context)
+	failed func()
+}
+
 // workers run jobs, those with the same key in order and those with different keys side by side. A full queue refuses.
 type workers struct {
 	ctx    context.Context
@@ -30,7 +36,7 @@ type workers struct {
 	log    *slog.Logger
 
 	mu      sync.Mutex
-	queues  map[jobKey][]func(context.Context)
+	queues  map[jobKey][]job
 	senders map[string]int
 	total   int
 	closed  bool
@@ -39,11 +45,11 @@ type workers struct {
 
 func newWorkers(log *slog.Logger) *workers {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &workers{ctx: ctx, cancel: cancel, log: log, queues: map[jobKey][]func(context.Context){}, senders: map[string]int{}}
+	return &workers{ctx: ctx, cancel: cancel, log: log, queues: map[jobKey][]job{}, senders: map[string]int{}}
 }
 
 // do queues a job and reports whether there was room.
-func (w *workers) do(key jobKey, job func(context.Context)) bool {
+func (w *workers) do(key jobKey, j job) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	queue, running := w.queues[key]
@@ -52,7 +58,7 @@ func (w *workers) do(key jobKey, job func(context.Context)) bool {
 	}
 	w.total++
 	w.senders[key.sender]++
-	w.queues[key] = append(queue, job)
+	w.queues[key] = append(queue, j)
 	if !running {
 		w.wg.Go(func() { w.drain(key) })
 	}
@@ -68,9 +74,9 @@ func (w *workers) drain(key jobKey) {
 			w.mu.Unlock()
 			return
 		}
-		job := queue[0]
+		j := queue[0]
 		w.mu.Unlock()
-		w.run(job)
+		w.run(j)
 		w.mu.Lock()
 		w.queues[key] = w.queues[key][1:]
 		w.total--
@@ -82,13 +88,14 @@ func (w *workers) drain(key jobKey) {
 }
 
 // run keeps a job's panic from taking the gateway along.
-func (w *workers) run(job func(context.Context)) {
+func (w *workers) run(j job) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.log.Error("command handler failed", "err", p, "stack", string(debug.Stack()))
+			j.failed()
 		}
 	}()
-	job(w.ctx)
+	j.do(w.ctx)
 }
 
 // stop refuses new jobs, cancels the running ones and waits for them.

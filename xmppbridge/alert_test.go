@@ -1,0 +1,158 @@
+package xmppbridge
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tidings/xmppbridge/stream"
+)
+
+// bodies are those of the messages among what was sent.
+func bodies(sent []*stream.Element) []string {
+	var out []string
+	for _, st := range sent {
+		if st.Name == "message" {
+			out = append(out, st.Body())
+		}
+	}
+	return out
+}
+
+// An alert comes from the device to those who have it among their contacts, else from the hub.
+func TestAlert(t *testing.T) {
+	bubble(t, setup{store: subscribed()}, func(f *fixture) {
+		f.post(1, veraBare, "hot")
+		f.post(2, "otto@example.org", "hot")
+		out := f.sent()
+		if len(out) != 2 {
+			t.Fatalf("sent %v", out)
+		}
+		for i, from := range []string{lamp, hub} {
+			st := out[i]
+			if st.Attr("from") != from || st.Attr("type") != "chat" || st.Attr("id") != "alert-hot" || st.Child(nsHints, "store") == nil ||
+				st.Child(nsReceipts, "request") == nil || st.Child(nsStanzaID, "origin-id").Attr("id") != "alert-hot" || st.Child(nsDelay, "delay") != nil {
+				t.Errorf("alert %s", st)
+			}
+		}
+		if len(f.store.outbox) != 0 {
+			t.Errorf("still in the outbox: %+v", f.store.outbox)
+		}
+	})
+}
+
+// What is to be said while the stream is down waits, and goes out in order, with when it was, once.
+func TestAlertsWait(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		f.network.set(func(n *testNetwork) { n.down = true })
+		f.post(1, veraBare, "a")
+		began := time.Now()
+		time.Sleep(20 * time.Second)
+		f.post(2, veraBare, "b")
+		equal(t, "down", bodies(f.sent()), nil)
+		f.network.set(func(n *testNetwork) { n.down = false })
+		f.Up("")
+		out := f.sent()
+		equal(t, "up", bodies(out), []string{"a", "b"})
+		if d := out[0].Child(nsDelay, "delay"); d.Attr("stamp") != began.UTC().Format(xmppTime) {
+			t.Errorf("delay %s", out[0])
+		}
+		if out[1].Child(nsDelay, "delay") != nil {
+			t.Errorf("no delay %s", out[1])
+		}
+		f.Up("")
+		time.Sleep(time.Minute)
+		equal(t, "again", bodies(f.sent()), nil)
+	})
+}
+
+// What the server may not have got is sent again, under the same id; also by the next life of the gateway.
+func TestAlertsConfirmed(t *testing.T) {
+	store := &testStore{}
+	bubbles := func(test func(*fixture)) {
+		synctest.Test(t, func(t *testing.T) {
+			f := begin(t, setup{store: store})
+			test(f)
+			f.stop()
+		})
+	}
+	bubbles(func(f *fixture) {
+		f.network.set(func(n *testNetwork) { n.barrier = func() error { return errNetworkDown } })
+		f.post(1, veraBare, "a")
+		first := f.sent()
+		time.Sleep(alertRetry + time.Second)
+		again := f.sent()
+		if len(first) != 1 || len(again) != 1 || first[0].Attr("id") != again[0].Attr("id") {
+			t.Errorf("sent %v and %v", first, again)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		f := begin(t, setup{store: store})
+		time.Sleep(alertRetry + time.Second)
+		if len(store.outbox) != 0 {
+			t.Errorf("still in the outbox: %+v", store.outbox)
+		}
+		f.stop()
+	})
+}
+
+// Who is away holds up nobody else.
+func TestAlertsAway(t *testing.T) {
+	bubble(t, setup{audience: Rosters}, func(f *fixture) {
+		f.network.set(func(n *testNetwork) {
+			n.refuse = func(st *stream.Element) error {
+				if strings.HasPrefix(st.Attr("to"), "vera") {
+					return ErrAway
+				}
+				return nil
+			}
+		})
+		f.post(1, veraBare, "a")
+		f.post(2, "otto@example.org", "b")
+		f.post(3, veraBare, "c")
+		equal(t, "away", bodies(f.sent()), []string{"b"})
+		f.network.set(func(n *testNetwork) { n.refuse = nil })
+		f.Alert()
+		equal(t, "here", bodies(f.sent()), []string{"a", "c"})
+	})
+}
+
+// Many are sent in batches, each confirmed.
+func TestAlertsMany(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		f.network.set(func(n *testNetwork) { n.down = true })
+		for i := range 3*alertBatch + 1 {
+			f.post(int64(i+1), veraBare, "x")
+		}
+		f.network.set(func(n *testNetwork) { n.down = false })
+		f.Up("")
+		if got := len(bodies(f.sent())); got != 3*alertBatch+1 || f.network.barriers != 4 {
+			t.Errorf("%d sent, %d barriers", got, f.network.barriers)
+		}
+	})
+}
+
+// On an account an alert waits for the device's own stream, and goes out in the hub's name where there is none for long.
+func TestAlertOnAccount(t *testing.T) {
+	const gw = "gw@example.org"
+	bubble(t, setup{audience: Broadcast, mode: "client"}, func(f *fixture) {
+		f.network.set(func(n *testNetwork) {
+			n.refuse = func(st *stream.Element) error {
+				if st.Attr("from") == gw+"/lamp" {
+					return errNetworkDown
+				}
+				return nil
+			}
+		})
+		f.Up(gw + "/home")
+		f.post(1, veraBare, "a")
+		equal(t, "at once", bodies(f.sent()), nil)
+		time.Sleep(streamsUp + alertRetry)
+		out := f.sent()
+		equal(t, "later", bodies(out), []string{"a"})
+		if len(out) > 0 && out[len(out)-1].Attr("from") != gw+"/home" {
+			t.Errorf("alert %s", out[len(out)-1])
+		}
+	})
+}

@@ -1,0 +1,318 @@
+package xmppbridge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tidings/devices"
+	"tidings/xmppbridge/stream"
+)
+
+// said is a chat message.
+func said(from, to, body string) string {
+	return "<message type='chat' from='" + from + "' to='" + to + "'><body>" + body + "</body></message>"
+}
+
+// hear says something and returns the bodies of what is answered.
+func (f *fixture) hear(from, to, body string) []string {
+	f.t.Helper()
+	f.sent()
+	f.deliver(said(from, to, body))
+	var out []string
+	for _, st := range f.sent() {
+		if st.Name == "message" && st.Body() != "" {
+			out = append(out, st.Body())
+		}
+	}
+	return out
+}
+
+// Case, articles, punctuation and order are forgiven; what is nearly right is asked about and never done.
+func TestWords(t *testing.T) {
+	const on, off = "Lamp: Power is on (confirmed by the device).", "Lamp: Power is off (confirmed by the device)."
+	for _, c := range []struct{ from, to, say, want string }{
+		{otto, lamp, "on", on}, {otto, lamp, "ON", on}, {otto, lamp, "power on", on}, {otto, lamp, "on power", on},
+		{otto, lamp, "Please turn the power off!", off}, {otto, lampBare, "off, please", off},
+		{otto, hub, "lamp on", on}, {otto, hub, "The Lamp OFF.", off}, {otto, hub, "on lamp", on}, {otto, hubBare, "Lamp power on", on},
+		{otto, oven, "set target 200", "Oven: Target is 200 °C (confirmed by the device)."},
+		{otto, oven, "target to 200,5 °C", "Oven: Target is 200.5 °C (confirmed by the device)."},
+		{otto, hub, "oven set mode GRILL", "Oven: Mode is Grill (confirmed by the device)."},
+		{vera, lamp, "status", "Lamp: off\nPower: off"}, {vera, hub, "lamp", "Lamp: off\nPower: off"},
+		{vera, hub, "devices", "Lamp (Hall): off\nOven (Kitchen): heat off · 180 °C"},
+		{wim, hub, "devices", "Lamp (Hall): off"},
+		{vera, hub, "alerts", "No alert is active."},
+	} {
+		t.Run(c.say, func(t *testing.T) {
+			bubble(t, setup{}, func(f *fixture) { equal(t, c.say, f.hear(c.from, c.to, c.say), []string{c.want}) })
+		})
+	}
+	for _, c := range []struct{ from, to, say, contains string }{
+		{otto, hub, "lam on", `did you mean "lamp"?`}, {otto, hub, "lapm on", `did you mean "lamp"?`}, {otto, lamp, "power onn", `did you mean "power on"?`},
+		{otto, hub, "on", "did not understand"}, {otto, oven, "set 200", "Oven understands: status"}, {otto, lamp, "explode", "Lamp understands: status"},
+		{otto, oven, "set target 300", "out of range"}, {otto, oven, "set target warm", "warm"}, {otto, oven, "set mode fry", "Grill, Bake"},
+		{vera, lamp, "on", "may see Lamp but not control it"}, {vera, hub, "all off", "nothing that you may turn off"},
+		{wim, hub, "oven status", "did not understand"}, {otto, lamp, "help", "Lamp understands: status, power on, power off."},
+		{vera, lamp, "help", "Lamp understands: status."}, {otto, hub, "help", "Say "}, {otto, hub, "?", "Say "}, {otto, lamp, "yes", "nothing to say yes to"},
+		{otto, lamp, "please", "understands"}, {otto, lamp, strings.Repeat("on ", 200), "too long"},
+	} {
+		t.Run(c.say, func(t *testing.T) {
+			bubble(t, setup{}, func(f *fixture) {
+				if got := f.hear(c.from, c.to, c.say); len(got) != 1 || !strings.Contains(got[0], c.contains) {
+					t.Errorf("%q: %q, want %q", c.say, got, c.contains)
+				}
+				if got := f.requests(); len(got) != 0 {
+					t.Errorf("%q did %+v", c.say, got)
+				}
+			})
+		})
+	}
+}
+
+// Danger waits for a yes: of the same client, to the same address, within a minute, with nothing said in between.
+func TestYes(t *testing.T) {
+	ask := []string{`Really Oven: Heat on? Say "yes" within a minute.`}
+	bubble(t, setup{}, func(f *fixture) {
+		equal(t, "ask", f.hear(otto, oven, "heat on"), ask)
+		if len(f.requests()) != 0 {
+			t.Fatal("it was done")
+		}
+		for _, c := range []struct{ from, to string }{{alice, oven}, {"otto@example.org/other", oven}} {
+			if got := f.hear(c.from, c.to, "yes"); len(got) != 1 || !strings.Contains(got[0], "nothing to say yes to") {
+				t.Errorf("%s: %q", c.from, got)
+			}
+		}
+		time.Sleep(59 * time.Second)
+		equal(t, "yes", f.hear(otto, oven, "Yes!"), []string{"Oven: Heat is on (confirmed by the device)."})
+		if got := f.requests(); len(got) != 1 || !got[0].Confirmed || got[0].Via != devices.ViaChat || got[0].By != "otto@example.org" {
+			t.Errorf("executed %+v", got)
+		}
+		nothing := func(what string) {
+			t.Helper()
+			if got := f.hear(otto, oven, "yes"); len(got) != 1 || !strings.Contains(got[0], "nothing to say yes to") || len(f.requests()) != 0 {
+				t.Errorf("%s: %q", what, got)
+			}
+		}
+		nothing("a second yes")
+		equal(t, "ask", f.hear(otto, oven, "heat on"), ask)
+		time.Sleep(61 * time.Second)
+		nothing("too late")
+		equal(t, "ask", f.hear(otto, oven, "heat on"), ask)
+		f.hear(otto, oven, "status")
+		nothing("something in between")
+		equal(t, "ask", f.hear(otto, oven, "heat on"), ask)
+		equal(t, "no", f.hear(otto, oven, "no"), []string{"Not done."})
+		nothing("after a no")
+		f.hear(otto, oven, "heat on")
+		f.hear(otto, lamp, "yes")
+		nothing("yes to somebody else")
+		f.hear(otto, oven, "heat on")
+		f.deliver(presenceOf(otto, ovenBare, "unavailable"))
+		nothing("gone in between")
+		equal(t, "all off", f.hear(otto, hub, "All off!"), []string{`Really Oven: Heat off? Say "yes" within a minute.`, "Lamp: Power is off (confirmed by the device)."})
+		f.requests()
+		f.hear(otto, hub, "yes")
+		if got := f.requests(); len(got) != 1 || got[0].Device != "oven" || !got[0].Confirmed {
+			t.Errorf("executed %+v", got)
+		}
+	})
+}
+
+// What may have waited on the way is not done, and the same stanza does something once, also over a restart.
+func TestOldAndTwice(t *testing.T) {
+	const on = "<iq type='set' id='7' from='" + otto + "' to='" + lamp + "'><command xmlns='" + nsCommands + "' node='lamp/power/on'/></iq>"
+	message := strings.Replace(said(otto, lamp, "on"), "<message ", "<message id='8' ", 1)
+	store := &testStore{}
+	bubble2s := func(test func(*fixture)) {
+		synctest.Test(t, func(t *testing.T) {
+			f := begin(t, setup{store: store})
+			test(f)
+			f.stop()
+		})
+	}
+	bubble2s(func(f *fixture) {
+		f.Deliver(f.parse(on), false)
+		f.Deliver(f.parse(said(otto, lamp, "on")), false)
+		delayed := strings.Replace(said(otto, lamp, "on"), "</message>", "<delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/></message>", 1)
+		f.deliver(delayed)
+		var got []string
+		for _, st := range f.sent() {
+			if st.Name == "iq" {
+				got = append(got, failure(st))
+			} else {
+				got = append(got, st.Body())
+			}
+		}
+		equal(t, "old", got, []string{"resource-constraint",
+			"The gateway has just connected and cannot tell how old this is, so it was not done: send it again.", "Too old, not done."})
+		if len(f.requests()) != 0 {
+			t.Error("it was done")
+		}
+		// What only looks may be late.
+		f.Deliver(f.parse(get(otto, lamp, "<ping xmlns='urn:xmpp:ping'/>")), false)
+		f.Deliver(f.parse(set(otto, lamp, "9", "node='lamp/status'", "")), false)
+		if out := f.sent(); len(out) != 2 || out[0].Attr("type") != "result" || out[1].Attr("type") != "result" {
+			t.Errorf("late, and only looking: %v", out)
+		}
+		f.answer(on)
+		if got := failure(f.answer(on)); got != "conflict" {
+			t.Errorf("twice: %s", got)
+		}
+		f.deliver(message)
+		f.deliver(message)
+		if got := f.requests(); len(got) != 2 {
+			t.Errorf("executed %+v", got)
+		}
+	})
+	bubble2s(func(f *fixture) {
+		if got := failure(f.answer(on)); got != "conflict" {
+			t.Errorf("after a restart: %s", got)
+		}
+		f.silence(message)
+		// The same id with something else in it, and from somebody else, is another request.
+		f.answer(strings.Replace(on, "power/on", "power/off", 1))
+		f.answer(strings.ReplaceAll(on, otto, alice))
+		// Who went away may count from one again.
+		f.deliver(presenceOf(otto, lampBare, "unavailable"))
+		f.answer(on)
+		if got := f.requests(); len(got) != 3 {
+			t.Errorf("executed %+v", got)
+		}
+	})
+	bubble2s(func(f *fixture) {
+		time.Sleep(11 * time.Minute)
+		f.answer(on)
+		if len(f.requests()) != 1 {
+			t.Error("ten minutes later it is another command")
+		}
+	})
+}
+
+// Two bots never go on for ever: not with the same words, not with many, not with errors, not with ourselves.
+func TestLoops(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		answered := 0
+		for range 100 {
+			answered += len(f.hear(otto, lamp, "I did not understand that."))
+		}
+		if answered != chatRepeats {
+			t.Errorf("the same words were answered %d times", answered)
+		}
+		answered = 0
+		for i := range 100 {
+			answered += len(f.hear(alice, lamp, fmt.Sprintf("number %d", i)))
+		}
+		if answered != chatRate {
+			t.Errorf("a flood was answered %d times", answered)
+		}
+		if got := f.hear(vera, lamp, "status"); len(got) != 1 {
+			t.Errorf("somebody else: %q", got)
+		}
+		time.Sleep(chatWindow + time.Second)
+		if got := f.hear(alice, lamp, "status"); len(got) != 1 {
+			t.Errorf("a minute later: %q", got)
+		}
+		f.silence("<message type='error' from='" + vera + "' to='" + lamp + "'><body>on</body><error type='cancel'/></message>")
+		f.silence("<message type='groupchat' from='" + vera + "' to='" + lamp + "'><body>status</body></message>")
+		f.silence("<message type='headline' from='" + vera + "' to='" + lamp + "'><body>status</body></message>")
+		f.silence("<message type='chat' from='" + vera + "' to='" + lamp + "'><received xmlns='urn:xmpp:receipts' id='1'/></message>")
+		f.silence(said(hub, lamp, "status"))
+	})
+}
+
+// An answer is in the words' thread, with a receipt and the end of the chat state where they are known.
+func TestTalk(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		f.deliver("<message type='chat' id='m1' from='" + vera + "' to='" + lampBare + "'><body>status</body><thread>t1</thread>" +
+			"<active xmlns='http://jabber.org/protocol/chatstates'/><request xmlns='urn:xmpp:receipts'/></message>")
+		out := f.sent()
+		if len(out) != 2 || out[0].Child(nsReceipts, "received").Attr("id") != "m1" {
+			t.Fatalf("answers: %v", out)
+		}
+		if a := out[1]; a.Attr("from") != lamp || a.Attr("to") != vera || a.ChildText(stream.NS, "thread") != "t1" || a.Child(nsChatStates, "active") == nil {
+			t.Errorf("answer: %s", a)
+		}
+	})
+}
+
+// A device that takes its time holds up nobody but who waits for it; too much at once is refused.
+func TestSlowDevice(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		slow := make(chan struct{})
+		f.execute = func(ctx context.Context, r devices.Request) (devices.Outcome, error) {
+			if r.Device == "oven" {
+				select {
+				case <-slow:
+				case <-ctx.Done():
+					return devices.Outcome{}, &devices.AskedError{Err: devices.ErrTimeout}
+				}
+			}
+			return devices.Outcome{Confirmed: true, Value: r.Value}, nil
+		}
+		command := func(to, node string, n int) string {
+			return set(otto, to, fmt.Sprint(node, n), "node='"+node+"'", "")
+		}
+		for i := range maxQueuedPerKey {
+			f.deliver(command(oven, "oven/heat/on/really", i))
+		}
+		if out := f.sent(); len(out) != 0 {
+			t.Fatalf("answered at once: %v", out)
+		}
+		refused := command(oven, "oven/heat/on/really", 100)
+		answer := f.answer(refused)
+		if e := stream.ParseError(answer); e == nil || e.Condition != stream.ResourceConstraint || e.Type != stream.TypeWait {
+			t.Errorf("one too many: %s", answer)
+		}
+		if got := note(f.answer(command(lamp, "lamp/power/on", 1))); got != "info: Power is on (confirmed by the device)" {
+			t.Errorf("another device: %s", got)
+		}
+		if got := f.answer(get(otto, oven, "<ping xmlns='urn:xmpp:ping'/>")); got.Attr("type") != "result" {
+			t.Errorf("a ping: %s", got)
+		}
+		close(slow)
+		var ids []string
+		for _, st := range f.sent() {
+			ids = append(ids, st.Attr("id"))
+		}
+		if len(ids) != maxQueuedPerKey || !slices.IsSorted(ids) {
+			t.Errorf("in order: %q", ids)
+		}
+		// What was refused was not done, and may come again.
+		if got := note(f.answer(refused)); got != "info: Heat is on (confirmed by the device)" {
+			t.Errorf("again: %s", got)
+		}
+	})
+	t.Run("for ever", func(t *testing.T) {
+		bubble(t, setup{}, func(f *fixture) {
+			f.execute = func(ctx context.Context, _ devices.Request) (devices.Outcome, error) {
+				<-ctx.Done()
+				return devices.Outcome{}, &devices.AskedError{Err: devices.ErrTimeout}
+			}
+			f.deliver(set(otto, lamp, "1", "node='lamp/power/on'", ""))
+			time.Sleep(executeTimeout + time.Second)
+			if out := f.sent(); len(out) != 1 || note(out[0]) != "error: Lamp: Power: no answer in time" {
+				t.Errorf("%v", out)
+			}
+			f.deliver(set(otto, lamp, "2", "node='lamp/power/on'", ""))
+			f.stop() // does not wait for the device
+		})
+	})
+}
+
+// A handler that fails answers, and takes nobody along.
+func TestPanic(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		f.execute = func(context.Context, devices.Request) (devices.Outcome, error) { panic("test") }
+		if got := failure(f.answer(set(otto, lamp, "1", "node='lamp/power/on'", ""))); got != "internal-server-error" {
+			t.Error(got)
+		}
+		f.routes[routeKey{"get", nsPing, "ping"}] = func(*Bridge, *request) (*stream.Element, error) { panic("test") }
+		if got := failure(f.answer(get(otto, lamp, "<ping xmlns='urn:xmpp:ping'/>"))); got != "internal-server-error" {
+			t.Error(got)
+		}
+	})
+}
