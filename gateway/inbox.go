@@ -11,19 +11,27 @@ import (
 // maxDevices bounds what drivers can announce: a broker full of strangers must not fill the memory of a Pi.
 const maxDevices = 20000
 
-// An inbox takes what drivers say until the router comes for it. It never makes a driver wait and never grows beyond
-// what there are devices and points: readings of one point coalesce to the latest, links of one device likewise.
+// An inbox takes what drivers say until the router comes for it. It never makes a driver wait, and it does not grow with
+// how often something is said: readings of one point coalesce to the latest, and what is said of one device to its last
+// withdrawal, the last announcement after it, and the last link.
 type inbox struct {
 	ready chan struct{} // holds one token while something is there
 
 	mu       sync.Mutex
-	changes  []mapping.Change // announcements, withdrawals and links, in order
-	links    map[devices.ID]int
+	order    []devices.ID // of news, in the order they began
+	news     map[devices.ID]*news
 	readings []devices.Reading
 	latest   map[pointKey]int // where a point's reading is in readings
 	known    map[devices.ID]struct{}
 
 	coalesced, refused atomic.Uint64
+}
+
+// news is what was said of one device, in the order of the fields.
+type news struct {
+	withdraw *mapping.Withdrawal
+	announce *devices.Info
+	link     *mapping.Link
 }
 
 type pointKey struct {
@@ -32,7 +40,7 @@ type pointKey struct {
 }
 
 func newInbox() *inbox {
-	return &inbox{ready: make(chan struct{}, 1), links: map[devices.ID]int{}, latest: map[pointKey]int{},
+	return &inbox{ready: make(chan struct{}, 1), news: map[devices.ID]*news{}, latest: map[pointKey]int{},
 		known: map[devices.ID]struct{}{}}
 }
 
@@ -43,24 +51,31 @@ func (b *inbox) wake() {
 	}
 }
 
-// add appends a change about a device; it may not be coalesced over.
-func (b *inbox) add(id devices.ID, c mapping.Change) {
-	delete(b.links, id)
-	b.changes = append(b.changes, c)
+// of returns what is kept of a device, to be added to.
+func (b *inbox) of(id devices.ID) *news {
+	n := b.news[id]
+	if n == nil {
+		n = &news{}
+		b.news[id] = n
+		b.order = append(b.order, id)
+	}
+	return n
 }
 
+// announce takes a device in. It reports false when there are too many.
 func (b *inbox) announce(info devices.Info) bool {
 	defer b.wake()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, known := b.known[info.ID]; !known {
-		if len(b.known) >= maxDevices {
+		// Those withdrawn and not yet told to the router count, too.
+		if len(b.known) >= maxDevices || len(b.news) >= 2*maxDevices {
 			b.refused.Add(1)
 			return false
 		}
 		b.known[info.ID] = struct{}{}
 	}
-	b.add(info.ID, mapping.Change{Announce: &info})
+	b.of(info.ID).announce = &info
 	return true
 }
 
@@ -68,21 +83,26 @@ func (b *inbox) withdraw(id devices.ID, why devices.Why) {
 	defer b.wake()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if _, known := b.known[id]; !known {
+		return
+	}
 	delete(b.known, id)
-	b.add(id, mapping.Change{Withdraw: &mapping.Withdrawal{ID: id, Why: why}})
+	n := b.of(id)
+	n.announce, n.link = nil, nil
+	if n.withdraw == nil || why == devices.Gone {
+		n.withdraw = &mapping.Withdrawal{ID: id, Why: why}
+	}
 }
 
 func (b *inbox) link(id devices.ID, up bool, cause error) {
 	defer b.wake()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	link := &mapping.Link{ID: id, Up: up, Cause: cause}
-	if i, ok := b.links[id]; ok {
-		b.changes[i].Link = link
+	if _, known := b.known[id]; !known {
+		b.refused.Add(1)
 		return
 	}
-	b.changes = append(b.changes, mapping.Change{Link: link})
-	b.links[id] = len(b.changes) - 1
+	b.of(id).link = &mapping.Link{ID: id, Up: up, Cause: cause}
 }
 
 func (b *inbox) publish(readings []devices.Reading) {
@@ -111,9 +131,23 @@ func (b *inbox) take(changes []mapping.Change, readings []devices.Reading) ([]ma
 	defer b.mu.Unlock()
 	clear(changes)
 	clear(readings)
-	changes, b.changes = b.changes, changes[:0]
+	changes = changes[:0]
+	for _, id := range b.order {
+		n := b.news[id]
+		if n.withdraw != nil {
+			changes = append(changes, mapping.Change{Withdraw: n.withdraw})
+		}
+		if n.announce != nil {
+			changes = append(changes, mapping.Change{Announce: n.announce})
+		}
+		if n.link != nil {
+			changes = append(changes, mapping.Change{Link: n.link})
+		}
+	}
+	clear(b.news)
+	clear(b.order)
+	b.order = b.order[:0]
 	readings, b.readings = b.readings, readings[:0]
-	clear(b.links)
 	clear(b.latest)
 	return changes, readings
 }
