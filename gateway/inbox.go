@@ -86,7 +86,9 @@ func (b *inbox) withdraw(id devices.ID, why devices.Why) {
 	if _, known := b.known[id]; !known {
 		return
 	}
-	delete(b.known, id)
+	if why == devices.Gone {
+		delete(b.known, id)
+	}
 	n := b.of(id)
 	n.announce, n.link = nil, nil
 	if n.withdraw == nil || why == devices.Gone {

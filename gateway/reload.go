@@ -79,8 +79,18 @@ func (g *Gateway) replaceDrivers(cfg *config.Config) {
 		now, ok := cfg.Driver(c.driver.Name)
 		return !ok || now.Canonical != c.driver.Canonical
 	}, func(id devices.ID) bool {
-		return slices.ContainsFunc(cfg.Drivers, func(d config.Driver) bool { return hasDevice(d, id) })
+		return configured(cfg, id)
 	})
+	// A driver that was stopped before it announced a device cannot withdraw it.
+	for _, d := range g.router.Devices() {
+		if !configured(cfg, d.ID) {
+			g.router.inbox.withdraw(d.ID, devices.Gone)
+		}
+	}
+}
+
+func configured(cfg *config.Config, id devices.ID) bool {
+	return slices.ContainsFunc(cfg.Drivers, func(d config.Driver) bool { return hasDevice(d, id) })
 }
 
 func hasDevice(d config.Driver, id devices.ID) bool {
