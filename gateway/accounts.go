@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -125,7 +126,11 @@ func (g *Gateway) AddAccount(ctx context.Context, name, role, password string) e
 		return fmt.Errorf("account %s: %w", name, err)
 	}
 	name = j.Localpart()
-	if err := g.store.AddAccount(ctx, store.Account{Name: name, Role: role, Credentials: credentials}); err != nil {
+	err = g.store.AddAccount(ctx, store.Account{Name: name, Role: role, Credentials: credentials})
+	if errors.Is(err, store.ErrExists) {
+		return fmt.Errorf("account %s: %w", name, store.ErrExists)
+	}
+	if err != nil {
 		return err
 	}
 	g.accounts.set(name, r)

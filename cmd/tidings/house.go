@@ -66,7 +66,8 @@ func newHouse(ctx context.Context, d *demo) (*house, error) {
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	h.gateway, err = gateway.New(ctx, gateway.Options{
+	// Being ended meanwhile is noticed in run, which takes everything down in order.
+	h.gateway, err = gateway.New(context.WithoutCancel(ctx), gateway.Options{
 		Config: file, Version: versionText(), Log: journal.log, Tail: journal.tail,
 		Backends: drivers.Backends{GPIO: h.openChip},
 		Listening: func(addrs []net.Addr, fingerprint string) {

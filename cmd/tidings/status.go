@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -27,7 +28,8 @@ func statusCommand() *cobra.Command {
 		fmt.Fprintf(out, "%s: %s (tidings %s)\n\n", s.Name, connected, s.Version)
 		t := table{columns: []column{{head: "DRIVER"}, {head: "TYPE"}, {head: "STATE"}}}
 		for _, d := range s.Drivers {
-			t.row(d.Name, d.Type, cmp.Or(d.Error, "working"))
+			// The error names its driver, which the line does already.
+			t.row(d.Name, d.Type, cmp.Or(strings.TrimPrefix(d.Error, d.Type+" "+d.Name+": "), "working"))
 		}
 		return t.print(out, 0)
 	}

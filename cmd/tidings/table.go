@@ -37,7 +37,7 @@ const (
 func (t *table) print(w io.Writer, limit int) error {
 	for _, row := range t.rows {
 		for i := range row {
-			row[i] = strings.Map(printable, row[i])
+			row[i] = strings.TrimRight(strings.Map(printable, row[i]), " ")
 		}
 	}
 	widths := t.widths()
