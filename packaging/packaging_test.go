@@ -112,6 +112,8 @@ func TestUnitKeepsItsPromises(t *testing.T) {
 		"RuntimeDirectory":       "tidings", // the control socket is in it
 		"ConfigurationDirectory": "tidings",
 		"DevicePolicy":           "closed",
+		// What `tidings run` ends with when the configuration has mistakes: cmd/tidings holds to it.
+		"RestartPreventExitStatus": "78",
 	} {
 		if got := settings(t, key); !slices.Equal(got, []string{want}) {
 			t.Errorf("%s is %q, want %q", key, got, want)
