@@ -40,6 +40,7 @@ name = "Trial"
 [xmpp]
 mode = "local"
 address = "home.arpa"
+presence_interval = "1s"
 [xmpp.local]
 listen = ["127.0.0.1:0"]
 [access]
