@@ -11,6 +11,9 @@ import (
 // maxDevices bounds what drivers can announce: a broker full of strangers must not fill the memory of a Pi.
 const maxDevices = 20000
 
+// keptInbox is how many entries an inbox keeps room for while it is empty.
+const keptInbox = 1024
+
 // An inbox takes what drivers say until the router comes for it. It never makes a driver wait, and it does not grow with
 // how often something is said: readings of one point coalesce to the latest, and what is said of one device to its last
 // withdrawal, the last announcement after it, and the last link.
@@ -133,6 +136,9 @@ func (b *inbox) take(changes []mapping.Change, readings []devices.Reading) ([]ma
 	defer b.mu.Unlock()
 	clear(changes)
 	clear(readings)
+	if cap(changes) > keptInbox {
+		changes = nil
+	}
 	changes = changes[:0]
 	for _, id := range b.order {
 		n := b.news[id]
@@ -146,10 +152,19 @@ func (b *inbox) take(changes []mapping.Change, readings []devices.Reading) ([]ma
 			changes = append(changes, mapping.Change{Link: n.link})
 		}
 	}
+	if len(b.order) > keptInbox { // a house that starts: the memory of that is not kept
+		b.news, b.order = map[devices.ID]*news{}, nil
+	}
 	clear(b.news)
 	clear(b.order)
 	b.order = b.order[:0]
-	readings, b.readings = b.readings, readings[:0]
+	if len(b.latest) > keptInbox {
+		b.latest = map[pointKey]int{}
+	}
 	clear(b.latest)
+	if cap(readings) > keptInbox {
+		readings = nil
+	}
+	readings, b.readings = b.readings, readings[:0]
 	return changes, readings
 }

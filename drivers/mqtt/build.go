@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -63,7 +64,22 @@ func build(c devices.Connection, o Options) devices.Driver {
 }
 
 // A builder reads tables and remembers whether there was a mistake.
-type builder struct{ mistakes bool }
+type builder struct {
+	mistakes bool
+	points   []devices.Point // of the device before: ten thousand that are alike share one list
+}
+
+// shared is points, or the list of the device before where that says the same.
+func (b *builder) shared(points []devices.Point) []devices.Point {
+	same := slices.EqualFunc(points, b.points, func(x, y devices.Point) bool {
+		return x.Name == y.Name && x.Kind == y.Kind && x.Unit == y.Unit && x.Readable == y.Readable && x.Writable == y.Writable &&
+			x.Confirms == y.Confirms && slices.Equal(x.Options, y.Options)
+	})
+	if !same {
+		b.points = points
+	}
+	return b.points
+}
 
 func (b *builder) mistake(t *schema.Table, key, format string, args ...any) {
 	t.Errorf(key, format, args...)
@@ -147,7 +163,7 @@ func (b *builder) device(driver string, dc devices.DeviceConfig) *device {
 		availability: t.String("availability"),
 		online:       cmp.Or(t.String("online"), "online"),
 		offline:      cmp.Or(t.String("offline"), "offline"),
-		held:         map[string]message{},
+		points:       make([]*point, 0, len(dc.Points)),
 	}
 	if t.Has("availability") {
 		b.topic(t, "availability", dev.availability)
@@ -157,7 +173,7 @@ func (b *builder) device(driver string, dc devices.DeviceConfig) *device {
 	if dev.online == dev.offline {
 		b.mistake(t, cmp.Or(has(t, "offline"), "online"), "online and offline are both %q", dev.online)
 	}
-	dev.info = devices.Info{ID: dc.ID, Driver: driver, Address: dev.availability}
+	dev.info = devices.Info{ID: dc.ID, Driver: driver, Address: dev.availability, Points: make([]devices.Point, 0, len(dc.Points))}
 	if dev.availability == "" {
 		dev.info.Silence = silence
 	}
@@ -170,6 +186,7 @@ func (b *builder) device(driver string, dc devices.DeviceConfig) *device {
 		})
 		dev.info.Address = cmp.Or(dev.info.Address, p.source, p.command)
 	}
+	dev.info.Points = b.shared(dev.info.Points)
 	return dev
 }
 

@@ -176,7 +176,7 @@ func (d *driver) connected(out devices.Sink, refused map[string]bool) {
 		return err
 	}
 	for _, dev := range d.devices {
-		clear(dev.held)
+		dev.held = nil
 		var faults []devices.Reading
 		readable := 0
 		for _, p := range dev.points {
@@ -246,6 +246,9 @@ func (d *driver) handle(out devices.Sink, m message) {
 		if r.device.up {
 			out.Publish(r.readings(doc, m.at)...)
 		} else {
+			if r.device.held == nil {
+				r.device.held = map[string]message{}
+			}
 			r.device.held[m.topic] = m
 		}
 	}
@@ -267,7 +270,7 @@ func (d *driver) available(out devices.Sink, dev *device, m message) {
 				}
 			}
 		}
-		clear(dev.held)
+		dev.held = nil
 	case dev.offline:
 		d.link(out, dev, fmt.Errorf("%s says %s", dev.availability, quote(m.payload)))
 	default:
