@@ -164,6 +164,10 @@ class Client(slixmpp.ClientXMPP):
         self.add_event_handler("stream_error", lambda e: self.fail("stream error: %s" % e["condition"]))
         self.add_event_handler("disconnected", self.on_disconnected)
 
+    async def _pick_dns_answer(self, domain, port=None):
+        """The address is the one given, also where the domain, as localhost, is one that has addresses."""
+        return None
+
     @staticmethod
     def settle(future, value):
         if not future.done():
