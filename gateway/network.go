@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"sync/atomic"
 
 	"tidings/devices"
@@ -54,7 +55,7 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 	on.bridge, err = xmppbridge.New(ctx, xmppbridge.Options{
 		Name: cfg.Gateway.Name, Version: g.o.Version, Audience: audience, Addresses: g.addresses.Load(), Access: g.access.Load(),
 		House: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, Log: g.log,
-		Accounts: g.accounts.addresses,
+		Accounts: g.accounts.addresses, Knows: on.knows,
 	})
 	if err != nil {
 		return nil, err
@@ -84,6 +85,17 @@ func (on *presenceOn) begin(g *Gateway) {
 // end says goodbye and closes the streams.
 func (on *presenceOn) end() error {
 	return errors.Join(on.run.stop(), on.carry.stop())
+}
+
+// knows asks the server inside whether somebody has kept a contact that the house gave them.
+func (on *presenceOn) knows(ctx context.Context, person, bare string) bool {
+	inside, ok := on.network.(*localNetwork)
+	if !ok {
+		return true
+	}
+	name, _, _ := strings.Cut(person, "@")
+	shows, err := inside.server.Shows(ctx, name, bare)
+	return err != nil || shows
 }
 
 // late is the network of a bridge that is made before its network is.

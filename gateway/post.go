@@ -91,7 +91,7 @@ func (p *postbox) flush(ctx context.Context) {
 	if len(messages) > 0 {
 		if err := p.store.AddAlert(ctx, messages); err != nil {
 			p.log.Error("alerts not stored, sending them without", "err", err)
-			p.sendNow(messages)
+			p.sendNow(ctx, messages)
 		} else if b := p.bridge(); b != nil {
 			b.Alert()
 		}
@@ -103,13 +103,13 @@ func (p *postbox) flush(ctx context.Context) {
 	}
 }
 
-func (p *postbox) sendNow(messages []xmppbridge.Outgoing) {
+func (p *postbox) sendNow(ctx context.Context, messages []xmppbridge.Outgoing) {
 	b := p.bridge()
 	if b == nil {
 		p.log.Error("alerts not sent: there is neither a disk nor a connection", "count", len(messages))
 		return
 	}
-	if err := b.SendNow(messages); err != nil {
+	if err := b.SendNow(ctx, messages); err != nil {
 		p.log.Error("alerts not sent", "err", err)
 	}
 }

@@ -79,7 +79,7 @@ func (a *alerts) flush(ctx context.Context) error {
 			if away[m.To] {
 				continue
 			}
-			switch err := a.send(m); {
+			switch err := a.send(ctx, m); {
 			case errors.Is(err, ErrAway):
 				away[m.To] = true
 			case err != nil:
@@ -108,9 +108,9 @@ func (a *alerts) confirm(ctx context.Context, sent []int64) error {
 }
 
 // SendNow sends alerts that could not be put into the outbox: better once and unproved than not at all.
-func (b *Bridge) SendNow(messages []Outgoing) error {
+func (b *Bridge) SendNow(ctx context.Context, messages []Outgoing) error {
 	for i, m := range messages {
-		if err := b.alerts.send(m); err != nil {
+		if err := b.alerts.send(ctx, m); err != nil {
 			return fmt.Errorf("alert: %d of %d not sent: %w", len(messages)-i, len(messages), err)
 		}
 	}
@@ -119,9 +119,9 @@ func (b *Bridge) SendNow(messages []Outgoing) error {
 
 // send makes the message: from the device itself to those who have it among their contacts, else from the hub, since
 // a stranger's message lands where nobody looks.
-func (a *alerts) send(m Outgoing) error {
+func (a *alerts) send(ctx context.Context, m Outgoing) error {
 	_, hub := a.b.addresses().Hub()
-	st := stream.New(stream.NS, "message", "type", "chat", "id", m.ID, "from", a.sender(m), "to", m.To).Add(
+	st := stream.New(stream.NS, "message", "type", "chat", "id", m.ID, "from", a.sender(ctx, m), "to", m.To).Add(
 		stream.New(stream.NS, "body").AddText(m.Body),
 		stream.New(nsStanzaID, "origin-id", "id", m.ID),
 		stream.New(nsHints, "store"),
@@ -136,7 +136,7 @@ func (a *alerts) send(m Outgoing) error {
 	return err
 }
 
-func (a *alerts) sender(m Outgoing) string {
+func (a *alerts) sender(ctx context.Context, m Outgoing) string {
 	_, hub := a.b.addresses().Hub()
 	if _, _, ok := a.b.o.House.Device(m.Device); !ok {
 		return hub
@@ -145,7 +145,7 @@ func (a *alerts) sender(m Outgoing) string {
 	contact := a.b.roster.get(bare, m.To).From && a.b.access().CanSee(m.To, m.Device)
 	switch a.b.o.Audience {
 	case Rosters:
-		contact = true
+		contact = a.b.o.Knows == nil || a.b.o.Knows(ctx, m.To, bare)
 	case Broadcast:
 		contact = contact || !a.b.rosterKnown.Load()
 	}

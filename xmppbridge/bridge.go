@@ -74,6 +74,9 @@ type Options struct {
 	Log       *slog.Logger
 	// Accounts lists the bare JIDs of the server inside, for the audience Rosters.
 	Accounts func() []string
+	// Knows reports whether somebody has one of our bare JIDs among their contacts, for the audience Rosters; nil: they
+	// all have all they may see. It may wait for a disk.
+	Knows func(ctx context.Context, person, bare string) bool
 	// Pace is how many presences a second go out at most; 0 is 1,000.
 	Pace int
 }
@@ -216,7 +219,9 @@ func (b *Bridge) Deliver(st *stream.Element, fresh bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			b.log.Error("stanza handler failed", "err", p, "from", st.Attr("from"), "stack", string(debug.Stack()))
-			b.send(stream.ErrorReply(st, stream.NewStanzaError(stream.InternalServerError, "")))
+			if stream.IsRequest(st) {
+				b.send(stream.ErrorReply(st, stream.NewStanzaError(stream.InternalServerError, "")))
+			}
 		}
 	}()
 	switch {

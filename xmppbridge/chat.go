@@ -131,7 +131,7 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 	}
 	a := b.asker(st)
 	target, known := b.addresses().Resolve(st.Attr("to"))
-	if a.role == mapping.None || !known || typ != "" && typ != "chat" && typ != "normal" || body == "" {
+	if a.role == mapping.None || typ != "" && typ != "chat" && typ != "normal" || body == "" {
 		return
 	}
 	if _, own := b.addresses().Resolve(a.full); own {
@@ -139,6 +139,14 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 	}
 	if !b.chats.admit(a.full, body, time.Now()) {
 		b.log.Debug("chat not answered: too much of it", "jid", a.full)
+		return
+	}
+	if known && target.Kind == mapping.ToDevice {
+		_, _, known = b.o.House.Device(target.ID)
+		known = known && b.sees(a, target.ID)
+	}
+	if !known { // the same for what is hidden and for what is not
+		b.send(stream.ErrorReply(st, stream.NewStanzaError(stream.ItemNotFound, "")))
 		return
 	}
 	if st.Child(nsReceipts, "request") != nil && st.Attr("id") != "" {
@@ -149,12 +157,6 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 	if len(body) > maxChatBody {
 		t.say("That is too long for a command. Say \"help\" for what I understand.")
 		return
-	}
-	if target.Kind == mapping.ToDevice {
-		if _, _, ok := b.o.House.Device(target.ID); !ok || !b.sees(a, target.ID) {
-			b.send(stream.ErrorReply(st, stream.NewStanzaError(stream.ItemNotFound, "")))
-			return
-		}
 	}
 	t.hear(body)
 }

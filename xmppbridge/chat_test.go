@@ -224,6 +224,17 @@ func TestLoops(t *testing.T) {
 	})
 }
 
+// What a role hides and what is not there sound the same.
+func TestHiddenInChat(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		for _, to := range []string{oven, ovenBare, "nothing@things.example.org", "nothing@things.example.org/nothing", lampBare + "/other"} {
+			if got := failure(f.answer(said(wim, to, "status"))); got != "item-not-found" {
+				t.Errorf("%s: %s", to, got)
+			}
+		}
+	})
+}
+
 // An answer is in the words' thread, with a receipt and the end of the chat state where they are known.
 func TestTalk(t *testing.T) {
 	bubble(t, setup{}, func(f *fixture) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tidings/mapping"
+	"tidings/xmppbridge/local"
 	"tidings/xmppbridge/stream"
 )
 
@@ -51,8 +52,10 @@ func (b *Bridge) identify(t mapping.Target) identity {
 	case mapping.ToHub:
 		return identity{"client", "bot", b.name()}
 	}
-	return identity{"client", "bot", "device"}
+	return deviceIdentity
 }
+
+var deviceIdentity = identity{"client", "bot", "device"}
 
 func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
 	node := r.query.Attr("node")
@@ -64,6 +67,14 @@ func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
 			return nil, stream.NewStanzaError(stream.ItemNotFound, "")
 		}
 		b.caps.describe(answer, id)
+		if r.target.Kind == mapping.ToDomain && b.o.Audience == Rosters { // the domain is also that of the server inside
+			answer.Add(stream.New(nsDiscoInfo, "identity", "category", "server", "type", "im", "name", b.name()))
+			for _, v := range local.Features() {
+				if !slices.Contains(b.caps.vars, v) {
+					answer.Add(stream.New(nsDiscoInfo, "feature", "var", v))
+				}
+			}
+		}
 	case node == nsCommands:
 		answer.Add(stream.New(nsDiscoInfo, "identity", "category", "automation", "type", "command-list", "name", "Commands"),
 			stream.New(nsDiscoInfo, "feature", "var", nsCommands))
@@ -113,7 +124,8 @@ func (b *Bridge) addDevices(answer *stream.Element, a asker) {
 
 // caps holds what every address announces.
 type caps struct {
-	vars []string // sorted
+	vars   []string // sorted
+	device *stream.Element
 }
 
 func newCaps(features []feature) caps {
@@ -123,6 +135,7 @@ func newCaps(features []feature) caps {
 	}
 	slices.Sort(c.vars)
 	c.vars = slices.Compact(c.vars)
+	c.device = c.make(deviceIdentity)
 	return c
 }
 
@@ -145,7 +158,14 @@ func (c caps) hash(id identity) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// element is the <c/> of a presence.
+// element is the <c/> of a presence; that of devices is shared, and not to be changed.
 func (c caps) element(id identity) *stream.Element {
+	if id == deviceIdentity {
+		return c.device
+	}
+	return c.make(id)
+}
+
+func (c caps) make(id identity) *stream.Element {
 	return stream.New(nsCaps, "c", "hash", "sha-1", "node", capsNode, "ver", c.hash(id))
 }

@@ -119,6 +119,31 @@ func TestDiscoNodes(t *testing.T) {
 	})
 }
 
+// The domain of the server inside is also that of a server.
+func TestDiscoOfServerInside(t *testing.T) {
+	bubble(t, setup{audience: Rosters}, func(f *fixture) {
+		info := f.answer(get(vera, domain, "<query xmlns='"+nsDiscoInfo+"'/>")).First()
+		var identities []string
+		features := map[string]int{}
+		for c := range info.Children() {
+			if c.Name == "identity" {
+				identities = append(identities, c.Attr("category")+"/"+c.Attr("type"))
+			} else {
+				features[c.Attr("var")]++
+			}
+		}
+		equal(t, "identities", identities, []string{"gateway/iot", "server/im"})
+		for v, n := range features {
+			if n != 1 {
+				t.Errorf("%s %d times", v, n)
+			}
+		}
+		if features[nsRoster] != 1 {
+			t.Errorf("features %v", features)
+		}
+	})
+}
+
 // A stranger learns nothing from any address: the answers differ in nothing but the address.
 func TestStranger(t *testing.T) {
 	bubble(t, setup{}, func(f *fixture) {

@@ -17,6 +17,8 @@ const (
 	rowsPerPage = 100
 	// maxChoices bounds the options of one list field.
 	maxChoices = 200
+	// maxLogLine bounds a line of the log: fifty stay far below what a stanza may have.
+	maxLogLine = 500
 )
 
 // hubCommands are the hub's own: everyone's, then those of admins.
@@ -184,7 +186,9 @@ func chooseActionStep() step {
 }
 
 func reload(ctx context.Context, b *Bridge, _ *call) (*outcome, error) {
-	if err := b.o.Admin.Reload(ctx); err != nil {
+	if err := b.o.Admin.Reload(ctx); ctx.Err() != nil {
+		return &outcome{level: "warn", note: "The configuration is being reloaded, and this connection with it"}, nil
+	} else if err != nil {
 		return &outcome{level: "error", note: "Not reloaded, the old configuration stays in force:\n" + err.Error()}, nil
 	}
 	return &outcome{level: "info", note: "The configuration was reloaded"}, nil
@@ -223,9 +227,14 @@ func restart(ctx context.Context, b *Bridge, c *call) (*outcome, error) {
 }
 
 func showLog(_ context.Context, b *Bridge, _ *call) (*outcome, error) {
-	lines := b.o.Admin.Log(50)
+	lines := slices.Clone(b.o.Admin.Log(50))
 	if len(lines) == 0 {
 		return &outcome{level: "info", note: "The log is empty"}, nil
+	}
+	for i, line := range lines {
+		if len(line) > maxLogLine {
+			lines[i] = strings.ToValidUTF8(line[:maxLogLine], "") + "…"
+		}
 	}
 	form := newForm("result", "Log", "").Add(newField("log", "text-multi", "The last lines", lines...))
 	return &outcome{level: "info", note: lines[len(lines)-1], form: form}, nil

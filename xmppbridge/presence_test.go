@@ -159,6 +159,16 @@ func TestAccessLost(t *testing.T) {
 			equal(t, "up", shown(f.sent()), want)
 		})
 	})
+	t.Run("device gone while stopped", func(t *testing.T) {
+		store := &testStore{subscriptions: []Subscription{{Target: "old@things.example.org", Watcher: veraBare, From: true}}}
+		bubble(t, setup{store: store}, func(f *fixture) {
+			f.Up("")
+			equal(t, "up", shown(f.sent()), []string{"unavailable old@things.example.org/old > " + veraBare, "unsubscribed old@things.example.org > " + veraBare})
+			if len(store.subscriptions) != 0 {
+				t.Errorf("stored %+v", store.subscriptions)
+			}
+		})
+	})
 	t.Run("nothing for the others", func(t *testing.T) {
 		bubble(t, setup{store: subscribed()}, func(f *fixture) {
 			f.Configure("House", readHouse(t, strings.Replace(houseFile, "otto@", "other@", 1)).Access)
