@@ -16,6 +16,9 @@ import (
 
 const (
 	nsChatStates = "http://jabber.org/protocol/chatstates"
+	nsOMEMO      = "urn:xmpp:omemo:2"
+	nsAxolotl    = "eu.siacs.conversations.axolotl"
+	nsEncryption = "urn:xmpp:eme:0"
 
 	// reallyLife is how long a "yes" is waited for.
 	reallyLife = time.Minute
@@ -46,6 +49,7 @@ type chat struct {
 	until    time.Time
 	window   time.Time // of the rate
 	count    int
+	plain    bool   // was told that encrypted messages cannot be read
 	last     string // the last thing said, how often in a row
 	repeated int
 }
@@ -74,6 +78,25 @@ func (c *chats) admit(full, body string, now time.Time) bool {
 		talk.last, talk.repeated = body, 0
 	}
 	return talk.count <= chatRate && talk.repeated < chatRepeats
+}
+
+// tellPlain reports whether somebody has yet to be told that their encrypted messages cannot be read. It is for those
+// that admit knows.
+func (c *chats) tellPlain(full string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	talk := c.with[full]
+	if talk == nil || talk.plain {
+		return false
+	}
+	talk.plain = true
+	return true
+}
+
+// encrypted reports whether a message is one of OMEMO's (XEP-0384, and before it got a namespace of its own), or says
+// that it is encrypted (XEP-0380). Its body then only says so.
+func encrypted(st *stream.Element) bool {
+	return st.Child(nsOMEMO, "encrypted") != nil || st.Child(nsAxolotl, "encrypted") != nil || st.Child(nsEncryption, "encryption") != nil
 }
 
 // ask keeps requests until their sender says yes to the same address.
@@ -131,7 +154,7 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 	}
 	a := b.asker(st)
 	target, known := b.addresses().Resolve(st.Attr("to"))
-	if a.role == mapping.None || typ != "" && typ != "chat" && typ != "normal" || body == "" {
+	if a.role == mapping.None || typ != "" && typ != "chat" && typ != "normal" || body == "" && !encrypted(st) {
 		return
 	}
 	if _, own := b.addresses().Resolve(a.full); own {
@@ -154,6 +177,12 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 			Add(stream.New(nsReceipts, "received", "id", st.Attr("id"))))
 	}
 	t := &talk{b: b, asker: a, st: st, target: target, fresh: fresh}
+	if encrypted(st) {
+		if b.chats.tellPlain(a.full) {
+			t.say("I cannot read encrypted messages: turn encryption (OMEMO) off for this contact.")
+		}
+		return
+	}
 	if len(body) > maxChatBody {
 		t.say("That is too long for a command. Say \"help\" for what I understand.")
 		return

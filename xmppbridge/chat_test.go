@@ -224,6 +224,23 @@ func TestLoops(t *testing.T) {
 	})
 }
 
+// Who encrypts is told once how not to, and nothing is done.
+func TestEncrypted(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		for i, payload := range []string{"<encrypted xmlns='eu.siacs.conversations.axolotl'/><body>on</body>", "<encrypted xmlns='urn:xmpp:omemo:2'/>"} {
+			f.sent()
+			f.deliver("<message type='chat' from='" + otto + "' to='" + lamp + "'>" + payload + "</message>")
+			if got := bodies(f.sent()); i == 0 && (len(got) != 1 || !strings.Contains(got[0], "turn encryption (OMEMO) off")) || i > 0 && len(got) != 0 {
+				t.Errorf("message %d: %q", i, got)
+			}
+		}
+		if len(f.requests()) != 0 {
+			t.Error("it was done")
+		}
+		equal(t, "in the clear", f.hear(otto, lamp, "on"), []string{"Lamp: Power is on (confirmed by the device)."})
+	})
+}
+
 // What a role hides and what is not there sound the same.
 func TestHiddenInChat(t *testing.T) {
 	bubble(t, setup{}, func(f *fixture) {

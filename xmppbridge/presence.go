@@ -26,6 +26,8 @@ type presences struct {
 	ready     chan struct{}
 }
 
+const nsIdle = "urn:xmpp:idle:1"
+
 // hubKey stands for the hub among devices: no device has an empty id.
 const hubKey devices.ID = ""
 
@@ -217,6 +219,11 @@ func (p *presences) stanza(id devices.ID) *stream.Element {
 	}
 	if !shown.Online {
 		return st
+	}
+	if shown.Show == mapping.ShowAway {
+		if _, state, ok := p.b.o.House.Device(id); ok && !state.Heard.IsZero() {
+			st.Add(stream.New(nsIdle, "idle", "since", state.Heard.UTC().Format(xmppTime))) // XEP-0319
+		}
 	}
 	return st.Add(p.priority(-1), p.b.caps.element(p.b.identify(mapping.Target{Kind: mapping.ToDevice})))
 }

@@ -209,6 +209,29 @@ func TestStartAndStop(t *testing.T) {
 	})
 }
 
+// What the rules say of a device is what its presence says.
+func TestPresenceShow(t *testing.T) {
+	bubble(t, setup{store: subscribed()}, func(f *fixture) {
+		_, state, _ := f.house.Device("lamp")
+		for _, show := range []string{mapping.ShowAway, mapping.ShowDND, ""} {
+			f.Present(mapping.Presence{Device: "lamp", Online: true, Show: show, Status: "x"})
+			out := f.sent()
+			if len(out) != 1 || out[0].ChildText(stream.NS, "show") != show || out[0].Child(nsCaps, "c") == nil {
+				t.Fatalf("%q: %v", show, out)
+			}
+			want := ""
+			if show == mapping.ShowAway {
+				want = state.Heard.UTC().Format(xmppTime)
+			}
+			if got := out[0].Child(nsIdle, "idle").Attr("since"); got != want {
+				t.Errorf("%q: idle since %q, want %q", show, got, want)
+			}
+		}
+		f.Present(mapping.Presence{Device: "lamp", Status: "silent for 2 min"})
+		equal(t, "offline", shown(f.sent()), []string{"unavailable " + lamp + " > " + veraBare + ": silent for 2 min"})
+	})
+}
+
 // Of many changes the last is sent; what a full queue refused is sent later.
 func TestPresenceLatest(t *testing.T) {
 	bubble(t, setup{store: subscribed()}, func(f *fixture) {
