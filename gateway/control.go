@@ -15,7 +15,6 @@ import (
 
 	"tidings/devices"
 	"tidings/devices/schema"
-	"tidings/gateway/config"
 	"tidings/mapping"
 )
 
@@ -86,13 +85,8 @@ type ControlError struct {
 	Error string `json:"error"`
 }
 
-// openControl listens on the control socket and serves it.
-func (g *Gateway) openControl(cfg *config.Config) (*unit, error) {
-	path := cfg.Control.Socket
-	listener, err := listenControl(path)
-	if err != nil {
-		return nil, fmt.Errorf("control socket %s: %w", path, err)
-	}
+// serveControl serves what comes to the control socket.
+func (g *Gateway) serveControl(listener net.Listener) *unit {
 	server := &http.Server{Handler: g.controlHandler(), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug)}
 	return start(func(ctx context.Context) error {
@@ -113,11 +107,25 @@ func (g *Gateway) openControl(cfg *config.Config) (*unit, error) {
 			err = nil
 		}
 		return errors.Join(err, closing.stop())
-	}), nil
+	})
 }
+
+// maxSocketPath is what fits into sockaddr_un with the zero behind it (unix(7)).
+const maxSocketPath = 107
 
 // listenControl takes the socket over from a gateway that is gone, never from one that answers.
 func listenControl(path string) (net.Listener, error) {
+	listener, err := listenUnix(path)
+	if err != nil {
+		return nil, fmt.Errorf("control socket %s: %w", path, err)
+	}
+	return listener, nil
+}
+
+func listenUnix(path string) (net.Listener, error) {
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("the system takes %d bytes at most: name a shorter path with socket in [control]", maxSocketPath)
+	}
 	if conn, err := net.Dial("unix", path); err == nil {
 		conn.Close()
 		return nil, errors.New("another gateway answers there: stop it, or give this one its own [control] socket and data_dir")

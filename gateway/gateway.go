@@ -180,6 +180,11 @@ func (g *Gateway) bridge() *xmppbridge.Bridge {
 // Run runs the gateway until ctx is done, and then stops it: drivers first, the store last.
 func (g *Gateway) Run(ctx context.Context) error {
 	cfg := g.config.Load()
+	// First of all: another gateway on it would have the same devices and the same addresses.
+	listener, err := listenControl(cfg.Control.Socket)
+	if err != nil {
+		return errors.Join(err, g.closeStore())
+	}
 	storing := start(g.store.Run)
 	posting := start(g.post.run)
 	routing := start(g.router.run)
@@ -193,7 +198,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	on, err := g.openXMPP(ctx, cfg)
 	if err != nil {
 		g.stopBroker()
-		return errors.Join(err, stop(routing, posting, storing))
+		return errors.Join(err, listener.Close(), stop(routing, posting, storing))
 	}
 	g.xmpp.Store(on)
 	on.begin(g)
@@ -204,13 +209,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.mu.Unlock()
 	rosters := start(g.tellRosters)
 	saving := start(g.saveNow)
-	socket, err := g.openControl(cfg)
-	if err == nil {
-		close(g.ready)
-		g.log.Info("gateway running", "mode", cfg.XMPP.Mode, "address", cfg.XMPP.Address, "drivers", len(cfg.Drivers), "devices", len(cfg.Mapping.Devices))
-		<-ctx.Done()
-		g.log.Info("gateway stopping")
-	}
+	socket := g.serveControl(listener)
+	close(g.ready)
+	g.log.Info("gateway running", "mode", cfg.XMPP.Mode, "address", cfg.XMPP.Address, "drivers", len(cfg.Drivers), "devices", len(cfg.Mapping.Devices))
+	<-ctx.Done()
+	g.log.Info("gateway stopping")
 	// A reload that is under way is waited for, one that comes later is refused.
 	g.mu.Lock()
 	g.ending = true
@@ -219,7 +222,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.reload.Lock()
 	g.stopped = true
 	g.reload.Unlock()
-	err = errors.Join(err, socket.stop())
+	err = socket.stop()
 	g.stopConnections(func(*connection) bool { return true }, func(devices.ID) bool { return true })
 	err = errors.Join(err, stop(rosters, saving), g.xmpp.Load().end())
 	g.stopBroker()

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"tidings/devices"
 	"tidings/gateway/config"
@@ -174,20 +175,22 @@ func (g *Gateway) newLocal(cfg *config.Config, on *presenceOn) (network, error) 
 	if err != nil {
 		return nil, err
 	}
-	on.up.Store(true)
-	return &localNetwork{server: server, log: g.log, fingerprint: fingerprint, listening: g.o.Listening}, nil
+	return &localNetwork{server: server, up: &on.up, log: g.log, fingerprint: fingerprint, listening: g.o.Listening}, nil
 }
 
 type localNetwork struct {
 	server      *local.Server
+	up          *atomic.Bool // it serves
 	log         *slog.Logger
 	fingerprint string
 	listening   func(addrs []net.Addr, fingerprint string)
 }
 
+// Run serves until ctx is done. What it listens on may be taken for the moment: it tries again.
 func (n *localNetwork) Run(ctx context.Context) error {
 	told := start(func(ctx context.Context) error {
 		if addrs := n.server.Addrs(ctx); addrs != nil {
+			n.up.Store(true)
 			n.log.Info("xmpp server listening", "addresses", fmt.Sprint(addrs), "fingerprint", n.fingerprint)
 			if n.listening != nil {
 				n.listening(addrs, n.fingerprint)
@@ -196,7 +199,19 @@ func (n *localNetwork) Run(ctx context.Context) error {
 		return nil
 	})
 	defer told.stop()
-	return n.server.Run(ctx)
+	defer n.up.Store(false)
+	for wait := firstRestart; ; wait = min(2*wait, longestRestart) {
+		err := n.server.Run(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		n.log.Error("xmpp server does not serve", "err", err, "again", wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
 }
 
 // Send gives a stanza to the clients it is for. Presence nobody is there for is nothing lost; a message is kept by whoever
