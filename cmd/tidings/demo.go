@@ -97,12 +97,19 @@ func (d *demo) directory() (remove func() error, err error) {
 		if d.data, err = os.MkdirTemp("", "tidings-demo-"); err != nil {
 			return nil, fmt.Errorf("demo: %w", err)
 		}
-		return func() error { return os.RemoveAll(d.data) }, nil
+		remove = func() error { return os.RemoveAll(d.data) }
+		if err := d.roomForSocket(); err != nil {
+			return nil, errors.Join(err, remove())
+		}
+		return remove, nil
 	}
-	if d.data, err = filepath.Abs(d.data); err == nil {
-		err = os.MkdirAll(d.data, 0o700)
+	if d.data, err = filepath.Abs(d.data); err != nil {
+		return nil, fmt.Errorf("demo: --data: %w", err)
 	}
-	if err != nil {
+	if err := d.roomForSocket(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(d.data, 0o700); err != nil {
 		return nil, fmt.Errorf("demo: --data: %w", err)
 	}
 	if conn, err := net.Dial("unix", d.file("tidings.sock")); err == nil {
@@ -110,6 +117,14 @@ func (d *demo) directory() (remove func() error, err error) {
 		return nil, fmt.Errorf("demo: --data %s: another demo runs there: end it, or name another directory", d.data)
 	}
 	return func() error { return nil }, nil
+}
+
+// roomForSocket checks that the address of a socket has room for the path: 107 bytes, by unix(7).
+func (d *demo) roomForSocket() error {
+	if len(d.file("tidings.sock")) > 107 {
+		return fmt.Errorf("demo: %s: the path is too long for a socket in it: name a shorter one with --data", d.data)
+	}
+	return nil
 }
 
 func (d *demo) file(name string) string { return filepath.Join(d.data, name) }

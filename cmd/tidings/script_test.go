@@ -31,6 +31,7 @@ const patience = 30 * time.Second
 //	until REGEXP tidings …      runs the command again until its output matches
 //	signal HUP|TERM|INT         signals the gateway that runs in the background
 //	house                       starts a greenhouse on the serial port $WORK/greenhouse and a lamp at the broker $MQTT
+//	occupy, vacate              listens on $OCCUPIED, and lets go of it
 //	stranger CODE tidings …     runs the command as somebody who may not open the control socket
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -47,6 +48,7 @@ func TestScripts(t *testing.T) {
 			}
 			e.Defer(notices.close)
 			e.Values[noticesKey{}] = notices
+			e.Values[occupiedKey{}] = &occupied{}
 			e.Setenv("SAMPLE", sample)
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("NOTIFY_SOCKET", notices.path)
@@ -64,6 +66,16 @@ func TestScripts(t *testing.T) {
 			"signal":   signalGateway,
 			"house":    func(ts *testscript.TestScript, _ bool, _ []string) { startHouse(ts) },
 			"stranger": stranger,
+			"occupy": func(ts *testscript.TestScript, _ bool, _ []string) {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				ts.Check(err)
+				ts.Value(occupiedKey{}).(*occupied).Listener = l
+				ts.Setenv("OCCUPIED", l.Addr().String())
+				ts.Defer(func() { _ = l.Close() })
+			},
+			"vacate": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Check(ts.Value(occupiedKey{}).(*occupied).Close())
+			},
 		},
 	})
 }
@@ -166,6 +178,11 @@ func stranger(ts *testscript.TestScript, _ bool, args []string) {
 	checkCode(ts, err, args[0])
 	ts.Check(os.WriteFile(ts.MkAbs("stranger"), out, 0o600))
 }
+
+// occupied is what `occupy` listens on.
+type occupied struct{ net.Listener }
+
+type occupiedKey struct{}
 
 // notices is the other end of sd_notify(3).
 type notices struct {
