@@ -10,11 +10,15 @@
 // holds the disco features it stands for and the IQ payloads it answers; service discovery and entity capabilities
 // derive from the list, so nothing is announced that is not answered.
 //
+// Who watches is known from the store for a component, where the gateway is what a server is to its accounts, from the
+// accounts for the server inside, and from the roster that the server keeps for an account (roster.go). Access decides
+// anew each time something is sent; whoever lost it is told when a reload, or the next connection, finds out.
+//
 // Goroutines. Deliver is called by the network's readers and must not block: it answers what needs only memory and hands
 // commands and chat to workers, one queue a sender and device, each bounded; a full queue refuses with
 // resource-constraint. One goroutine sends presence, latest wins, paced so that ten thousand devices do not burst; one
 // sends alerts from the outbox. Run starts these and waits for them.
 //
-//	b := xmppbridge.New(xmppbridge.Options{House: house, Executor: router, Network: component, …})
-//	err := b.Run(ctx)
+//	b, err := xmppbridge.New(ctx, xmppbridge.Options{House: house, Executor: router, Network: component, …})
+//	err = b.Run(ctx)
 package xmppbridge
