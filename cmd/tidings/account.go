@@ -19,13 +19,13 @@ func accountAddCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add NAME --role ROLE",
 		Short: "Make an account",
-		Long: "Make an account of the server inside (mode = \"local\"). The password is asked for twice on a terminal, and read\n" +
-			"from standard input elsewhere: one line.",
+		Long: "Make an account of the server inside (mode = \"local\"). The password is asked for\n" +
+			"twice on a terminal, and read from standard input elsewhere: one line.",
 		Example: "  tidings account add alice --role admin\n  tidings account add bob --role viewer <bob.password",
 		Args:    cobra.ExactArgs(1),
 	}
 	client := socketFlag(c)
-	c.Flags().StringVar(&role, "role", "", "viewer (sees), operator (also switches) or admin (everything)")
+	c.Flags().StringVar(&role, "role", "", "`ROLE`: viewer (sees), operator (also switches) or admin\n(everything)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if _, ok := mapping.ParseRole(role); !ok {
 			what := fmt.Sprintf("%q is no role", role)

@@ -18,12 +18,13 @@ func brokerAdduserCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "adduser NAME --file FILE",
 		Short: "Add a user, or give one another password",
-		Long: "Add a user of the MQTT broker inside to its file of users, or give one another password. The password is asked\n" +
-			"for twice on a terminal, and read from standard input elsewhere: one line. A running broker takes it up by itself.",
+		Long: "Add a user of the MQTT broker inside to its file of users, or give one another\n" +
+			"password. The password is asked for twice on a terminal, and read from standard\n" +
+			"input elsewhere: one line. A running broker takes it up by itself.",
 		Example: "  tidings broker adduser lamp --file broker.users",
 		Args:    cobra.ExactArgs(1),
 	}
-	c.Flags().StringVar(&file, "file", "", "what users_file in [broker] names; made when it is not there")
+	c.Flags().StringVar(&file, "file", "", "the `FILE` that users_file in [broker] names; made when it\nis not there")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if file == "" {
 			return errors.New("broker: --file is missing: the one that users_file in [broker] names")

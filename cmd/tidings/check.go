@@ -15,9 +15,9 @@ func checkCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "Find the mistakes of a configuration, touching no hardware and no network",
-		Long: "Read a configuration as the gateway does and print every mistake with its line. The exit status is 1 if there\n" +
-			"is one. No device is opened and nothing is connected.",
+		Short: "Find the mistakes of a configuration, touching nothing",
+		Long: "Read a configuration as the gateway does and print every mistake with its line.\n" +
+			"The exit status is 1 if there is one. No device is opened, nothing is connected.",
 		Example: "  tidings check gateway.toml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -34,6 +34,6 @@ func checkCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&file, "config", defaultConfig, "the configuration")
+	c.Flags().StringVar(&file, "config", defaultConfig, "read `FILE`")
 	return c
 }

@@ -41,9 +41,11 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a whole simulated house to log in to, with nothing installed",
-		Long: "Run the gateway with an XMPP server and an MQTT broker inside and simulated firmware around it: a greenhouse\n" +
-			"node on a serial line, a door contact and a heater's relay on a GPIO chip, a lamp and a metering plug on MQTT.\n" +
-			"Log in with any XMPP client, or let --tour do it and print what a person would see. Nothing is left behind.",
+		Long: "Run the gateway with an XMPP server and an MQTT broker inside and simulated\n" +
+			"firmware around it: a greenhouse node on a serial line, a door contact and a\n" +
+			"heater's relay on a GPIO chip, a lamp and a metering plug on MQTT. Log in with\n" +
+			"any XMPP client, or let --tour do it and print what a person would see. Nothing\n" +
+			"is left behind.",
 		Example: "  tidings demo\n  tidings demo --tour",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -52,11 +54,11 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&d.listen, "listen", "", "where the XMPP server listens (default 127.0.0.1:5222, or a free port where\nthat is taken)")
-	f.StringVar(&d.mqtt, "mqtt", "", "where the MQTT broker listens (default a free port of 127.0.0.1)")
-	f.StringVar(&d.data, "data", "", "keep what the gateway remembers in this directory (default: it is removed in\nthe end)")
-	f.DurationVar(&d.last, "for", 0, "end after this long, as 30s (default: on Ctrl-C)")
-	f.BoolVar(&d.tour, "tour", false, "log in as a client, print what a person would see, and end; the exit status is\n1 when something did not happen")
+	f.StringVar(&d.listen, "listen", "", "where the XMPP server listens: `ADDR`, as 127.0.0.1:5222\n(the default, or a free port where that is taken)")
+	f.StringVar(&d.mqtt, "mqtt", "", "where the MQTT broker listens: `ADDR` (default: a free\nport of 127.0.0.1)")
+	f.StringVar(&d.data, "data", "", "keep what the gateway remembers in `DIR` (default: one\nthat is removed in the end)")
+	f.DurationVar(&d.last, "for", 0, "end after this `TIME`, as 30s (default: on Ctrl-C)")
+	f.BoolVar(&d.tour, "tour", false, "log in as a client, print what a person would see, and\nend; the exit status is 1 when something did not happen")
 	return c
 }
 

@@ -16,11 +16,12 @@ func devicesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "devices [DEVICE]",
 		Short: "List the devices of the running gateway, or all of one",
-		Long:  "List the devices of the running gateway, or everything about one: its points, what `tidings send` can have it\ndo, and what was not understood of it.",
-		Args:  cobra.MaximumNArgs(1),
+		Long: "List the devices of the running gateway, or everything about one: its points,\n" +
+			"what `tidings send` can have it do, and what was not understood of it.",
+		Args: cobra.MaximumNArgs(1),
 	}
 	client := socketFlag(c)
-	asJSON := c.Flags().Bool("json", false, "for programs")
+	asJSON := c.Flags().Bool("json", false, "print JSON, for programs")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		list, err := client().Devices(c.Context())
 		if err != nil {

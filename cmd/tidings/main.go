@@ -66,9 +66,9 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tidings",
 		Short: "An edge gateway that puts devices on XMPP",
-		Long: "tidings bridges devices on serial lines, GPIO pins and MQTT to XMPP: each has an address,\n" +
-			"presence says whether it is there and what it reads, alerts come as messages, and any\n" +
-			"client can run its commands.",
+		Long: "tidings bridges devices on serial lines, GPIO pins and MQTT to XMPP: each has an\n" +
+			"address, presence says whether it is there and what it reads, alerts come as\n" +
+			"messages, and any client can run its commands.",
 		Example:           "  tidings demo                  a simulated house to log in to\n  tidings run --config FILE     the gateway",
 		Version:           versionText(),
 		Args:              cobra.NoArgs,

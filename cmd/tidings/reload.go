@@ -13,8 +13,9 @@ func reloadCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reload",
 		Short: "Have the running gateway read its configuration again",
-		Long: "Have the running gateway read its configuration again, as SIGHUP does. With a mistake in it the old one stays in\n" +
-			"force and every mistake is printed; otherwise only what changed is restarted.",
+		Long: "Have the running gateway read its configuration again, as SIGHUP does. With a\n" +
+			"mistake in it the old one stays in force and every mistake is printed; otherwise\n" +
+			"only what changed is restarted.",
 		Args: cobra.NoArgs,
 	}
 	client := socketFlag(c)

@@ -20,14 +20,16 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the gateway",
-		Long: "Run the gateway until it is told to stop (Ctrl-C or SIGTERM). SIGHUP reloads the configuration: with a mistake\n" +
-			"in it the old one stays in force, otherwise only what changed is restarted. The log goes to standard error.\n\n" +
-			"The exit status is 78 when the configuration has mistakes, which are printed, and 1 when something else fails.",
+		Long: "Run the gateway until it is told to stop (Ctrl-C or SIGTERM). SIGHUP reloads the\n" +
+			"configuration: with a mistake in it the old one stays in force, otherwise only\n" +
+			"what changed is restarted. The log goes to standard error.\n\n" +
+			"The exit status is 78 when the configuration has mistakes, which are printed,\n" +
+			"and 1 when something else fails.",
 		Example: "  tidings run --config gateway.toml",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return runGateway(c.Context(), file) },
 	}
-	c.Flags().StringVar(&file, "config", defaultConfig, "the configuration")
+	c.Flags().StringVar(&file, "config", defaultConfig, "read `FILE`")
 	return c
 }
 

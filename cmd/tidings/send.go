@@ -14,8 +14,9 @@ func sendCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "send DEVICE WORDS…",
 		Short: "Have a device do something",
-		Long: "Have a device do something and say what became of it. `tidings devices DEVICE` lists what it understands; what is\n" +
-			"marked as dangerous needs --yes. Behind -- everything is a word, so that a value may be below zero.",
+		Long: "Have a device do something and say what became of it. `tidings devices DEVICE`\n" +
+			"lists what it understands; what is marked as dangerous needs --yes. Behind --\n" +
+			"everything is a word, so that a value may be below zero.",
 		Example: "  tidings send lamp on\n  tidings send greenhouse set target 21.5\n  tidings send freezer set target -- -18\n  tidings send heater on --yes",
 		Args:    cobra.MinimumNArgs(1),
 	}

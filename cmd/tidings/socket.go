@@ -12,7 +12,7 @@ import (
 
 // socketFlag adds --socket to a command that talks to a running gateway.
 func socketFlag(c *cobra.Command) func() *control.Client {
-	path := c.Flags().String("socket", "", "the gateway's control socket (default $TIDINGS_SOCKET, else where a gateway of\nthis user or of the system has it)")
+	path := c.Flags().String("socket", "", "the gateway's control socket: `PATH` (default\n$TIDINGS_SOCKET, else where a gateway of this user or of\nthe system has it)")
 	return func() *control.Client {
 		return control.New(cmp.Or(*path, os.Getenv("TIDINGS_SOCKET"), defaultSocket(os.Getenv)))
 	}

@@ -11,7 +11,7 @@ import (
 func statusCommand() *cobra.Command {
 	c := &cobra.Command{Use: "status", Short: "Say how the running gateway is, and each of its drivers", Args: cobra.NoArgs}
 	client := socketFlag(c)
-	asJSON := c.Flags().Bool("json", false, "for programs")
+	asJSON := c.Flags().Bool("json", false, "print JSON, for programs")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s, err := client().Status(c.Context())
 		if err != nil {

@@ -107,6 +107,8 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 // explain says what a person can do about a socket that does not answer.
 func (c *Client) explain(err error) error {
 	switch {
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("control socket %s: interrupted before there was an answer: %w", c.path, context.Canceled)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no gateway answers at %s: is it running, and is that its control socket?", c.path)
 	case errors.Is(err, fs.ErrPermission):

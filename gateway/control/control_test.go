@@ -97,6 +97,9 @@ func TestClient(t *testing.T) {
 		t.Errorf("devices: %+v", d)
 	}
 	status, err := c.Status(ctx)
+	for ; err == nil && !status.Connected; status, err = c.Status(ctx) {
+		time.Sleep(5 * time.Millisecond) // the server inside is about to listen
+	}
 	if err != nil || status.Name != "Trial" || status.Version != "1.2.3" || !status.Connected || len(status.Drivers) != 1 || status.Drivers[0].Error != "" {
 		t.Errorf("status: %+v, %v", status, err)
 	}
