@@ -23,6 +23,7 @@ const (
 	alertBatch   = 50
 	alertRetry   = 5 * time.Second
 	barrierLimit = 30 * time.Second
+	barrierGrace = 2 * time.Second // when the bridge stops
 )
 
 // ErrAway is returned by a Network that knows the recipient to be away and does not keep messages: the alert stays in
@@ -88,19 +89,24 @@ func (a *alerts) flush(ctx context.Context) error {
 				sent = append(sent, m.Seq)
 			}
 		}
-		if err := a.confirm(ctx, sent); err != nil {
+		if err := errors.Join(a.confirm(ctx, sent), ctx.Err()); err != nil {
 			return err
 		}
 	}
 }
 
-// confirm waits until the server has taken over what was sent, then forgets it.
+// confirm waits until the server has taken over what was sent, then forgets it. When the bridge stops meanwhile it still
+// waits for a moment: what the server has would otherwise be said again by the next life of the gateway.
 func (a *alerts) confirm(ctx context.Context, sent []int64) error {
 	if len(sent) == 0 {
 		return nil
 	}
-	limited, cancel := context.WithTimeout(ctx, barrierLimit)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), barrierLimit)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		sleep(limited, barrierGrace)
+		cancel()
+	})()
 	if err := a.b.o.Network.Barrier(limited); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package xmppbridge
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -78,7 +79,7 @@ func TestAlertsConfirmed(t *testing.T) {
 		})
 	}
 	bubbles(func(f *fixture) {
-		f.network.set(func(n *testNetwork) { n.barrier = func() error { return errNetworkDown } })
+		f.network.set(func(n *testNetwork) { n.barrier = func(context.Context) error { return errNetworkDown } })
 		f.post(1, veraBare, "a")
 		first := f.sent()
 		time.Sleep(alertRetry + time.Second)
@@ -95,6 +96,34 @@ func TestAlertsConfirmed(t *testing.T) {
 		}
 		f.stop()
 	})
+}
+
+// A stop waits for what the server is about to confirm, and not for a server that says nothing.
+func TestAlertsAtStop(t *testing.T) {
+	for _, c := range []struct {
+		answers time.Duration
+		left    int
+	}{{time.Second, 0}, {time.Hour, 1}} {
+		t.Run(c.answers.String(), func(t *testing.T) {
+			bubble(t, setup{}, func(f *fixture) {
+				f.network.set(func(n *testNetwork) {
+					n.barrier = func(ctx context.Context) error {
+						if !sleep(ctx, c.answers) {
+							return ctx.Err()
+						}
+						return nil
+					}
+				})
+				f.post(1, veraBare, "a")
+				f.sent()
+				began := time.Now()
+				f.stop()
+				if took := time.Since(began); len(f.store.outbox) != c.left || took > barrierGrace {
+					t.Errorf("%d left after %v", len(f.store.outbox), took)
+				}
+			})
+		})
+	}
 }
 
 // Who is away holds up nobody else.

@@ -370,7 +370,7 @@ type testNetwork struct {
 	stanzas  []*stream.Element
 	down     bool
 	refuse   func(*stream.Element) error
-	barrier  func() error
+	barrier  func(context.Context) error
 	barriers int
 }
 
@@ -391,12 +391,13 @@ func (n *testNetwork) Send(st *stream.Element) error {
 	return nil
 }
 
-func (n *testNetwork) Barrier(context.Context) error {
+func (n *testNetwork) Barrier(ctx context.Context) error {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.barriers++
-	if n.barrier != nil {
-		return n.barrier()
+	barrier := n.barrier
+	n.mu.Unlock()
+	if barrier != nil {
+		return barrier(ctx)
 	}
 	return nil
 }
