@@ -205,10 +205,11 @@ func (h *house) welcome(on serving, password string) error {
 	fmt.Fprintf(&text, "JID: %s@localhost\npassword: %s\nserver: %s\n\n", demoAccount, password, on.addr)
 	if file, ok := h.demo.out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		qrterminal.GenerateHalfBlock(uri, qrterminal.L, &text)
-		fmt.Fprintln(&text, uri)
+		fmt.Fprintf(&text, "%s\n\n", uri)
 	}
 	fmt.Fprintf(&text, "Log in with any XMPP client. The certificate was made on the spot; its SHA-256 fingerprint is\n%s\n\n", on.fingerprint)
-	fmt.Fprint(&text, "The greenhouse gets too hot every minute and says so. Type \"pump on\" in its chat, or take it from its command menu.\n")
+	fmt.Fprint(&text, "The greenhouse gets too hot every minute and says so. Type \"pump on\" in its\n"+
+		"chat, or take it from its command menu.\n\n")
 	if addrs, err := h.gateway.BrokerAddrs(context.Background()); err == nil && len(addrs) > 0 {
 		fmt.Fprintf(&text, "MQTT broker:  mqtt://%s\n", addrs[0])
 	}
