@@ -16,20 +16,27 @@ import (
 )
 
 func runCommand() *cobra.Command {
-	var file string
 	c := &cobra.Command{
-		Use:   "run",
+		Use:   "run [FILE]",
 		Short: "Run the gateway",
 		Long: "Run the gateway until it is told to stop (Ctrl-C or SIGTERM). SIGHUP reloads the\n" +
 			"configuration: with a mistake in it the old one stays in force, otherwise only\n" +
 			"what changed is restarted. The log goes to standard error.\n\n" +
 			"The exit status is 78 when the configuration has mistakes, which are printed,\n" +
 			"and 1 when something else fails.",
-		Example: "  tidings run --config gateway.toml",
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return runGateway(c.Context(), file) },
+		Example: "  tidings run gateway.toml",
 	}
-	c.Flags().StringVar(&file, "config", defaultConfig, "read `FILE`")
+	config := configFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		file, err := config(args)
+		if err == nil {
+			err = runGateway(c.Context(), file)
+		}
+		if mistakes := (*schema.Error)(nil); errors.As(err, &mistakes) {
+			return &codeError{exitConfig, mistakes}
+		}
+		return err
+	}
 	return c
 }
 
@@ -42,9 +49,6 @@ func runGateway(ctx context.Context, file string) error {
 	journal := newJournal(os.Stderr)
 	slog.SetDefault(journal.log)
 	g, err := gateway.New(ctx, gateway.Options{Config: file, Version: versionText(), Log: journal.log, Level: &journal.level, Tail: journal.tail})
-	if mistakes := (*schema.Error)(nil); errors.As(err, &mistakes) {
-		return &codeError{exitConfig, mistakes}
-	}
 	if err != nil {
 		return err
 	}

@@ -157,6 +157,8 @@ func stranger(ts *testscript.TestScript, _ bool, args []string) {
 	if os.Geteuid() != 0 {
 		ts.Check(os.Chmod(socket, 0))
 		checkCode(ts, ts.Exec(args[1], args[2:]...), args[0])
+		ts.Check(os.WriteFile(ts.MkAbs("stranger"), []byte(ts.ReadFile("stderr")), 0o600))
+		ts.Check(os.Chmod(socket, 0o660))
 		return
 	}
 	public, err := os.MkdirTemp("", "tidings-stranger-")
