@@ -10,7 +10,7 @@
 // Requests come to Execute, from whichever side. It checks access, danger, range and state in one place, lets one
 // request at a time through to each device, and waits for the reading that confirms it.
 //
-//	g, err := gateway.New(cfg, gateway.Options{Log: log, Load: load})
+//	g, err := gateway.New(ctx, gateway.Options{Config: "gateway.toml", Log: log})
 //	err = g.Run(ctx) // until ctx is done
 //
 // Run starts the store, the broker inside, the drivers (each supervised: a driver that fails is started again, later

@@ -300,7 +300,7 @@ func TestAlertsOverRestart(t *testing.T) {
 	x.write(trialFile)
 	x.start()
 	pending := func() int {
-		list, err := x.store.Pending(x.context(), 0, 100)
+		list, err := x.store.Pending(x.context(), "alice@home.arpa", 100)
 		if err != nil {
 			t.Fatal(err)
 		}

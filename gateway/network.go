@@ -102,8 +102,8 @@ func (on *presenceOn) knows(ctx context.Context, person, bare string) bool {
 // late is the network of a bridge that is made before its network is.
 type late struct{ on *presenceOn }
 
-func (l late) Send(st *stream.Element) error     { return l.on.network.Send(st) }
-func (l late) Barrier(ctx context.Context) error { return l.on.network.Barrier(ctx) }
+func (l late) Send(st *stream.Element) error                { return l.on.network.Send(st) }
+func (l late) Barrier(ctx context.Context, to string) error { return l.on.network.Barrier(ctx, to) }
 
 func (g *Gateway) newNetwork(cfg *config.Config, on *presenceOn) (network, error) {
 	x, b := cfg.XMPP, on.bridge
@@ -143,11 +143,18 @@ func (g *Gateway) newNetwork(cfg *config.Config, on *presenceOn) (network, error
 
 type componentNetwork struct{ *link.Component }
 
+// Barrier asks the server whether it has everything, whoever it is for.
+func (n componentNetwork) Barrier(ctx context.Context, _ string) error {
+	return n.Component.Barrier(ctx)
+}
 func (componentNetwork) add(string)    {}
 func (componentNetwork) remove(string) {}
 func (componentNetwork) rosters()      {}
 
 type clientNetwork struct{ *link.Client }
+
+// Barrier asks the server whether it has everything, whoever it is for.
+func (n clientNetwork) Barrier(ctx context.Context, _ string) error { return n.Client.Barrier(ctx) }
 
 // add opens a stream for a device. Where the server allows few, all devices are alike.
 func (n clientNetwork) add(full string)    { n.Add(resource(full), 0) }
@@ -227,11 +234,21 @@ func (n *localNetwork) Send(st *stream.Element) error {
 	return err
 }
 
-// Barrier has nothing to wait for: what Send took is in the client's own queue.
-func (n *localNetwork) Barrier(context.Context) error { return nil }
-func (n *localNetwork) add(string)                    {}
-func (n *localNetwork) remove(string)                 {}
-func (n *localNetwork) rosters()                      { n.server.RosterChanged() }
+// Barrier waits for a sign of life of a client of the person's, which comes behind what it was sent: a phone that left the
+// house has a connection that looks alive for a while.
+func (n *localNetwork) Barrier(ctx context.Context, to string) error {
+	account, _, _ := strings.Cut(to, "@")
+	ctx, cancel := context.WithTimeout(ctx, signOfLife)
+	defer cancel()
+	return n.server.Confirm(ctx, account)
+}
+
+// signOfLife is how long a client may take to answer. Most take milliseconds; a phone that sleeps, some seconds.
+const signOfLife = 15 * time.Second
+
+func (n *localNetwork) add(string)    {}
+func (n *localNetwork) remove(string) {}
+func (n *localNetwork) rosters()      { n.server.RosterChanged() }
 
 // An outlet is what the router's intents go to: the bridge of the moment, and the store for alerts.
 type outlet struct{ g *Gateway }

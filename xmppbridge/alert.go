@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"tidings/mapping"
@@ -30,26 +31,45 @@ const (
 // the outbox until they come.
 var ErrAway = errors.New("recipient is away")
 
-// alerts sends what the outbox holds, in order for each recipient, and takes it out once the server has it: after a
-// reconnection, or a crash, what was not confirmed goes again under the same id.
+// alerts sends what the outbox holds and takes it out once the recipient's server, or the recipient, has it: after a
+// reconnection, or a crash, what was not confirmed goes again under the same id. Each recipient has a lane: theirs come in
+// order, and one whose connection hangs holds nobody else up. There are as many lanes as there are people who are told
+// something just now.
 type alerts struct {
 	b    *Bridge
 	kick chan struct{}
+
+	mu    sync.Mutex
+	lanes map[string]*lane // by recipient, while there is something for them
 }
 
-func newAlerts(b *Bridge) *alerts { return &alerts{b: b, kick: make(chan struct{}, 1)} }
+// A lane is one recipient being told.
+type lane struct {
+	to   string
+	more chan struct{} // one token: look again
+}
+
+func newAlerts(b *Bridge) *alerts {
+	return &alerts{b: b, kick: make(chan struct{}, 1), lanes: map[string]*lane{}}
+}
 
 // Alert says that the outbox has something new.
 func (b *Bridge) Alert() { b.alerts.wake() }
 
-func (a *alerts) wake() {
+func (a *alerts) wake() { poke(a.kick) }
+
+// poke puts a token into a channel that holds one.
+func poke(c chan struct{}) {
 	select {
-	case a.kick <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
+// run opens lanes until ctx is done, and waits for them.
 func (a *alerts) run(ctx context.Context) {
+	var lanes sync.WaitGroup
+	defer lanes.Wait()
 	retry := time.NewTimer(0)
 	defer retry.Stop()
 	for {
@@ -59,45 +79,101 @@ func (a *alerts) run(ctx context.Context) {
 		case <-a.kick:
 		case <-retry.C:
 		}
-		if err := a.flush(ctx); err != nil && ctx.Err() == nil {
-			a.b.log.Debug("alerts wait", "err", err)
+		recipients, err := a.b.o.Store.Recipients(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				a.b.log.Error("alerts not read, trying again", "err", err)
+			}
 			retry.Reset(alertRetry)
+			continue
+		}
+		for _, to := range recipients {
+			if l := a.open(to); l != nil {
+				lanes.Go(func() { a.drive(ctx, l) })
+			}
 		}
 	}
 }
 
-// flush sends everything pending, batch by batch. Messages to someone who is away stay; those behind them go on.
-func (a *alerts) flush(ctx context.Context) error {
-	away := map[string]bool{}
-	for after := int64(0); ; {
-		batch, err := a.b.o.Store.Pending(ctx, after, alertBatch)
+// open makes a recipient's lane, or has the one there is look again.
+func (a *alerts) open(to string) *lane {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l := a.lanes[to]; l != nil {
+		poke(l.more)
+		return nil
+	}
+	l := &lane{to: to, more: make(chan struct{}, 1)}
+	a.lanes[to] = l
+	return l
+}
+
+// drive sends until nothing is left, or the recipient is away. What fails is tried again in a moment, or as soon as
+// there is reason to.
+func (a *alerts) drive(ctx context.Context, l *lane) {
+	for {
+		err := guarded(func() error { return a.flush(ctx, l.to) })
+		if ctx.Err() != nil || err == nil || errors.Is(err, ErrAway) {
+			if a.leave(l, ctx.Err() != nil) {
+				return
+			}
+			continue
+		}
+		a.b.log.Debug("alerts wait", "jid", l.to, "err", err)
+		select {
+		case <-ctx.Done():
+		case <-l.more:
+		case <-time.After(alertRetry):
+		}
+	}
+}
+
+// leave closes a lane, unless there is something new in it.
+func (a *alerts) leave(l *lane, always bool) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(l.more) > 0 && !always {
+		<-l.more
+		return false
+	}
+	delete(a.lanes, l.to)
+	return true
+}
+
+// guarded keeps a panic in one lane from taking the gateway along.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("internal error: %v", p)
+		}
+	}()
+	return f()
+}
+
+// flush sends one recipient everything pending, batch by batch.
+func (a *alerts) flush(ctx context.Context, to string) error {
+	for ctx.Err() == nil {
+		batch, err := a.b.o.Store.Pending(ctx, to, alertBatch)
 		if err != nil || len(batch) == 0 {
 			return err
 		}
 		var sent []int64
 		for _, m := range batch {
-			after = m.Seq
-			if away[m.To] {
-				continue
+			if err = a.send(ctx, m); err != nil {
+				break
 			}
-			switch err := a.send(ctx, m); {
-			case errors.Is(err, ErrAway):
-				away[m.To] = true
-			case err != nil:
-				return errors.Join(err, a.confirm(ctx, sent))
-			default:
-				sent = append(sent, m.Seq)
-			}
+			sent = append(sent, m.Seq)
 		}
-		if err := errors.Join(a.confirm(ctx, sent), ctx.Err()); err != nil {
+		if err := errors.Join(err, a.confirm(ctx, to, sent)); err != nil {
 			return err
 		}
 	}
+	return ctx.Err()
 }
 
-// confirm waits until the server has taken over what was sent, then forgets it. When the bridge stops meanwhile it still
+// confirm waits until what was sent has been taken over, then forgets it. When the bridge stops meanwhile it still
 // waits for a moment: what the server has would otherwise be said again by the next life of the gateway.
-func (a *alerts) confirm(ctx context.Context, sent []int64) error {
+func (a *alerts) confirm(ctx context.Context, to string, sent []int64) error {
 	if len(sent) == 0 {
 		return nil
 	}
@@ -107,10 +183,10 @@ func (a *alerts) confirm(ctx context.Context, sent []int64) error {
 		sleep(limited, barrierGrace)
 		cancel()
 	})()
-	if err := a.b.o.Network.Barrier(limited); err != nil {
+	if err := a.b.o.Network.Barrier(limited, to); err != nil {
 		return err
 	}
-	return a.b.o.Store.Sent(ctx, sent...)
+	return a.b.o.Store.Sent(limited, sent...)
 }
 
 // SendNow sends alerts that could not be put into the outbox: better once and unproved than not at all.

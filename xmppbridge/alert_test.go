@@ -2,6 +2,7 @@ package xmppbridge
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,6 +31,8 @@ func TestAlert(t *testing.T) {
 		if len(out) != 2 {
 			t.Fatalf("sent %v", out)
 		}
+		// Each recipient has a lane; their order among each other is nobody's business.
+		slices.SortFunc(out, func(x, y *stream.Element) int { return strings.Compare(y.Attr("to"), x.Attr("to")) })
 		for i, from := range []string{lamp, hub} {
 			st := out[i]
 			if st.Attr("from") != from || st.Attr("type") != "chat" || st.Attr("id") != "alert-hot" || st.Child(nsHints, "store") == nil ||
@@ -144,6 +147,36 @@ func TestAlertsAway(t *testing.T) {
 		f.network.set(func(n *testNetwork) { n.refuse = nil })
 		f.Alert()
 		equal(t, "here", bodies(f.sent()), []string{"a", "c"})
+	})
+}
+
+// Someone whose connection hangs, and does not know it yet, holds up nobody else, and is not told twice at once.
+func TestAlertsHangingConnection(t *testing.T) {
+	bubble(t, setup{audience: Rosters}, func(f *fixture) {
+		f.network.set(func(n *testNetwork) {
+			n.barrierTo = func(ctx context.Context, to string) error {
+				if to == veraBare {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				return nil
+			}
+		})
+		f.post(1, veraBare, "a")
+		equal(t, "sent", bodies(f.sent()), []string{"a"})
+		f.post(2, "otto@example.org", "b")
+		equal(t, "meanwhile", bodies(f.sent()), []string{"b"})
+		if len(f.store.outbox) != 1 {
+			t.Errorf("in the outbox: %+v", f.store.outbox)
+		}
+		time.Sleep(barrierLimit + alertRetry + time.Second)
+		equal(t, "again", bodies(f.sent()), []string{"a"})
+		f.network.set(func(n *testNetwork) { n.barrierTo = nil })
+		time.Sleep(barrierLimit + alertRetry + time.Second)
+		f.sent()
+		if len(f.store.outbox) != 0 {
+			t.Errorf("still in the outbox: %+v", f.store.outbox)
+		}
 	})
 }
 

@@ -45,8 +45,9 @@ type Network interface {
 	// Send queues a stanza; its from says which of our addresses it is from. It never waits for the network and does
 	// not keep the stanza: an error says that it went nowhere.
 	Send(st *stream.Element) error
-	// Barrier returns nil once the server has taken over every message sent before. An error says that some may be lost.
-	Barrier(ctx context.Context) error
+	// Barrier returns nil once every message sent to someone before has been taken over, by their server or, where that is
+	// us, by them. An error says that some may be lost.
+	Barrier(ctx context.Context, to string) error
 }
 
 // Audience says how presence reaches those who watch a device.

@@ -366,12 +366,13 @@ func (h *testHouse) Alerts() []mapping.Alert {
 
 // A testNetwork writes down what is sent. It can be down, and refuse single stanzas.
 type testNetwork struct {
-	mu       sync.Mutex
-	stanzas  []*stream.Element
-	down     bool
-	refuse   func(*stream.Element) error
-	barrier  func(context.Context) error
-	barriers int
+	mu        sync.Mutex
+	stanzas   []*stream.Element
+	down      bool
+	refuse    func(*stream.Element) error
+	barrier   func(context.Context) error
+	barrierTo func(ctx context.Context, to string) error
+	barriers  int
 }
 
 var errNetworkDown = errors.New("network down")
@@ -391,11 +392,14 @@ func (n *testNetwork) Send(st *stream.Element) error {
 	return nil
 }
 
-func (n *testNetwork) Barrier(ctx context.Context) error {
+func (n *testNetwork) Barrier(ctx context.Context, to string) error {
 	n.mu.Lock()
 	n.barriers++
-	barrier := n.barrier
+	barrier, barrierTo := n.barrier, n.barrierTo
 	n.mu.Unlock()
+	if barrierTo != nil {
+		return barrierTo(ctx, to)
+	}
 	if barrier != nil {
 		return barrier(ctx)
 	}
@@ -461,12 +465,24 @@ func (s *testStore) ForgetExecuted(from string) {
 	s.executed = slices.DeleteFunc(s.executed, func(e Executed) bool { return e.From == from })
 }
 
-func (s *testStore) Pending(_ context.Context, after int64, limit int) ([]Outgoing, error) {
+func (s *testStore) Recipients(context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for _, m := range s.outbox {
+		if !slices.Contains(out, m.To) {
+			out = append(out, m.To)
+		}
+	}
+	return out, nil
+}
+
+func (s *testStore) Pending(_ context.Context, to string, limit int) ([]Outgoing, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []Outgoing
 	for _, m := range s.outbox {
-		if m.Seq > after && len(out) < limit {
+		if m.To == to && len(out) < limit {
 			out = append(out, m)
 		}
 	}

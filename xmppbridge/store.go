@@ -40,8 +40,10 @@ type Executed struct {
 
 // An Outbox keeps alerts until the server has them.
 type Outbox interface {
-	// Pending returns the oldest messages not yet sent, in order, after the given sequence number.
-	Pending(ctx context.Context, after int64, limit int) ([]Outgoing, error)
+	// Recipients are those for whom there is something.
+	Recipients(ctx context.Context) ([]string, error)
+	// Pending returns the oldest messages for one of them, in order.
+	Pending(ctx context.Context, to string, limit int) ([]Outgoing, error)
 	// Sent takes messages out.
 	Sent(ctx context.Context, seq ...int64) error
 }

@@ -10,29 +10,56 @@ import (
 
 var _ xmppbridge.Store = (*Store)(nil)
 
+// maxOutbox bounds what waits for one person: an account nobody ever logs in to must not fill a disk. The oldest go.
+const maxOutbox = 1000
+
 // AddAlert puts messages into the outbox. When it returns nil they survive a crash. A message whose id and recipient
 // are there already is left as it is.
 func (s *Store) AddAlert(ctx context.Context, messages []xmppbridge.Outgoing) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
+	dropped := map[string]int64{}
+	err := s.do(ctx, func(tx *sql.Tx) error {
 		for _, m := range messages {
 			_, err := tx.Exec("INSERT OR IGNORE INTO outbox (id, recipient, device, body, at) VALUES (?, ?, ?, ?, ?)",
 				m.ID, m.To, string(m.Device), m.Body, m.At.UnixMilli())
 			if err != nil {
 				return err
 			}
+			result, err := tx.Exec("DELETE FROM outbox WHERE recipient = ?1 AND seq <= (SELECT seq FROM outbox WHERE recipient = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+				m.To, maxOutbox)
+			if err != nil {
+				return err
+			}
+			if n, err := result.RowsAffected(); err == nil && n > 0 {
+				dropped[m.To] += n
+			}
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for to, n := range dropped {
+		s.log.Warn("old alerts dropped: they waited too long for someone who does not come", "jid", to, "count", n, "kept", maxOutbox)
+	}
+	return nil
+}
+
+// Recipients implements xmppbridge.Outbox.
+func (s *Store) Recipients(ctx context.Context) ([]string, error) {
+	return rows(ctx, s, func(r *sql.Rows) (to string, err error) {
+		err = r.Scan(&to)
+		return to, err
+	}, "SELECT DISTINCT recipient FROM outbox")
 }
 
 // Pending implements xmppbridge.Outbox.
-func (s *Store) Pending(ctx context.Context, after int64, limit int) ([]xmppbridge.Outgoing, error) {
+func (s *Store) Pending(ctx context.Context, to string, limit int) ([]xmppbridge.Outgoing, error) {
 	return rows(ctx, s, func(r *sql.Rows) (m xmppbridge.Outgoing, err error) {
 		var at int64
 		err = r.Scan(&m.Seq, &m.ID, &m.To, &m.Device, &m.Body, &at)
 		m.At = time.UnixMilli(at)
 		return m, err
-	}, "SELECT seq, id, recipient, device, body, at FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
+	}, "SELECT seq, id, recipient, device, body, at FROM outbox WHERE recipient = ? ORDER BY seq LIMIT ?", to, limit)
 }
 
 // Sent implements xmppbridge.Outbox.

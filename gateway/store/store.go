@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"sync"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -18,6 +19,7 @@ CREATE TABLE outbox (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, recipient TEXT NOT NULL, device TEXT NOT NULL,
 	body TEXT NOT NULL, at INTEGER NOT NULL, UNIQUE (id, recipient)
 );
+CREATE INDEX outbox_recipient ON outbox (recipient, seq);
 CREATE TABLE subscription (
 	target TEXT NOT NULL, watcher TEXT NOT NULL, sees INTEGER NOT NULL, seen INTEGER NOT NULL, asked INTEGER NOT NULL,
 	PRIMARY KEY (target, watcher)
@@ -66,6 +68,9 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 	// book-keeping, not a database server.
 	name := "file:" + (&url.URL{Path: path}).EscapedPath() +
 		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-512)&_txlock=immediate"
+	if err := private(path); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
 	db, err := sql.Open("sqlite", name)
 	if err != nil {
 		return nil, fmt.Errorf("store: %s: %w", path, err)
@@ -78,6 +83,16 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 		return nil, fmt.Errorf("store: %s: %w", path, err)
 	}
 	return s, nil
+}
+
+// private makes the file readable by its owner only: what accounts log in with is in it. SQLite gives the files beside it
+// the same mode.
+func private(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Chmod(0o600), file.Close())
 }
 
 func (s *Store) migrate() error {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -52,28 +55,49 @@ func TestAlertsSurviveARestart(t *testing.T) {
 	stop()
 
 	s, _ = open(t, path)
-	got, err := s.Pending(t.Context(), 0, 10)
-	if err != nil || len(got) != 2 {
-		t.Fatalf("pending: %v, %v; want both messages once", got, err)
+	to, err := s.Recipients(t.Context())
+	if slices.Sort(to); err != nil || !slices.Equal(to, []string{"alice@example.org", "bob@example.org"}) {
+		t.Fatalf("recipients: %v, %v", to, err)
 	}
-	for i := range got {
-		messages[i].Seq = got[i].Seq
-		if !got[i].At.Equal(at) {
-			t.Errorf("at: %v, want %v", got[i].At, at)
+	for _, want := range messages {
+		got, err := s.Pending(t.Context(), want.To, 10)
+		if err != nil || len(got) != 1 {
+			t.Fatalf("pending: %v, %v; want the message once", got, err)
 		}
-		got[i].At = at
+		if !got[0].At.Equal(at) {
+			t.Errorf("at: %v, want %v", got[0].At, at)
+		}
+		want.Seq, want.At = got[0].Seq, got[0].At
+		if !reflect.DeepEqual(got[0], want) {
+			t.Errorf("pending: %+v, want %+v", got[0], want)
+		}
 	}
-	if !reflect.DeepEqual(got, messages) {
-		t.Errorf("pending: %+v, want %+v", got, messages)
-	}
-	if err := s.Sent(t.Context(), got[0].Seq); err != nil {
+	bobs, _ := s.Pending(t.Context(), "bob@example.org", 10)
+	if err := s.Sent(t.Context(), bobs[0].Seq); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ = s.Pending(t.Context(), 0, 10); len(got) != 1 || got[0].ID != "2" {
-		t.Errorf("after the first was sent: %+v", got)
+	if to, _ := s.Recipients(t.Context()); !slices.Equal(to, []string{"alice@example.org"}) {
+		t.Errorf("after bob's was sent: %v", to)
 	}
-	if got, _ = s.Pending(t.Context(), got[0].Seq, 10); len(got) != 0 {
-		t.Errorf("after the last: %+v", got)
+}
+
+// What waits for one person is bounded: the oldest go, and nobody else's.
+func TestOutboxIsBounded(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, filepath.Join(t.TempDir(), "t.db"))
+	messages := []xmppbridge.Outgoing{{ID: "kept", To: "bob@x"}}
+	for i := range maxOutbox + 3 {
+		messages = append(messages, xmppbridge.Outgoing{ID: strconv.Itoa(i), To: "alice@x"})
+	}
+	if err := s.AddAlert(t.Context(), messages); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Pending(t.Context(), "alice@x", 2*maxOutbox)
+	if err != nil || len(got) != maxOutbox || got[0].ID != "3" {
+		t.Errorf("%d wait for alice, from %q on, %v; want the newest %d", len(got), got[0].ID, err, maxOutbox)
+	}
+	if got, err := s.Pending(t.Context(), "bob@x", 10); err != nil || len(got) != 1 {
+		t.Errorf("bob's: %v, %v", got, err)
 	}
 }
 
@@ -188,4 +212,27 @@ func TestAFailedChangeStandsAlone(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// The file holds what accounts log in with: nobody else may read it, nor those that SQLite puts beside it.
+func TestFilesArePrivate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "t.db")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := open(t, path)
+	if err := s.SaveState(t.Context(), "k", 1); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) < 2 {
+		t.Fatalf("files: %v, %v", files, err)
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", f.Name(), info.Mode(), err)
+		}
+	}
 }
