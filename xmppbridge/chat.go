@@ -45,7 +45,7 @@ type chats struct {
 
 type chat struct {
 	really   []devices.Request // waiting for yes
-	to       string            // where that was asked
+	by       string            // the full JID that asked
 	until    time.Time
 	window   time.Time // of the rate
 	count    int
@@ -99,17 +99,18 @@ func encrypted(st *stream.Element) bool {
 	return st.Child(nsOMEMO, "encrypted") != nil || st.Child(nsAxolotl, "encrypted") != nil || st.Child(nsEncryption, "encryption") != nil
 }
 
-// ask keeps requests until their sender says yes to the same address.
-func (c *chats) ask(full, to string, really []devices.Request, now time.Time) {
+// ask keeps requests until their sender says yes to whoever asks, by is its full JID: what is asked of a bare JID is
+// answered to the full one that the question came from (RFC 6121 §5.1).
+func (c *chats) ask(full, by string, really []devices.Request, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if talk := c.with[full]; talk != nil {
-		talk.really, talk.to, talk.until = really, to, now.Add(reallyLife)
+		talk.really, talk.by, talk.until = really, by, now.Add(reallyLife)
 	}
 }
 
 // asked takes what waited for a yes. Anything else said in between drops it.
-func (c *chats) asked(full, to string, now time.Time) []devices.Request {
+func (c *chats) asked(full, by string, now time.Time) []devices.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	talk := c.with[full]
@@ -117,7 +118,7 @@ func (c *chats) asked(full, to string, now time.Time) []devices.Request {
 		return nil
 	}
 	really := talk.really
-	if talk.to != to || now.After(talk.until) {
+	if talk.by != by || now.After(talk.until) {
 		really = nil
 	}
 	talk.really = nil
@@ -265,7 +266,7 @@ func (t *talk) act(requests ...devices.Request) {
 	if len(ask) == 0 {
 		return
 	}
-	b.chats.ask(t.full, t.st.Attr("to"), ask, time.Now())
+	b.chats.ask(t.full, t.from(), ask, time.Now())
 	var what []string
 	for _, r := range ask {
 		if d, _, ok := b.o.House.Device(r.Device); ok {

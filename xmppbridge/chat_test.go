@@ -73,7 +73,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// Danger waits for a yes: of the same client, to the same address, within a minute, with nothing said in between.
+// Danger waits for a yes: of the same client, to the one that asked, within a minute, with nothing said in between.
 func TestYes(t *testing.T) {
 	ask := []string{`Really Oven: Heat on? Say "yes" within a minute.`}
 	bubble(t, setup{}, func(f *fixture) {
@@ -98,6 +98,15 @@ func TestYes(t *testing.T) {
 			}
 		}
 		nothing("a second yes")
+		// Clients that began with the bare JID go on with the full one the question came from, or the other way round.
+		for _, way := range []struct{ ask, words, yes string }{
+			{ovenBare, "heat on", oven}, {oven, "heat on", ovenBare}, {hubBare, "oven heat on", hub},
+		} {
+			f.hear(otto, way.ask, way.words)
+			if f.hear(otto, way.yes, "yes"); len(f.requests()) != 1 {
+				t.Errorf("asked of %s, yes to %s: not done", way.ask, way.yes)
+			}
+		}
 		equal(t, "ask", f.hear(otto, oven, "heat on"), ask)
 		time.Sleep(61 * time.Second)
 		nothing("too late")

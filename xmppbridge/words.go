@@ -26,7 +26,7 @@ func (t *talk) hear(body string) {
 		t.say(t.help())
 		return
 	}
-	really := t.b.chats.asked(t.full, t.st.Attr("to"), time.Now())
+	really := t.b.chats.asked(t.full, t.from(), time.Now())
 	switch all := lower(words); {
 	case all == "yes" || all == "y":
 		if really == nil {
