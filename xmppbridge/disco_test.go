@@ -31,10 +31,10 @@ func verification(query *stream.Element) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// What presence announces is what disco answers, for the hub and for a device; other nodes are not there.
+// What presence announces is what disco answers, for the hub, the domain and a device; other nodes are not there.
 func TestCaps(t *testing.T) {
 	bubble(t, setup{}, func(f *fixture) {
-		for _, full := range []string{lamp, hub} {
+		for _, full := range []string{lamp, hub, domain} {
 			bare, _, _ := strings.Cut(full, "/")
 			f.deliver(presenceOf(veraBare, bare, "subscribe"))
 			out := f.sent()
@@ -53,6 +53,15 @@ func TestCaps(t *testing.T) {
 			for _, node := range []string{capsNode + "#other", "nothing"} {
 				if got := failure(f.answer(get(vera, full, "<query xmlns='"+nsDiscoInfo+"' node='"+node+"'/>"))); got != "item-not-found" {
 					t.Errorf("%s: %s", node, got)
+				}
+			}
+		}
+		f.Up("")
+		for _, st := range f.sent() {
+			if from, c := st.Attr("from"), st.Child(nsCaps, "c"); c != nil {
+				info := f.answer(get(vera, from, "<query xmlns='"+nsDiscoInfo+"' node='"+c.Attr("node")+"#"+c.Attr("ver")+"'/>"))
+				if info.Attr("type") != "result" {
+					t.Errorf("%s, up again: %s", from, info)
 				}
 			}
 		}

@@ -145,7 +145,7 @@ func (p *presences) broadcast(id devices.ID) (n int, err error) {
 	n, err = p.tell(st, id)
 	if id == hubKey && p.b.o.Audience == Subscribers {
 		// The domain itself is the gateway, too, for those who have it as a contact.
-		more, errMore := p.tell(st.SetAttr("from", p.b.addresses().Domain()), id)
+		more, errMore := p.tell(p.hubStanza(mapping.ToDomain), id)
 		n, err = n+more, errors.Join(err, errMore)
 	}
 	return n, err
@@ -195,10 +195,7 @@ func mayHave(access *mapping.Access, watcher string, id devices.ID) bool {
 // stanza makes the presence of an address as it is now, without a recipient.
 func (p *presences) stanza(id devices.ID) *stream.Element {
 	if id == hubKey {
-		_, full := p.b.addresses().Hub()
-		return stream.New(stream.NS, "presence", "from", full).Add(
-			stream.New(stream.NS, "status").AddText(p.b.name()), p.priority(5),
-			p.b.caps.element(p.b.identify(mapping.Target{Kind: mapping.ToHub})))
+		return p.hubStanza(mapping.ToHub)
 	}
 	_, full := p.b.addresses().Device(id)
 	p.mu.Lock()
@@ -228,6 +225,17 @@ func (p *presences) stanza(id devices.ID) *stream.Element {
 	return st.Add(p.priority(-1), p.b.caps.element(p.b.identify(mapping.Target{Kind: mapping.ToDevice})))
 }
 
+// hubStanza makes the presence of the gateway as its hub or as its domain: they differ in what disco says of them.
+func (p *presences) hubStanza(kind mapping.TargetKind) *stream.Element {
+	_, from := p.b.addresses().Hub()
+	if kind == mapping.ToDomain {
+		from = p.b.addresses().Domain()
+	}
+	return stream.New(stream.NS, "presence", "from", from).Add(
+		stream.New(stream.NS, "status").AddText(p.b.name()), p.priority(5),
+		p.b.caps.element(p.b.identify(mapping.Target{Kind: kind})))
+}
+
 // priority matters where the addresses are resources of one account: messages to it are the hub's (RFC 6121 §8.5.2).
 func (p *presences) priority(n int) *stream.Element {
 	if p.b.o.Audience != Broadcast {
@@ -246,7 +254,7 @@ func (p *presences) sendTarget(target, watcher, to string) {
 	if hub, _ := addresses.Hub(); hub == target {
 		p.b.send(p.stanza(hubKey).SetAttr("to", to))
 	} else if target == addresses.Domain() {
-		p.b.send(p.stanza(hubKey).SetAttr("from", target).SetAttr("to", to))
+		p.b.send(p.hubStanza(mapping.ToDomain).SetAttr("to", to))
 		return
 	}
 	for _, d := range p.b.o.House.Devices() {
