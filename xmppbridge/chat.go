@@ -148,7 +148,7 @@ func (c *chats) expire(now time.Time) {
 
 // deliverMessage takes chat. A stranger gets silence; errors, rooms, and what has no words are not answered.
 func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
-	typ, body := st.Attr("type"), strings.TrimSpace(st.Body())
+	typ, body := st.Attr("type"), spoken(st)
 	if typ == "error" {
 		b.bounced(st)
 		return
