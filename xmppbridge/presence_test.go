@@ -169,6 +169,17 @@ func TestAccessLost(t *testing.T) {
 			}
 		})
 	})
+	t.Run("another domain", func(t *testing.T) {
+		store := &testStore{subscriptions: []Subscription{{Target: "lamp@old.example.org", Watcher: veraBare, From: true, To: true},
+			{Target: "old.example.org", Watcher: veraBare, From: true}}}
+		bubble(t, setup{store: store}, func(f *fixture) {
+			f.Up("")
+			equal(t, "up", shown(f.sent()), nil) // what is not from our domain ends a component's stream
+			if len(store.subscriptions) != 0 {
+				t.Errorf("stored %+v", store.subscriptions)
+			}
+		})
+	})
 	t.Run("nothing for the others", func(t *testing.T) {
 		bubble(t, setup{store: subscribed()}, func(f *fixture) {
 			f.Configure("House", readHouse(t, strings.Replace(houseFile, "otto@", "other@", 1)).Access)

@@ -1,10 +1,12 @@
 package xmppbridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"mellium.im/xmpp/jid"
@@ -272,6 +274,13 @@ func (b *Bridge) revokeLost() {
 // revoke ends one subscription, both ways, and says so. It stays while nobody can be told: when the stream is back, it
 // is revoked again.
 func (b *Bridge) revoke(sub Subscription) {
+	forgotten := Subscription{Target: sub.Target, Watcher: sub.Watcher}
+	if _, domain, _ := strings.Cut(sub.Target, "@"); cmp.Or(domain, sub.Target) != b.addresses().Domain() {
+		// From before [xmpp] address changed: in that name nothing can be said, servers end the stream for it (invalid-from).
+		b.log.Info("subscription forgotten: it was to another domain", "jid", sub.Watcher, "address", sub.Target)
+		b.roster.put(forgotten)
+		return
+	}
 	var err error
 	if sub.From {
 		err = errors.Join(b.presence.hide(sub.Target, sub.Watcher), b.send(presenceTo("unsubscribed", sub.Target, sub.Watcher)))
@@ -283,8 +292,7 @@ func (b *Bridge) revoke(sub Subscription) {
 		return
 	}
 	b.log.Info("subscription revoked", "jid", sub.Watcher, "address", sub.Target)
-	sub.From, sub.To, sub.Asked = false, false, false
-	b.roster.put(sub)
+	b.roster.put(forgotten)
 }
 
 // compare tells people of devices that they may see no longer, or from now on, where that is no matter of subscriptions:
