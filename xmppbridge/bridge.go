@@ -317,5 +317,6 @@ var conditions = []struct {
 	{devices.ErrValue, stream.TypeModify, stream.BadRequest},
 	{devices.ErrBusy, stream.TypeWait, stream.ResourceConstraint},
 	{devices.ErrStopping, stream.TypeWait, stream.ServiceUnavailable},
+	{devices.ErrTimeout, stream.TypeWait, stream.RemoteServerTimeout}, // its turn did not come
 	{context.DeadlineExceeded, stream.TypeWait, stream.RemoteServerTimeout},
 }

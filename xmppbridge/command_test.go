@@ -92,6 +92,7 @@ func TestCommandErrors(t *testing.T) {
 		{name: "unknown session", from: alice, to: lamp, attrs: on + " sessionid='none'", want: "bad-request/bad-sessionid"},
 		{name: "offline", from: alice, to: lamp, attrs: on, execute: down, want: "recipient-unavailable"},
 		{name: "busy", from: alice, to: lamp, attrs: on, execute: fails(devices.ErrBusy), want: "resource-constraint"},
+		{name: "waited in vain", from: alice, to: lamp, attrs: on, execute: fails(devices.ErrTimeout), want: "remote-server-timeout"},
 		{name: "out of range", from: alice, to: lamp, attrs: on, execute: fails(devices.ErrRange), want: "not-acceptable"},
 		{name: "gone meanwhile", from: alice, to: lamp, attrs: on, execute: fails(devices.ErrUnknownDevice), want: "item-not-found"},
 		{name: "read only", from: alice, to: lamp, attrs: on, execute: fails(devices.ErrNotWritable), want: "not-allowed"},
