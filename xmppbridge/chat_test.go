@@ -353,3 +353,22 @@ func TestPanic(t *testing.T) {
 		}
 	})
 }
+
+// What people call their devices and points is never taken for noise.
+func TestNoisyNames(t *testing.T) {
+	for _, c := range []struct{ name, to, say string }{
+		{"Switch 1", hub, "switch 1 on"}, {"Switch 1", hub, "Turn switch 1 on"}, {"Switch", hub, "switch on"}, {"Switch", hub, "on switch"},
+		{"Light over the stove", hub, "light over the stove on"}, {"Light over the stove", hub, "turn on light over stove!"},
+		{"Die Lampe", hub, "bitte die Lampe on"}, {"Lamp", hub, "the lamp on, please"}, {"Lamp", lamp, "switch the power on"},
+	} {
+		t.Run(c.say, func(t *testing.T) {
+			file := strings.Replace(houseFile, `name = "Lamp"`, `name = "`+c.name+`"`, 1)
+			bubble(t, setup{file: file}, func(f *fixture) {
+				said := f.hear(otto, c.to, c.say)
+				if got := f.requests(); len(got) != 1 || got[0].Device != "lamp" || got[0].Value != devices.Bool(true) {
+					t.Errorf("%q did %+v and said %q", c.say, got, said)
+				}
+			})
+		})
+	}
+}

@@ -11,17 +11,22 @@ import (
 	"tidings/mapping"
 )
 
-// noise are words people put around a command that change nothing.
+// noise are words people put around a command that change nothing, unless a device or a point is called so.
 var noise = []string{"the", "a", "an", "please", "turn", "switch", "put", "der", "die", "das", "bitte"}
+
+func withoutNoise(words []string) []string {
+	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return slices.Contains(noise, strings.ToLower(w)) })
+}
 
 // hear understands one message. Case, articles and word order are forgiven; a name that is nearly right is asked
 // about, never guessed into an action.
 func (t *talk) hear(body string) {
-	words := strings.Fields(body)
-	for i, w := range words {
-		words[i] = strings.TrimRight(w, ".,;:!") // "lamp off, please!", and not the point in 21.5
+	said := strings.Fields(body)
+	for i, w := range said {
+		said[i] = strings.TrimRight(w, ".,;:!") // "lamp off, please!", and not the point in 21.5
 	}
-	words = slices.DeleteFunc(words, func(w string) bool { return w == "" || slices.Contains(noise, strings.ToLower(w)) })
+	said = slices.DeleteFunc(said, func(w string) bool { return w == "" })
+	words := withoutNoise(said)
 	if len(words) == 0 {
 		t.say(t.help())
 		return
@@ -43,15 +48,16 @@ func (t *talk) hear(body string) {
 		t.say(t.help())
 	case t.target.Kind == mapping.ToDevice:
 		if d, _, ok := t.b.o.House.Device(t.target.ID); ok {
-			t.tell(d, words)
+			t.tell(d, said)
 		}
 	default:
-		t.hub(words)
+		t.hub(said)
 	}
 }
 
 // hub understands what is said to the hub: its own words, or a device's name with the device's words.
-func (t *talk) hub(words []string) {
+func (t *talk) hub(said []string) {
+	words := withoutNoise(said)
 	switch lower(words) {
 	case "devices", "status", "list":
 		t.sayDevices()
@@ -64,7 +70,10 @@ func (t *talk) hub(words []string) {
 		return
 	}
 	visible := t.b.visible(t.asker)
-	matches, rest := named(visible, words)
+	matches, rest := named(visible, said)
+	if len(matches) == 0 {
+		matches, rest = named(visible, words)
+	}
 	switch {
 	case len(matches) == 1:
 		t.tell(matches[0], rest)
@@ -75,12 +84,13 @@ func (t *talk) hub(words []string) {
 	}
 }
 
-// named finds the devices whose name (or id) the words begin or end with, the longest name first.
+// named finds the devices whose name (or id) the words begin or end with, the longest name first. Noise in a name may be
+// left out.
 func named(visible []*mapping.Device, words []string) (matches []*mapping.Device, rest []string) {
 	longest := 0
 	for _, d := range visible {
-		for _, name := range []string{d.Name, string(d.ID)} {
-			n := strings.Fields(strings.ToLower(name))
+		full := strings.Fields(strings.ToLower(d.Name))
+		for _, n := range [][]string{full, strings.Fields(string(d.ID)), withoutNoise(full)} {
 			var left []string
 			switch {
 			case len(n) == 0 || len(n) > len(words) || len(n) < longest:
@@ -127,7 +137,8 @@ func (t *talk) unknownName(visible []*mapping.Device, words []string) string {
 }
 
 // tell understands what is said to one device.
-func (t *talk) tell(d *mapping.Device, words []string) {
+func (t *talk) tell(d *mapping.Device, said []string) {
+	words := withoutNoise(said)
 	all := lower(words)
 	switch all {
 	case "", "status", "state":
@@ -137,7 +148,10 @@ func (t *talk) tell(d *mapping.Device, words []string) {
 		t.say(t.deviceHelp(d))
 		return
 	}
-	action, value := d.Understand(words)
+	action, value := d.Understand(said)
+	if action == nil {
+		action, value = d.Understand(words)
+	}
 	if action == nil {
 		t.say(t.notUnderstood(d, all))
 		return
