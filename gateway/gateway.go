@@ -177,7 +177,9 @@ func (g *Gateway) bridge() *xmppbridge.Bridge {
 	return nil
 }
 
-// Run runs the gateway until ctx is done, and then stops it: drivers first, the store last.
+// Run runs the gateway until ctx is done, and then stops it: the rules first, for whom devices that their drivers let go of
+// would be devices that are gone, then the drivers, the store last. It also stops, and returns why, when a part ends that
+// nothing works without.
 func (g *Gateway) Run(ctx context.Context) error {
 	cfg := g.config.Load()
 	// First of all: another gateway on it would have the same devices and the same addresses.
@@ -212,8 +214,16 @@ func (g *Gateway) Run(ctx context.Context) error {
 	socket := g.serveControl(listener)
 	close(g.ready)
 	g.log.Info("gateway running", "mode", cfg.XMPP.Mode, "address", cfg.XMPP.Address, "drivers", len(cfg.Drivers), "devices", len(cfg.Mapping.Devices))
-	<-ctx.Done()
-	g.log.Info("gateway stopping")
+	select {
+	case <-ctx.Done():
+		g.log.Info("gateway stopping")
+	case <-routing.done:
+		g.failed("router", routing.err)
+	case <-posting.done:
+		g.failed("postbox", posting.err)
+	case <-storing.done:
+		g.failed("store", storing.err)
+	}
 	// A reload that is under way is waited for, one that comes later is refused.
 	g.mu.Lock()
 	g.ending = true
@@ -222,11 +232,18 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.reload.Lock()
 	g.stopped = true
 	g.reload.Unlock()
-	err = socket.stop()
+	err = errors.Join(socket.stop(), stop(rosters, saving, routing))
 	g.stopConnections(func(*connection) bool { return true }, func(devices.ID) bool { return true })
-	err = errors.Join(err, stop(rosters, saving), g.xmpp.Load().end())
+	err = errors.Join(err, g.xmpp.Load().end())
 	g.stopBroker()
-	return errors.Join(err, stop(routing), g.save(context.WithoutCancel(ctx)), stop(posting, storing))
+	// The postbox may still hold a state that is older than the last one.
+	return errors.Join(err, stop(posting), g.save(context.WithoutCancel(ctx)), stop(storing))
+}
+
+// failed tells of a part that ended by itself.
+func (g *Gateway) failed(part string, err error) {
+	logPanic(g.log, err)
+	g.log.Error("gateway stopping: a part of it failed", "part", part, "err", err)
 }
 
 // Ready is closed when everything has been started.

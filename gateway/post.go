@@ -65,15 +65,17 @@ func (p *postbox) put(a mapping.Alert, state remembered) {
 	}
 }
 
-// run stores what comes until ctx is done, and then what has come.
+// run stores what comes until ctx is done, and then what has come. What it is storing when ctx is done it stores: only
+// storeLimit bounds that.
 func (p *postbox) run(ctx context.Context) error {
+	storing := context.WithoutCancel(ctx)
 	for {
 		select {
 		case <-ctx.Done():
-			p.flush(context.WithoutCancel(ctx))
+			p.flush(storing)
 			return nil
 		case <-p.ready:
-			p.flush(ctx)
+			p.flush(storing)
 		}
 	}
 }

@@ -34,7 +34,8 @@ type router struct {
 	inbox    *inbox
 	registry *devices.Registry
 	out      output
-	calls    chan func() // run between two steps
+	calls    chan func()   // run between two steps
+	ended    chan struct{} // closed when run has ended, whatever ended it
 	beat     atomic.Int64
 	confirms *confirms
 
@@ -49,7 +50,7 @@ type router struct {
 
 func newRouter(rules *mapping.Rules, registry *devices.Registry, out output, log *slog.Logger) *router {
 	return &router{
-		log: log, inbox: newInbox(), registry: registry, out: out, rules: rules, calls: make(chan func()),
+		log: log, inbox: newInbox(), registry: registry, out: out, rules: rules, calls: make(chan func()), ended: make(chan struct{}),
 		confirms: newConfirms(), models: map[devices.ID]*mapping.Device{}, shown: map[devices.ID]mapping.Presence{},
 	}
 }
@@ -57,8 +58,9 @@ func newRouter(rules *mapping.Rules, registry *devices.Registry, out output, log
 // heartbeat is how often the router shows that it is alive while nothing happens.
 const heartbeat = time.Second
 
-// run steps the rules until ctx is done.
+// run steps the rules until ctx is done. It runs once.
 func (r *router) run(ctx context.Context) error {
+	defer close(r.ended)
 	timer := time.NewTimer(heartbeat)
 	defer timer.Stop()
 	var changes []mapping.Change
@@ -101,13 +103,19 @@ func (r *router) wait() time.Duration {
 	return max(min(time.Until(next), heartbeat), 0)
 }
 
-// do runs f between two steps and waits for it.
+// do runs f between two steps and waits for it. Once the router has ended nothing is run.
 func (r *router) do(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
 	case r.calls <- func() { f(); close(done) }:
-		<-done
-		return nil
+		select {
+		case <-done:
+			return nil
+		case <-r.ended: // f panicked
+			return devices.ErrStopping
+		}
+	case <-r.ended:
+		return devices.ErrStopping
 	case <-ctx.Done():
 		return ctx.Err()
 	}
