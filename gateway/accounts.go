@@ -83,9 +83,13 @@ func (a *accounts) names() []string {
 
 // addresses are the bare JIDs of all accounts.
 func (a *accounts) addresses() []string {
-	out := a.names()
-	for i := range out {
-		out[i] += "@" + a.domain
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	var out []string
+	if a.domain != "" {
+		for name := range a.roles {
+			out = append(out, name+"@"+a.domain)
+		}
 	}
 	return out
 }
@@ -133,6 +137,8 @@ func (g *Gateway) AddAccount(ctx context.Context, name, role, password string) e
 	if err != nil {
 		return err
 	}
+	g.reload.Lock() // or a reload under way would be answered with what was in force before it
+	defer g.reload.Unlock()
 	g.accounts.set(name, r)
 	g.addresses.Load().Reserve(name)
 	g.accountsChanged()
@@ -149,6 +155,19 @@ func (g *Gateway) accountsChanged() {
 		b.Configure(cfg.Gateway.Name, access)
 	}
 	g.rosterChanged()
+}
+
+// renewCertificate has the server inside show the certificate that its files hold now, to those who connect from now on.
+func (g *Gateway) renewCertificate(cfg *config.Config) error {
+	inside, ok := g.xmpp.Load().network.(*localNetwork)
+	if !ok {
+		return nil
+	}
+	cert, _, err := g.certificate(cfg)
+	if err != nil {
+		return err
+	}
+	return inside.server.SetCertificate(cert)
 }
 
 // certificate is the one of the configuration, or the one made once.

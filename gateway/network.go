@@ -69,16 +69,17 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 
 // begin starts the two; devices known by now get their addresses.
 func (on *presenceOn) begin(g *Gateway) {
-	for _, d := range g.router.Devices() {
-		_, full := g.addresses.Load().Device(d.ID)
-		on.network.add(full)
-		g.router.mu.RLock()
-		shown, known := g.router.shown[d.ID]
-		g.router.mu.RUnlock()
-		if known {
-			on.bridge.Present(shown)
+	// Between two steps of the router: what it shows meanwhile must not be followed by what it showed before. Without a router
+	// nothing is shown.
+	_ = g.router.do(context.Background(), func() {
+		for _, d := range g.router.Devices() {
+			_, full := g.addresses.Load().Device(d.ID)
+			on.network.add(full)
+			if shown, known := g.router.shown[d.ID]; known {
+				on.bridge.Present(shown)
+			}
 		}
-	}
+	})
 	on.carry = start(on.network.Run)
 	on.run = start(on.bridge.Run)
 }

@@ -21,9 +21,20 @@ func (g *Gateway) Reload(ctx context.Context) error {
 	if g.stopped {
 		return devices.ErrStopping
 	}
-	cfg, err := g.load()
+	err := g.replace(ctx)
 	if err != nil {
 		g.log.Error("configuration not reloaded, the old one stays in force", "err", err)
+		return err
+	}
+	g.log.Info("configuration reloaded")
+	return nil
+}
+
+// replace is Reload with its lock held. ctx bounds what comes before anything is replaced; what follows is carried through, for
+// half of a configuration is none.
+func (g *Gateway) replace(ctx context.Context) error {
+	cfg, err := g.load()
+	if err != nil {
 		return err
 	}
 	old := g.config.Load()
@@ -41,9 +52,14 @@ func (g *Gateway) Reload(ctx context.Context) error {
 			g.addresses.Store(oldAddresses)
 			g.access.Store(oldAccess)
 			g.accounts.configure(old.XMPP, old.Mapping.Access)
-			return fmt.Errorf("not reloaded, the old configuration stays in force: %w", err)
+			return err
 		}
 	} else {
+		if err := g.renewCertificate(cfg); err != nil {
+			g.access.Store(oldAccess)
+			g.accounts.configure(old.XMPP, old.Mapping.Access)
+			return err
+		}
 		for id := range cfg.Mapping.Devices {
 			oldAddresses.Configure(id)
 		}
@@ -58,7 +74,7 @@ func (g *Gateway) Reload(ctx context.Context) error {
 	}
 	g.setBroker(cfg)
 	g.replaceDrivers(cfg)
-	if err := g.router.do(ctx, func() { g.router.reload(cfg.Mapping, g.rulesOptions(cfg)) }); err != nil {
+	if err := g.router.do(context.WithoutCancel(ctx), func() { g.router.reload(cfg.Mapping, g.rulesOptions(cfg)) }); err != nil {
 		return err
 	}
 	g.startDrivers(cfg)
@@ -68,7 +84,6 @@ func (g *Gateway) Reload(ctx context.Context) error {
 		g.xmpp.Load().bridge.Configure(cfg.Gateway.Name, access)
 	}
 	g.rosterChanged()
-	g.log.Info("configuration reloaded")
 	return nil
 }
 
