@@ -133,8 +133,13 @@ func listenUnix(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode().Type() != os.ModeSocket {
+			return nil, errors.New("there is something else of that name, which is left alone: name another path with socket in [control]")
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
 	}
 	listener, err := net.Listen("unix", path)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -342,11 +343,32 @@ func TestControlSocketTaken(t *testing.T) {
 	if err := x.stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(x.socket(), nil, 0o600); err != nil {
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: x.socket(), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	if err := stale.Close(); err != nil {
 		t.Fatal(err)
 	}
 	x.start()
 	if info, err := os.Stat(x.socket()); err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// A slip in [control] does not cost anybody a file.
+func TestControlSocketIsNoFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "precious")
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := listenControl(path); err == nil {
+		l.Close()
+		t.Error("the file was taken for a socket")
+	}
+	if text, err := os.ReadFile(path); string(text) != "precious" {
+		t.Errorf("the file is gone: %v", err)
 	}
 }
