@@ -159,6 +159,8 @@ func (r *router) prune() {
 func (r *router) step(c mapping.Change) { r.carryOut(r.rules.Step(time.Now(), c)) }
 
 func (r *router) carryOut(intents []mapping.Intent) {
+	// Kept together at the end: a broker that goes takes ten thousand devices along in one step.
+	var alerts []mapping.Alert
 	for _, intent := range intents {
 		switch i := intent.(type) {
 		case mapping.Presence:
@@ -171,9 +173,8 @@ func (r *router) carryOut(intents []mapping.Intent) {
 			}
 			r.out.present(i)
 		case mapping.Alert:
-			r.keep(i)
 			r.log.Info("alert", "device", i.Device, "alert", i.Name, "over", i.Recovery, "text", i.Text)
-			r.out.alert(i, r.snapshot())
+			alerts = append(alerts, i)
 		case mapping.Appeared:
 			r.set(i.Device)
 			r.out.appeared(i.Device)
@@ -182,15 +183,29 @@ func (r *router) carryOut(intents []mapping.Intent) {
 			r.out.gone(i.ID)
 		}
 	}
+	if len(alerts) == 0 {
+		return
+	}
+	r.keep(alerts)
+	state := r.snapshot()
+	for _, a := range alerts {
+		r.out.alert(a, state)
+	}
 }
 
 // keep notes which alerts are active.
-func (r *router) keep(a mapping.Alert) {
+func (r *router) keep(said []mapping.Alert) {
+	last := make(map[string]int, len(said)) // by key: of an alert that comes and goes in one step the end counts
+	for i, a := range said {
+		last[a.Key] = i
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.active = slices.DeleteFunc(slices.Clone(r.active), func(x mapping.Alert) bool { return x.Key == a.Key })
-	if !a.Recovery {
-		r.active = append(r.active, a)
+	r.active = slices.DeleteFunc(slices.Clone(r.active), func(x mapping.Alert) bool { _, again := last[x.Key]; return again })
+	for i, a := range said {
+		if !a.Recovery && last[a.Key] == i {
+			r.active = append(r.active, a)
+		}
 	}
 }
 
