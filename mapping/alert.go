@@ -249,7 +249,7 @@ func (r *Rules) emit(i *instance, message string, recovery bool) bool {
 	}
 	r.out = append(r.out, Alert{
 		Key: instanceKey{i.alert.Name, id}.String(), Name: i.alert.Name, Device: id, Level: i.alert.Level, To: to,
-		Text: message, Recovery: recovery, At: r.zero.Add(r.now),
+		Text: message, Recovery: recovery, At: r.at(r.now),
 	})
 	return true
 }

@@ -174,7 +174,7 @@ func (r *Rules) send(d *device) {
 		d.status = string(r.buf)
 	}
 	r.out = append(r.out, Presence{
-		Device: d.model.ID, Online: online, Show: showNames[show], Status: d.status, Since: r.zero.Add(d.since),
+		Device: d.model.ID, Online: online, Show: showNames[show], Status: d.status, Since: r.at(d.since),
 	})
 }
 

@@ -57,6 +57,7 @@ type Rules struct {
 
 	zero    time.Time     // the first time Step was told; device times count from here
 	now     time.Duration // of the Step that runs, or the last one
+	told    time.Time     // the same as it was told
 	adopted bool          // what the registry held at the start has been taken over
 
 	devices  map[devices.ID]*device
@@ -163,7 +164,7 @@ func (r *Rules) begin(now time.Time) {
 		r.zero = now
 	}
 	// A clock that goes back must not undo what was decided.
-	r.now = max(r.now, now.Sub(r.zero))
+	r.now, r.told = max(r.now, now.Sub(r.zero)), now
 	if r.adopted {
 		return
 	}
@@ -180,6 +181,10 @@ func (r *Rules) begin(now time.Time) {
 	}
 	r.flush()
 }
+
+// at is a time that others see. It counts from the last Step: a board that has no clock of its own is told what day it is when
+// the gateway has long been running, and zero is of the day before.
+func (r *Rules) at(t time.Duration) time.Time { return r.told.Add(t - r.now) }
 
 // Next is when Step wants to be called although nothing happened; zero when only a change can bring anything.
 func (r *Rules) Next() time.Time {
@@ -295,7 +300,7 @@ func (r *Rules) link(l Link) {
 	if d == nil {
 		return
 	}
-	r.reg.Link(l.ID, l.Up, l.Cause, r.zero.Add(r.now))
+	r.reg.Link(l.ID, l.Up, l.Cause, r.at(r.now))
 	cause := ""
 	if !l.Up {
 		cause = causeWords(l.Cause)
@@ -317,7 +322,7 @@ func (r *Rules) read(raw *devices.Reading) {
 		return
 	}
 	reading := d.model.Points[i].FromRaw(*raw)
-	if at := r.zero.Add(r.now); reading.At.IsZero() || reading.At.After(at) {
+	if at := r.at(r.now); reading.At.IsZero() || reading.At.After(at) {
 		reading.At = at
 	}
 	before, _ := r.reg.Read(reading)

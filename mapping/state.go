@@ -38,7 +38,7 @@ func (r *Rules) state() State {
 		for _, i := range d.alerts {
 			if i.state != idle {
 				s.Alerts = append(s.Alerts, AlertState{
-					Alert: i.alert.Name, Device: d.model.ID, Since: r.zero.Add(i.since), Active: i.state == active, Sent: i.sent,
+					Alert: i.alert.Name, Device: d.model.ID, Since: r.at(i.since), Active: i.state == active, Sent: i.sent,
 				})
 			}
 		}
@@ -61,7 +61,7 @@ func (r *Rules) state() State {
 // after a month: they may be discovered again until then.
 func (r *Rules) Restore(s State, now time.Time) {
 	if r.zero.IsZero() {
-		r.zero = now
+		r.zero, r.told = now, now
 	}
 	r.snapshot = nil
 	for _, a := range s.Alerts {
