@@ -193,7 +193,7 @@ func (r *Rules) value(ref *ref, d *device) (devices.Value, bool) {
 	}
 	if ref.state && (ref.device == "" || d.model.index(ref.point) < 0) {
 		// The damped state: an alert is not for what presence does not show.
-		return devices.Bool((d.state == announcedOnline) == (ref.point == "online")), d.state != notAnnounced
+		return devices.Bool((d.state == announcedOnline) == (ref.point == "online")), d.state == announcedOnline || d.state == announcedOffline && !d.early
 	}
 	if !d.online {
 		return devices.Value{}, false

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -378,4 +379,49 @@ to = ["alice@example.org"]
 	if len(w.rules.watchers) > 0 {
 		t.Errorf("still watched: %v", w.rules.watchers)
 	}
+}
+
+// A device that speaks once a minute is no alert when the gateway starts: it is offline by alerts only when it was silent for as
+// long as it may be.
+func TestAlertNotBeforeSilence(t *testing.T) {
+	t.Parallel()
+	const file = `
+[access]
+"alice@example.org" = "admin"
+[drivers.attic]
+type = "serial"
+[devices.greenhouse]
+driver = "attic"
+name = "Greenhouse"
+offline_after = "5m"
+[devices.greenhouse.points.temperature]
+unit = "°C"
+[alerts.gone]
+device = "*"
+when = "offline"
+to = ["alice@example.org"]
+`
+	info := devices.Info{ID: "greenhouse", Driver: "attic", Points: []devices.Point{{Name: "temperature", Kind: devices.KindNumber, Readable: true}}}
+	w := newWorld(t, file)
+	w.announce(info)
+	w.link("greenhouse", true, nil)
+	w.wait(time.Minute)
+	w.read("greenhouse", "temperature", devices.Number(21))
+	w.wait(10 * time.Second)
+	w.want("0s appeared greenhouse", "5s greenhouse offline: no reading yet", "1m5s greenhouse online: 21 °C")
+
+	w = newWorld(t, file)
+	w.announce(info)
+	w.link("greenhouse", true, nil)
+	w.wait(6 * time.Minute)
+	w.want("0s appeared greenhouse", "5s greenhouse offline: no reading yet",
+		"5m0s alert gone/greenhouse to alice@example.org: Greenhouse is offline: no reading yet (gone)")
+
+	// A link that is down is no silence.
+	w = newWorld(t, file)
+	w.announce(info)
+	w.link("greenhouse", false, errors.New("no port"))
+	w.wait(6 * time.Second)
+	w.want("0s appeared greenhouse", "5s greenhouse offline: no port",
+		"5s alert gone/greenhouse to alice@example.org: Greenhouse is offline: no port (gone)")
 }

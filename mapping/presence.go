@@ -66,6 +66,11 @@ func (r *Rules) updateOnline(d *device) {
 		d.evaluate = true
 		r.touchWatchers(d.model.ID)
 	}
+	// One that is heard in time was never offline, also while settle still keeps that from being announced.
+	if early := r.now < r.heardBy(d) || d.early && online && d.state != announcedOnline; early != d.early {
+		d.early, d.evaluate = early, true
+		r.touchWatchers(d.model.ID)
+	}
 	state := announcedOffline
 	if online {
 		state = announcedOnline
@@ -79,6 +84,15 @@ func (r *Rules) updateOnline(d *device) {
 	}
 	r.touchWatchers(d.model.ID)
 	r.send(d)
+}
+
+// heardBy is when a device that can be reached and was never heard has been silent for as long as one that was: until then it
+// may only be slow, as most are when the gateway has just started. It is zero for others.
+func (r *Rules) heardBy(d *device) time.Duration {
+	if d.model.watched() && d.up && !d.everHeard {
+		return d.appeared + d.model.OfflineAfter
+	}
+	return 0
 }
 
 // announceAt is when the present undamped state may be announced.

@@ -111,6 +111,7 @@ type device struct {
 	everSent  bool
 	wasOnline bool // in the last presence
 	online    bool // now, undamped
+	early     bool // it has not been silent for long enough to say that it is offline
 	dirty     bool // status may have changed
 	touched   bool // in Rules.touched
 	evaluate  bool // values its alerts depend on have changed

@@ -29,6 +29,9 @@ func (r *Rules) nextDue(d *device) (due time.Duration, ok bool) {
 			at(d.heard + d.model.OfflineAfter)
 		}
 	}
+	if t := r.heardBy(d); t > r.now {
+		at(t)
+	}
 	for _, i := range d.alerts {
 		if t := i.since + i.alert.For; i.state == pending && t > r.now {
 			at(t)
