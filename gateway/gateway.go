@@ -359,6 +359,10 @@ func (g *Gateway) dialBroker(ctx context.Context) (net.Conn, error) {
 	if on == nil {
 		return nil, errors.New("broker inside: there is none: add a [broker] table")
 	}
+	// One that has failed says why; only for one that is just starting it is worth to wait.
+	if conn, err := on.broker.Dial(ctx); err != broker.ErrNotRunning {
+		return conn, err
+	}
 	if err := on.broker.WaitReady(ctx); err != nil {
 		return nil, err
 	}

@@ -372,3 +372,24 @@ func TestControlSocketIsNoFile(t *testing.T) {
 		t.Errorf("the file is gone: %v", err)
 	}
 }
+
+// Why the broker inside does not run is what its driver says, too.
+func TestBusyBrokerIsNamed(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	x := newTrial(t)
+	x.write(trialFile + fmt.Sprintf("[broker]\nlisten = [%q]\n[drivers.m]\ntype = \"mqtt\"\nbroker = \"local\"\n", taken.Addr()))
+	x.start()
+	x.eventually("the reason", func() bool {
+		for _, d := range x.Status().Drivers {
+			if d.Name == "m" {
+				return strings.Contains(d.Error, "another broker is listening there")
+			}
+		}
+		return false
+	})
+}

@@ -15,10 +15,17 @@ import (
 // drivers builds every driver of the file. One whose type is unknown is left out, that being told already.
 func (l *loader) drivers(root *schema.Table, cfg *Config) []Driver {
 	var out []Driver
+	clients := map[[2]string]string{} // the driver of each MQTT client at each broker
 	for _, t := range root.Table("drivers").Tables() {
 		typ := l.typeNamed(t.String("type"))
 		if typ == nil {
 			continue
+		}
+		if client := [2]string{strings.ToLower(t.String("broker")), t.String("client_id")}; typ.Name == "mqtt" {
+			if other := clients[client]; other != "" {
+				t.Errorf("broker", "broker: drivers.%s is the same client at it, and the broker lets only one of them stay: put the devices on one driver, or give this one a client_id", other)
+			}
+			clients[client] = t.Name()
 		}
 		d := Driver{Name: t.Name(), Type: typ.Name, Connection: devices.Connection{
 			Name: t.Name(), Table: t, Devices: deviceConfigs(root, t.Name(), typ, cfg.Mapping), Log: l.Log.With("driver", t.Name()),

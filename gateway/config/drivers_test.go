@@ -227,3 +227,30 @@ to = ["alice@example.org"]
 		}
 	}
 }
+
+// Two drivers that a broker takes for one client would throw each other out for ever.
+func TestSameMQTTClient(t *testing.T) {
+	t.Parallel()
+	text := component + `
+[drivers.a]
+type = "mqtt"
+broker = "mqtt://127.0.0.1:1883"
+[drivers.b]
+type = "mqtt"
+broker = "mqtt://127.0.0.1:1883"
+`
+	if _, _, err := load(t, options(nil), text, map[string]string{"secret": "x"}); err == nil || !strings.Contains(err.Error(), "drivers.b: broker: drivers.a is the same client at it") {
+		t.Errorf("the same client twice: %v", err)
+	}
+	for _, other := range []string{`client_id = "other"`, ``} {
+		was := "broker = \"mqtt://127.0.0.1:1883\"\n"
+		i := strings.LastIndex(text, was)
+		changed := text[:i] + was + other + "\n"
+		if other == "" {
+			changed = text[:i] + "broker = \"mqtt://127.0.0.1:1884\"\n"
+		}
+		if _, _, err := load(t, options(nil), changed, map[string]string{"secret": "x"}); err != nil {
+			t.Errorf("%q: %v", other, err)
+		}
+	}
+}
