@@ -62,10 +62,8 @@ func (b *Bridge) Withdraw(id devices.ID) {
 	if bare == hub {
 		return // a resource of the hub: its subscriptions stand
 	}
-	for _, sub := range b.roster.all() {
-		if sub.Target == bare {
-			b.revoke(sub)
-		}
+	for _, sub := range b.roster.of(bare) {
+		b.revoke(sub)
 	}
 }
 

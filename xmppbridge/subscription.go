@@ -95,6 +95,13 @@ func (s *subscriptions) watchers(target string) []string {
 	return out
 }
 
+// of returns the subscriptions to a target. It costs no more where others have many: the router asks for each device that goes.
+func (s *subscriptions) of(target string) []Subscription {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.by[target])
+}
+
 // all returns every subscription.
 func (s *subscriptions) all() []Subscription {
 	s.mu.RLock()

@@ -214,6 +214,11 @@ func (s *Store) put(ctx context.Context, c change) error {
 		return errClosed
 	}
 	select {
+	case s.queue <- c: // also at the end of ctx: whoever is told to stop may have something to store
+		return nil
+	default:
+	}
+	select {
 	case s.queue <- c:
 		return nil
 	case <-ctx.Done():

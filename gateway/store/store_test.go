@@ -236,3 +236,23 @@ func TestFilesArePrivate(t *testing.T) {
 		}
 	}
 }
+
+// What is handed over when its context is done is stored all the same where there is room.
+func TestStoredAtTheEnd(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "tidings.db")
+	s, stop := open(t, file)
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	const n = 16 // which of two things that are ready comes first is left to chance
+	for i := range n {
+		// The answer is not waited for.
+		_ = s.AddAlert(done, []xmppbridge.Outgoing{{ID: string(rune('a' + i)), To: "alice@example.org", At: time.Now()}})
+	}
+	stop()
+	s, stop = open(t, file)
+	defer stop()
+	if list, err := s.Pending(t.Context(), "alice@example.org", 2*n); err != nil || len(list) != n {
+		t.Errorf("%d of %d stored, %v", len(list), n, err)
+	}
+}
