@@ -144,18 +144,11 @@ func (g *Gateway) newNetwork(cfg *config.Config, on *presenceOn) (network, error
 
 type componentNetwork struct{ *link.Component }
 
-// Barrier asks the server whether it has everything, whoever it is for.
-func (n componentNetwork) Barrier(ctx context.Context, _ string) error {
-	return n.Component.Barrier(ctx)
-}
 func (componentNetwork) add(string)    {}
 func (componentNetwork) remove(string) {}
 func (componentNetwork) rosters()      {}
 
 type clientNetwork struct{ *link.Client }
-
-// Barrier asks the server whether it has everything, whoever it is for.
-func (n clientNetwork) Barrier(ctx context.Context, _ string) error { return n.Client.Barrier(ctx) }
 
 // add opens a stream for a device. Where the server allows few, all devices are alike.
 func (n clientNetwork) add(full string)    { n.Add(resource(full), 0) }

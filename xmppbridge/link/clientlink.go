@@ -302,15 +302,6 @@ func (c *Client) Send(e *stream.Element) error {
 	return k.send(e)
 }
 
-// SendBytes is Send for a stanza that is serialised already, on the stream of from.
-func (c *Client) SendBytes(from string, b []byte) error {
-	k, err := c.pick(from)
-	if err != nil {
-		return err
-	}
-	return k.sendBytes(b)
-}
-
 // Request sends an IQ on the stream of its from and waits for its answer; see [stream.Stream.Request].
 func (c *Client) Request(ctx context.Context, iq *stream.Element) (*stream.Element, error) {
 	k, err := c.pick(iq.Attr("from"))
@@ -320,9 +311,9 @@ func (c *Client) Request(ctx context.Context, iq *stream.Element) (*stream.Eleme
 	return k.request(ctx, iq)
 }
 
-// Barrier returns nil once the server has taken every message sent before, on whichever stream. An error says that some
-// may be lost.
-func (c *Client) Barrier(ctx context.Context) error {
+// Barrier returns nil once the server has taken every message sent to a bare JID before, on whichever stream. An error says that
+// some may be lost. There may be one at a time for each recipient.
+func (c *Client) Barrier(ctx context.Context, to string) error {
 	c.mu.Lock()
 	keepers := make([]*keeper, 0, len(c.slots))
 	for _, s := range c.slots {
@@ -330,8 +321,8 @@ func (c *Client) Barrier(ctx context.Context) error {
 	}
 	c.mu.Unlock()
 	var errs []error
-	for _, k := range keepers { // those that sent no message answer at once
-		errs = append(errs, k.barrier(ctx))
+	for _, k := range keepers { // those that sent them no message answer at once
+		errs = append(errs, k.barrier(ctx, to))
 	}
 	return errors.Join(errs...)
 }

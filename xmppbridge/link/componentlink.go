@@ -34,14 +34,12 @@ func (c *Component) Run(ctx context.Context) error {
 // now, stream.ErrFull that the server does not keep up; neither queues anything.
 func (c *Component) Send(e *stream.Element) error { return c.keeper.send(e) }
 
-// SendBytes is Send for a stanza that is serialised already; the first argument is for links with several streams.
-func (c *Component) SendBytes(_ string, b []byte) error { return c.keeper.sendBytes(b) }
-
 // Request sends an IQ, which must bear its own from, and waits for its answer; see [stream.Stream.Request].
 func (c *Component) Request(ctx context.Context, iq *stream.Element) (*stream.Element, error) {
 	return c.keeper.request(ctx, iq)
 }
 
-// Barrier returns nil once the server has taken every message sent before: a ping to the component's own domain came back
-// behind them. Component streams have no acknowledgements of their own. An error says that some may be lost.
-func (c *Component) Barrier(ctx context.Context) error { return c.keeper.barrier(ctx) }
+// Barrier returns nil once the server has taken every message sent to a bare JID before: a ping to the component's own domain
+// came back behind them. Component streams have no acknowledgements of their own. An error says that some may be lost. There may be
+// one at a time for each recipient.
+func (c *Component) Barrier(ctx context.Context, to string) error { return c.keeper.barrier(ctx, to) }

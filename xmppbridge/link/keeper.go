@@ -1,7 +1,6 @@
 package link
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -96,8 +95,9 @@ type keeper struct {
 	mu      sync.Mutex
 	session *session // nil while down
 	// What a barrier answers for. Only messages count: presence is sent anew after every Up, and an IQ has its answer.
-	unconfirmed int  // messages given to the present stream since the last barrier passed
-	lost        bool // a stream ended with messages unconfirmed, and no barrier has said so yet
+	// Kept by recipient, a bare JID, so that who waits for one learns nothing of another's and takes no news away from them.
+	unconfirmed map[string]int  // messages given to the present stream since the recipient's last barrier passed
+	lost        map[string]bool // a stream ended with messages unconfirmed, and no barrier of the recipient's has said so yet
 }
 
 // session is one stream that is up.
@@ -185,8 +185,13 @@ func (k *keeper) pump(ctx context.Context, conn *Conn) error {
 	err := k.explainEnd(s.Run(ctx))
 	k.mu.Lock()
 	k.session = nil
-	k.lost = k.lost || k.unconfirmed > 0
-	k.unconfirmed = 0
+	for to := range k.unconfirmed {
+		if k.lost == nil {
+			k.lost = map[string]bool{}
+		}
+		k.lost[to] = true
+	}
+	clear(k.unconfirmed)
 	k.mu.Unlock()
 	close(s.gone)
 	err = k.ended(ctx, err)
@@ -250,26 +255,22 @@ func (k *keeper) up() (*session, error) {
 	return k.session, nil
 }
 
+// send hands the stream a stanza, and counts it before anyone can ask for a barrier.
 func (k *keeper) send(e *stream.Element) error {
-	return k.give(e.Is(stream.NS, "message"), func(s *session) error { return s.Send(e) })
-}
-
-func (k *keeper) sendBytes(b []byte) error {
-	return k.give(bytes.HasPrefix(b, []byte("<message")), func(s *session) error { return s.SendBytes(b) })
-}
-
-// give hands the stream something, and counts it before anyone can ask for a barrier.
-func (k *keeper) give(counts bool, send func(*session) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.session == nil {
 		return fmt.Errorf("%w: %s", ErrDown, k.jid)
 	}
-	if err := send(k.session); err != nil {
+	if err := k.session.Send(e); err != nil {
 		return err
 	}
-	if counts {
-		k.unconfirmed++
+	if e.Is(stream.NS, "message") {
+		if k.unconfirmed == nil {
+			k.unconfirmed = map[string]int{}
+		}
+		to, _, _ := strings.Cut(e.Attr("to"), "/")
+		k.unconfirmed[strings.Clone(to)]++
 	}
 	return nil
 }
@@ -282,12 +283,13 @@ func (k *keeper) request(ctx context.Context, iq *stream.Element) (*stream.Eleme
 	return s.Request(ctx, iq)
 }
 
-// barrier returns nil once the server has taken every message sent since the last barrier, and an error when some may be
-// lost: send them again.
-func (k *keeper) barrier(ctx context.Context) error {
+// barrier returns nil once the server has taken every message sent to a bare JID since the last barrier for it, and an error
+// when some may be lost: send them again. There is one at a time for each recipient.
+func (k *keeper) barrier(ctx context.Context, to string) error {
+	to, _, _ = strings.Cut(to, "/")
 	k.mu.Lock()
-	s, lost, n := k.session, k.lost, k.unconfirmed
-	k.lost = false
+	s, lost, n := k.session, k.lost[to], k.unconfirmed[to]
+	delete(k.lost, to)
 	k.mu.Unlock()
 	switch {
 	case lost:
@@ -303,14 +305,17 @@ func (k *keeper) barrier(ctx context.Context) error {
 	case <-back:
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		if k.session == s {
-			k.unconfirmed -= n
+		if k.session != s {
+			return nil // they were taken over; that the stream then ended has been noted for nothing
+		}
+		if k.unconfirmed[to] -= n; k.unconfirmed[to] == 0 {
+			delete(k.unconfirmed, to)
 		}
 		return nil
 	case <-s.gone:
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.lost = false // said herewith
+		delete(k.lost, to) // said herewith
 		return fmt.Errorf("%w: %s: the stream ended with messages on their way", ErrDown, k.jid)
 	case <-ctx.Done():
 		return ctx.Err()

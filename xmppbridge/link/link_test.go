@@ -254,13 +254,14 @@ func TestBarrier(t *testing.T) {
 		})
 		var v events
 		link := NewComponent(ComponentConfig{Domain: "gw.test", Dial: dial}, v.options())
-		say := func(body string) error {
-			return link.Send(stream.New(stream.NS, "message", "from", "gw.test", "to", "a@b").Add(stream.New(stream.NS, "body").AddText(body)))
+		sayTo := func(to, body string) error {
+			return link.Send(stream.New(stream.NS, "message", "from", "gw.test", "to", to).Add(stream.New(stream.NS, "body").AddText(body)))
 		}
+		say := func(body string) error { return sayTo("a@b", body) }
 		if err := say("x"); !errors.Is(err, ErrDown) {
 			t.Errorf("sending without a stream: %v", err)
 		}
-		if err := link.Barrier(t.Context()); err != nil {
+		if err := link.Barrier(t.Context(), "a@b"); err != nil {
 			t.Errorf("barrier after nothing: %v", err)
 		}
 		stop := start(t, link.Run)
@@ -268,7 +269,7 @@ func TestBarrier(t *testing.T) {
 		if err := say("a"); err != nil {
 			t.Fatal(err)
 		}
-		if err := link.Barrier(t.Context()); err != nil {
+		if err := link.Barrier(t.Context(), "a@b"); err != nil {
 			t.Errorf("barrier: %v", err)
 		}
 		if want := []string{"iq", "message", "iq"}; !slices.Equal(got, want) {
@@ -280,11 +281,11 @@ func TestBarrier(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := link.Barrier(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if err := link.Barrier(ctx, "a@b"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("barrier: %v", err)
 		}
 		close(hold)
-		if err := link.Barrier(t.Context()); err != nil {
+		if err := link.Barrier(t.Context(), "a@b"); err != nil {
 			t.Errorf("barrier: %v", err)
 		}
 		// The stream dies behind a message: whether the server took it nobody knows, even once the next stream is up.
@@ -295,11 +296,38 @@ func TestBarrier(t *testing.T) {
 		if got := v.take(); !slices.Equal(got, []string{"up gw.test", "down gw.test: <nil>", "up gw.test"}) {
 			t.Errorf("got %q", got)
 		}
-		if err := link.Barrier(t.Context()); !errors.Is(err, ErrDown) {
+		if err := link.Barrier(t.Context(), "a@b"); !errors.Is(err, ErrDown) {
 			t.Errorf("barrier after a lost stream: %v", err)
 		}
-		if err := link.Barrier(t.Context()); err != nil {
+		if err := link.Barrier(t.Context(), "a@b"); err != nil {
 			t.Errorf("barrier after that: %v", err)
+		}
+		// Each recipient is told of their own messages, and two that wait at once do not count each other's.
+		both := func() (errs [2]error) {
+			var waiting sync.WaitGroup
+			for i, to := range []string{"a@b", "c@d"} {
+				waiting.Go(func() { errs[i] = link.Barrier(t.Context(), to) })
+			}
+			waiting.Wait()
+			return errs
+		}
+		for range 2 {
+			if err := errors.Join(sayTo("a@b", "a"), sayTo("c@d/phone", "c")); err != nil {
+				t.Fatal(err)
+			}
+			if errs := both(); errs[0] != nil || errs[1] != nil {
+				t.Errorf("barriers: %v", errs)
+			}
+		}
+		if err := errors.Join(sayTo("a@b", "a"), sayTo("c@d", "die")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if errs := both(); !errors.Is(errs[0], ErrDown) || !errors.Is(errs[1], ErrDown) {
+			t.Errorf("barriers after a lost stream: %v", errs)
+		}
+		if errs := both(); errs[0] != nil || errs[1] != nil {
+			t.Errorf("barriers after that: %v", errs)
 		}
 		stop()
 		wait()
@@ -408,7 +436,7 @@ func TestClientOpensAStreamADevice(t *testing.T) {
 				t.Errorf("send from %q: %v", from, err)
 			}
 		}
-		if err := link.Barrier(t.Context()); err != nil {
+		if err := link.Barrier(t.Context(), "a@b"); err != nil {
 			t.Errorf("barrier: %v", err)
 		}
 		answer, err := link.Request(t.Context(), stream.New(stream.NS, "iq", "type", "get", "from", "me@client.test/pump", "to", "client.test").Add(stream.New(nsPing, "ping")))

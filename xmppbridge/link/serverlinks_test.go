@@ -83,7 +83,7 @@ func TestComponentLinkOutlivesTheServer(t *testing.T) {
 				if err := link.Send(message("lamp@"+s.domain+"/lamp", s.account, body)); err != nil {
 					t.Fatal(err)
 				}
-				if err := link.Barrier(ctx); err != nil {
+				if err := link.Barrier(ctx, s.account); err != nil {
 					t.Fatal(err)
 				}
 				alice.ExpectMessage(xmpptest.Expect{From: "lamp@" + s.domain + "/lamp", Body: body})
@@ -211,7 +211,7 @@ func TestClientLinkHasAStreamADevice(t *testing.T) {
 	if err := link.Send(message(account+"/lamp", bob.JID, "hello")); err != nil {
 		t.Fatal(err)
 	}
-	if err := link.Barrier(testContext(t)); err != nil {
+	if err := link.Barrier(testContext(t), bob.JID); err != nil {
 		t.Fatal(err)
 	}
 	bob.ExpectMessage(xmpptest.Expect{From: account + "/lamp", Body: "hello"})
