@@ -138,14 +138,32 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 // network must outlive it.
 func (b *Bridge) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { b.presence.run(ctx) })
-	wg.Go(func() { b.alerts.run(ctx) })
-	wg.Go(func() { b.expire(ctx) })
+	wg.Go(func() { b.keep(ctx, "presence", b.presence.run) })
+	wg.Go(func() { b.keep(ctx, "alerts", b.alerts.run) })
+	wg.Go(func() { b.keep(ctx, "expiry", b.expire) })
 	<-ctx.Done()
 	b.work.stop()
 	wg.Wait()
 	b.presence.goodbye(context.WithoutCancel(ctx))
 	return nil
+}
+
+// keep runs one part until ctx is done, again when it panics: that must not end the process, which would leave outputs as they
+// are.
+func (b *Bridge) keep(ctx context.Context, part string, run func(context.Context)) {
+	for {
+		func() {
+			defer func() {
+				if p := recover(); p != nil {
+					b.log.Error("a part of the bridge failed", "part", part, "err", p, "stack", string(debug.Stack()))
+				}
+			}()
+			run(ctx)
+		}()
+		if !sleep(ctx, time.Second) {
+			return
+		}
+	}
 }
 
 // expire forgets what nobody came back for.

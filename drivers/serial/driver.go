@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -20,6 +21,9 @@ const (
 	// silence is after how long a quiet device is taken for offline where the configuration does not say.
 	silence = 5 * time.Minute
 )
+
+// errReader is how reading ended when it panicked.
+var errReader = errors.New("internal error while reading: the log says where")
 
 // driver is one port with its devices.
 type driver struct {
@@ -93,7 +97,17 @@ func (d *driver) once(ctx context.Context, out devices.Sink) error {
 		out.Link(dev.id, true, nil)
 	}
 	gone := make(chan error, 1)
-	go func() { gone <- newReader(d, out).read(port) }()
+	go func() {
+		err := errReader
+		// What a board says must not end the gateway, whatever it is.
+		defer func() {
+			if p := recover(); p != nil {
+				d.log.Error("panic", "port", d.port, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+			gone <- err
+		}()
+		err = newReader(d, out).read(port)
+	}()
 	select {
 	case err = <-gone:
 		s.end()

@@ -2,8 +2,10 @@ package broker
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -73,12 +75,18 @@ func (l *listener) start(nc net.Conn, establish listeners.EstablishFn) {
 	_ = c.SetDeadline(time.Now().Add(loginTimeout)) // mochi moves it on with every packet after CONNECT
 	l.conns[c] = struct{}{}
 	l.wg.Go(func() {
+		defer func() {
+			// What a client sends must not end the gateway, whatever it is.
+			if p := recover(); p != nil {
+				l.log.Error("panic", "listener", l.id, "remote", c.RemoteAddr(), "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+			_ = c.Close()
+			l.mu.Lock()
+			delete(l.conns, c)
+			l.mu.Unlock()
+		}()
 		err := establish(l.id, c)
 		l.log.Debug("mqtt client gone", "listener", l.id, "remote", c.RemoteAddr(), "err", err)
-		_ = c.Close()
-		l.mu.Lock()
-		delete(l.conns, c)
-		l.mu.Unlock()
 	})
 }
 
