@@ -38,6 +38,7 @@ type Client struct {
 	active   int       // streams open or being opened
 	checking int       // streams that ended in a way that suggests a limit, not yet counted
 	budget   int       // how many the server allows; 0: not known to be limited
+	counts   int       // how often that was counted
 	told     bool      // that the hub itself is refused for a limit
 	lastOpen time.Time // when a stream of ours was last opened
 }

@@ -24,6 +24,7 @@ func (c *Client) ended(ctx context.Context, s *slot, err error) error {
 	s.up = false
 	c.active--
 	suspect := ok && known.Condition == stream.Conflict && c.active > 0 && time.Since(c.lastOpen) < limitWindow
+	counts := c.counts
 	if suspect {
 		c.checking++ // no more of them until it is clear how many there may be
 	}
@@ -38,10 +39,19 @@ func (c *Client) ended(ctx context.Context, s *slot, err error) error {
 	sleep(ctx, limitSettle)
 	c.mu.Lock()
 	c.checking--
-	if n := c.upCount(); turn && n > 0 {
+	n := c.upCount()
+	if c.counts != counts {
+		// Another stream that ended likewise was looked into meanwhile. That count knew of this end, too; by now there are
+		// fewer, for it had streams closed.
+		n = c.budget
+	}
+	if turn && n > 0 {
 		err = &Error{Kind: ErrLimit, Condition: known.Condition, err: known, text: fmt.Sprintf(
 			"%s: ended when another stream of ours was opened: %s allows this account %d", s.keeper.jid, s.keeper.server, n)}
-		limited = c.limit(err)
+		if c.counts == counts {
+			c.counts++
+			limited = c.limit(err)
+		}
 	}
 	c.broadcast()
 	c.mu.Unlock()
