@@ -138,6 +138,13 @@ func (h *house) run(ctx context.Context) error {
 	simulating, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 
+	// Before the gateway looks for it: a driver that comes first reports a port that is missing and waits.
+	plugged := h.greenhouse.SetFault(serialsim.Unplug, false)
+	if plugged != nil {
+		plugged = fmt.Errorf("greenhouse: %w", plugged)
+		cancel(plugged)
+	}
+
 	var devices, parts sync.WaitGroup
 	var mu sync.Mutex
 	var failed []error
@@ -151,7 +158,7 @@ func (h *house) run(ctx context.Context) error {
 			}
 		})
 	}
-	run(&devices, simulating, h.runGreenhouse)
+	run(&devices, simulating, h.greenhouse.Run) // takes the port away in the end
 	run(&devices, simulating, h.runDoor)
 	run(&devices, simulating, h.lamp.Run)
 	run(&devices, simulating, h.plug.Run)
@@ -166,15 +173,7 @@ func (h *house) run(ctx context.Context) error {
 	parts.Wait()
 	end()
 	devices.Wait()
-	return errors.Join(failed...)
-}
-
-func (h *house) runGreenhouse(ctx context.Context) error {
-	plugged := h.greenhouse.SetFault(serialsim.Unplug, false)
-	if plugged != nil {
-		plugged = fmt.Errorf("greenhouse: %w", plugged)
-	}
-	return errors.Join(plugged, h.greenhouse.Run(ctx))
+	return errors.Join(append(failed, plugged)...)
 }
 
 // runDoor opens the front door now and then.
