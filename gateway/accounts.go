@@ -104,6 +104,20 @@ func (a *accounts) set(name string, role mapping.Role) {
 	}
 }
 
+// warnRecipients says whom alerts name in vain. The server inside has people whose role is their account's, which a check
+// of the file cannot see: only the gateway knows that nobody has such an account.
+func (g *Gateway) warnRecipients(cfg *config.Config) {
+	access := g.access.Load()
+	for _, alert := range cfg.Mapping.Alerts {
+		for _, to := range alert.To {
+			if access.Role(to) == mapping.None {
+				g.log.Warn("alert names someone who has no account and no role, and is told nothing: `tidings account add`, or correct the name",
+					"alert", alert.Name, "jid", to)
+			}
+		}
+	}
+}
+
 // AddAccount makes an account of the server inside. The name may not be the hub's or a device's.
 func (g *Gateway) AddAccount(ctx context.Context, name, role, password string) error {
 	cfg := g.config.Load()

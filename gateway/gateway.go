@@ -204,6 +204,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	g.xmpp.Store(on)
 	on.begin(g)
+	g.warnRecipients(cfg)
 	g.mu.Lock()
 	for _, d := range cfg.Drivers {
 		g.connections[d.Name] = connect(d, g.router.inbox, g.log)

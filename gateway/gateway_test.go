@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"tidings/drivers"
 	gpiodriver "tidings/drivers/gpio"
 	gpiosim "tidings/firmware-sim/gpio"
+	"tidings/mapping"
 )
 
 // patience is how long anything may take on a loaded machine.
@@ -392,4 +394,29 @@ func TestBusyBrokerIsNamed(t *testing.T) {
 		}
 		return false
 	})
+}
+
+// TestRecipientWithoutAccount names someone in an alert whom the server inside does not know, beside one who has an
+// account and one whom [access] names.
+func TestRecipientWithoutAccount(t *testing.T) {
+	t.Parallel()
+	x := newTrial(t)
+	x.write(strings.Replace(trialFile, `to = ["alice@home.arpa"]`, `to = ["alice@home.arpa", "bob@home.arpa", "alcie@home.arpa"]`, 1))
+	var log bytes.Buffer
+	o := x.options()
+	o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	g, err := New(x.context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.accounts.set("bob", mapping.Viewer)
+	g.access.Store(g.accounts.over(g.config.Load().Mapping.Access))
+	ctx, cancel := context.WithCancel(x.context())
+	go func() { <-g.Ready(); cancel() }()
+	if err := g.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "jid=alcie@home.arpa") {
+		t.Errorf("it warns of:\n%s", said)
+	}
 }

@@ -84,6 +84,7 @@ func (g *Gateway) replace(ctx context.Context) error {
 		g.xmpp.Load().bridge.Configure(cfg.Gateway.Name, access)
 	}
 	g.rosterChanged()
+	g.warnRecipients(cfg)
 	return nil
 }
 
