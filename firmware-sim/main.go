@@ -49,7 +49,7 @@ func command(in io.Reader) *cobra.Command {
 		mqttCommand(in, mqtt.NewLamp, "lamp", "A lamp with a relay, as Tasmota speaks"),
 		mqttCommand(in, mqtt.NewPlug, "plug", "A plug with a relay that meters power, as Tasmota speaks"),
 	)
-	root.AddCommand(ports, topics)
+	root.AddCommand(ports, topics, gpioCommands(in))
 	return root
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,6 +76,52 @@ func TestGreenhouse(t *testing.T) {
 	}
 	if _, err := os.Lstat(link); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the link is left: %v", err)
+	}
+}
+
+// TestRelay drives a relay, and sees it stick.
+func TestRelay(t *testing.T) {
+	t.Parallel()
+	typed, keyboard := io.Pipe()
+	screen, printed := io.Pipe()
+	cmd := command(typed)
+	cmd.SetArgs([]string{"gpio", "relay"})
+	cmd.SetOut(printed)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- cmd.ExecuteContext(ctx) }()
+	lines := bufio.NewScanner(screen)
+	expect := func(typed string, want ...string) {
+		t.Helper()
+		if typed != "" {
+			if _, err := io.WriteString(keyboard, typed); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		for range want { // the answer and the level come in either order
+			if !lines.Scan() {
+				t.Fatalf("after %q it says no more than %q", typed, got)
+			}
+			got = append(got, lines.Text())
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("after %q it says %q, want %q", typed, got, want)
+		}
+	}
+	expect("", "firmware-sim GPIO17", "level Low")
+	expect("power on\n", "level High", "power on")
+	expect("stuck\n", "stuck on")
+	expect("power off\n", "power off")
+	expect("stuck off\n", "stuck off")
+	expect("power off\n", "level Low", "power off")
+	expect("fire\n", `"fire" is no fault: there are power, stuck`)
+	keyboard.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

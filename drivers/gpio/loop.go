@@ -147,9 +147,6 @@ func (r *loop) openChip(now time.Time) {
 // lost takes all devices down, because the chip cannot be opened or is gone.
 func (r *loop) lost(err error, now time.Time) {
 	err = r.explain(err)
-	if r.why == nil || r.why.Error() != err.Error() {
-		r.log.Warn("chip cannot be used", "err", err)
-	}
 	r.close()
 	r.why = err
 	r.retry.failed(now)

@@ -23,7 +23,6 @@ type driver struct {
 	log     *slog.Logger
 	devices []*device
 	topics  map[string]*topic // by name; not changed after build
-	said    string            // the last failure that was logged; owned by the goroutine in Run
 
 	mu      sync.Mutex // for session, reason and every device's up and cause
 	session *session   // nil while there is none
@@ -141,7 +140,6 @@ func (d *driver) serve(ctx context.Context, out devices.Sink) error {
 		return err
 	}
 	d.log.Info("mqtt connected", "broker", d.where())
-	d.said = ""
 	d.setSession(s, nil)
 	d.connected(out, refused)
 	for {
@@ -207,12 +205,8 @@ func (d *driver) connected(out devices.Sink, refused map[string]bool) {
 
 // down says that every device is, and why.
 func (d *driver) down(out devices.Sink, why error) {
-	level := slog.LevelWarn
-	if why.Error() == d.said {
-		level = slog.LevelDebug
-	}
-	d.said = why.Error()
-	d.log.Log(context.Background(), level, "mqtt broker away", "err", why, "raw", errors.Unwrap(why))
+	// Health tells people; this is for whoever wants to know what was underneath.
+	d.log.Debug("mqtt broker away", "err", why, "raw", errors.Unwrap(why))
 	d.setSession(nil, why)
 	for _, dev := range d.devices {
 		d.link(out, dev, why)

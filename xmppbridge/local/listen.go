@@ -73,7 +73,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 	var listening, serving sync.WaitGroup
 	for _, l := range listeners {
-		s.log.Info("listening for XMPP clients", "address", l.Addr().String())
+		s.log.Debug("listening for XMPP clients", "address", l.Addr().String())
 		listening.Go(func() { s.accept(ctx, l, &serving) })
 	}
 	<-ctx.Done()
