@@ -21,9 +21,7 @@ const (
 	// streamsUp is how long after the hub's stream those of the devices are waited for, in whose name alerts go.
 	streamsUp = 10 * time.Second
 
-	alertBatch   = 50
 	alertRetry   = 5 * time.Second
-	barrierLimit = 30 * time.Second
 	barrierGrace = 2 * time.Second // when the bridge stops
 )
 
@@ -41,12 +39,6 @@ type alerts struct {
 
 	mu    sync.Mutex
 	lanes map[string]*lane // by recipient, while there is something for them
-}
-
-// A lane is one recipient being told.
-type lane struct {
-	to   string
-	more chan struct{} // one token: look again
 }
 
 func newAlerts(b *Bridge) *alerts {
@@ -93,100 +85,6 @@ func (a *alerts) run(ctx context.Context) {
 			}
 		}
 	}
-}
-
-// open makes a recipient's lane, or has the one there is look again.
-func (a *alerts) open(to string) *lane {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if l := a.lanes[to]; l != nil {
-		poke(l.more)
-		return nil
-	}
-	l := &lane{to: to, more: make(chan struct{}, 1)}
-	a.lanes[to] = l
-	return l
-}
-
-// drive sends until nothing is left, or the recipient is away. What fails is tried again in a moment, or as soon as
-// there is reason to.
-func (a *alerts) drive(ctx context.Context, l *lane) {
-	for {
-		err := guarded(func() error { return a.flush(ctx, l.to) })
-		if ctx.Err() != nil || err == nil || errors.Is(err, ErrAway) {
-			if a.leave(l, ctx.Err() != nil) {
-				return
-			}
-			continue
-		}
-		a.b.log.Debug("alerts wait", "jid", l.to, "err", err)
-		select {
-		case <-ctx.Done():
-		case <-l.more:
-		case <-time.After(alertRetry):
-		}
-	}
-}
-
-// leave closes a lane, unless there is something new in it.
-func (a *alerts) leave(l *lane, always bool) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(l.more) > 0 && !always {
-		<-l.more
-		return false
-	}
-	delete(a.lanes, l.to)
-	return true
-}
-
-// guarded keeps a panic in one lane from taking the gateway along.
-func guarded(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("internal error: %v", p)
-		}
-	}()
-	return f()
-}
-
-// flush sends one recipient everything pending, batch by batch.
-func (a *alerts) flush(ctx context.Context, to string) error {
-	for ctx.Err() == nil {
-		batch, err := a.b.o.Store.Pending(ctx, to, alertBatch)
-		if err != nil || len(batch) == 0 {
-			return err
-		}
-		var sent []int64
-		for _, m := range batch {
-			if err = a.send(ctx, m); err != nil {
-				break
-			}
-			sent = append(sent, m.Seq)
-		}
-		if err := errors.Join(err, a.confirm(ctx, to, sent)); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
-// confirm waits until what was sent has been taken over, then forgets it. When the bridge stops meanwhile it still
-// waits for a moment: what the server has would otherwise be said again by the next life of the gateway.
-func (a *alerts) confirm(ctx context.Context, to string, sent []int64) error {
-	if len(sent) == 0 {
-		return nil
-	}
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), barrierLimit)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		sleep(limited, barrierGrace)
-		cancel()
-	})()
-	if err := a.b.o.Network.Barrier(limited, to); err != nil {
-		return err
-	}
-	return a.b.o.Store.Sent(limited, sent...)
 }
 
 // SendNow sends alerts that could not be put into the outbox: better once and unproved than not at all.

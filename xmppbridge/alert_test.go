@@ -153,13 +153,18 @@ func TestAlertsAway(t *testing.T) {
 // Someone whose connection hangs, and does not know it yet, holds up nobody else, and is not told twice at once.
 func TestAlertsHangingConnection(t *testing.T) {
 	bubble(t, setup{audience: Rosters}, func(f *fixture) {
+		gone := make(chan error)
 		f.network.set(func(n *testNetwork) {
 			n.barrierTo = func(ctx context.Context, to string) error {
-				if to == veraBare {
-					<-ctx.Done()
-					return ctx.Err()
+				if to != veraBare {
+					return nil
 				}
-				return nil
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case err := <-gone:
+					return err
+				}
 			}
 		})
 		f.post(1, veraBare, "a")
@@ -169,11 +174,74 @@ func TestAlertsHangingConnection(t *testing.T) {
 		if len(f.store.outbox) != 1 {
 			t.Errorf("in the outbox: %+v", f.store.outbox)
 		}
-		time.Sleep(barrierLimit + alertRetry + time.Second)
-		equal(t, "again", bodies(f.sent()), []string{"a"})
+		time.Sleep(time.Hour)
+		f.Alert()
+		f.Up("")
+		equal(t, "to the same stream", bodies(f.sent()), nil)
+		f.post(3, veraBare, "c")
+		equal(t, "what is new", bodies(f.sent()), []string{"c"})
+		gone <- errNetworkDown
+		time.Sleep(alertRetry + time.Second)
+		equal(t, "when the stream is gone", bodies(f.sent()), []string{"a"})
 		f.network.set(func(n *testNetwork) { n.barrierTo = nil })
-		time.Sleep(barrierLimit + alertRetry + time.Second)
+		gone <- nil // what came between them was taken over
 		f.sent()
+		if len(f.store.outbox) != 0 {
+			t.Errorf("still in the outbox: %+v", f.store.outbox)
+		}
+		time.Sleep(time.Hour)
+		equal(t, "afterwards", bodies(f.sent()), nil)
+	})
+}
+
+// A receipt is as good as what the stream says; that of somebody else, or for something else, is not.
+func TestAlertReceipt(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		f.network.set(func(n *testNetwork) {
+			n.barrier = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		})
+		f.post(1, veraBare, "a")
+		f.post(2, veraBare, "b")
+		f.post(3, veraBare, "c")
+		f.sent()
+		receipt := func(from, id string) {
+			f.silence("<message from='" + from + "' to='" + lamp + "'><received xmlns='urn:xmpp:receipts' id='" + id + "'/></message>")
+		}
+		receipt(otto, "alert-a")
+		receipt(mallory, "alert-a")
+		receipt(vera, "alert-x")
+		if len(f.store.outbox) != 3 {
+			t.Errorf("in the outbox: %+v", f.store.outbox)
+		}
+		receipt("Vera@example.org/pad", "alert-b")
+		if len(f.store.outbox) != 2 {
+			t.Errorf("in the outbox after one: %+v", f.store.outbox)
+		}
+		receipt(vera, "alert-a")
+		receipt(vera, "alert-c")
+		if len(f.store.outbox) != 0 || len(f.alerts.lanes) != 0 {
+			t.Errorf("still in the outbox: %+v; %d lanes", f.store.outbox, len(f.alerts.lanes))
+		}
+		time.Sleep(time.Hour)
+		equal(t, "again", bodies(f.sent()), nil)
+	})
+}
+
+// A stream too full to be asked whether it took something has not lost it.
+func TestAlertBarrierFull(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		began := time.Now()
+		f.network.set(func(n *testNetwork) {
+			n.barrier = func(context.Context) error {
+				if time.Since(began) < time.Minute {
+					return stream.ErrFull
+				}
+				return nil
+			}
+		})
+		f.post(1, veraBare, "a")
+		time.Sleep(2 * time.Minute)
+		equal(t, "sent", bodies(f.sent()), []string{"a"})
 		if len(f.store.outbox) != 0 {
 			t.Errorf("still in the outbox: %+v", f.store.outbox)
 		}

@@ -45,8 +45,10 @@ type Network interface {
 	// Send queues a stanza; its from says which of our addresses it is from. It never waits for the network and does
 	// not keep the stanza: an error says that it went nowhere.
 	Send(st *stream.Element) error
-	// Barrier returns nil once every message sent to someone before has been taken over, by their server or, where that is
-	// us, by them. An error says that some may be lost.
+	// Barrier returns nil once every message sent to someone since the last Barrier for them has been taken over, by their
+	// server or, where that is us, by them. It waits for that as long as a stream that took them is there: an error says that
+	// none is, so that some may be lost, or that ctx is done. stream.ErrFull says that it could not be asked, and is to be
+	// asked again. There is one at a time for each recipient.
 	Barrier(ctx context.Context, to string) error
 }
 

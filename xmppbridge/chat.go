@@ -154,6 +154,11 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 		return
 	}
 	a := b.asker(st)
+	if a.role != mapping.None {
+		if got := st.Child(nsReceipts, "received"); got != nil {
+			b.alerts.received(person(a.full), got.Attr("id"))
+		}
+	}
 	target, known := b.addresses().Resolve(st.Attr("to"))
 	if a.role == mapping.None || typ != "" && typ != "chat" && typ != "normal" || body == "" && !encrypted(st) {
 		return

@@ -96,8 +96,8 @@ type keeper struct {
 	session *session // nil while down
 	// What a barrier answers for. Only messages count: presence is sent anew after every Up, and an IQ has its answer.
 	// Kept by recipient, a bare JID, so that who waits for one learns nothing of another's and takes no news away from them.
-	unconfirmed map[string]int  // messages given to the present stream since the recipient's last barrier passed
-	lost        map[string]bool // a stream ended with messages unconfirmed, and no barrier of the recipient's has said so yet
+	unconfirmed map[string]int // messages given to the present stream since the recipient's last barrier passed
+	lost        map[string]int // of streams that ended: messages unconfirmed of which no barrier of the recipient's has said so yet
 }
 
 // session is one stream that is up.
@@ -185,11 +185,11 @@ func (k *keeper) pump(ctx context.Context, conn *Conn) error {
 	err := k.explainEnd(s.Run(ctx))
 	k.mu.Lock()
 	k.session = nil
-	for to := range k.unconfirmed {
+	for to, n := range k.unconfirmed {
 		if k.lost == nil {
-			k.lost = map[string]bool{}
+			k.lost = map[string]int{}
 		}
-		k.lost[to] = true
+		k.lost[to] += n
 	}
 	clear(k.unconfirmed)
 	k.mu.Unlock()
@@ -292,7 +292,7 @@ func (k *keeper) barrier(ctx context.Context, to string) error {
 	delete(k.lost, to)
 	k.mu.Unlock()
 	switch {
-	case lost:
+	case lost > 0:
 		return fmt.Errorf("%w: %s: the stream ended with messages on their way", ErrDown, k.jid)
 	case n == 0:
 		return nil
@@ -306,7 +306,8 @@ func (k *keeper) barrier(ctx context.Context, to string) error {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		if k.session != s {
-			return nil // they were taken over; that the stream then ended has been noted for nothing
+			k.said(to, n)
+			return nil // they were taken over, and the stream then ended
 		}
 		if k.unconfirmed[to] -= n; k.unconfirmed[to] == 0 {
 			delete(k.unconfirmed, to)
@@ -315,10 +316,17 @@ func (k *keeper) barrier(ctx context.Context, to string) error {
 	case <-s.gone:
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		delete(k.lost, to) // said herewith
+		k.said(to, n)
 		return fmt.Errorf("%w: %s: the stream ended with messages on their way", ErrDown, k.jid)
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// said takes n messages off those lost; what was sent later is the next barrier's to say. The lock is held.
+func (k *keeper) said(to string, n int) {
+	if k.lost[to] -= n; k.lost[to] <= 0 {
+		delete(k.lost, to)
 	}
 }
 

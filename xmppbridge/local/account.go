@@ -28,6 +28,9 @@ type account struct {
 	sessions map[string]*session // by resource
 	house    map[string]Contact  // what the house gives, by JID
 	items    map[string]Item     // what the Store remembers, by JID
+	// What the house sent to the account since Confirm was last asked: how many messages, and how many each client got.
+	sent int
+	got  map[*session]int
 }
 
 // load returns an account with its roster in memory, or ErrNoAccount.

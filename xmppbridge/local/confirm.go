@@ -4,22 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"tidings/xmppbridge/stream"
 )
 
-// Confirm returns nil once a client of the account has shown that it read what was sent to it before: the answer to a ping,
-// whatever it says, comes behind that. A connection that is dead and does not know it yet gives ctx's error. ErrOffline says
-// that there is no client that takes messages.
+// Confirm returns nil once a client of the account has shown that it read every message that the house sent to the account since
+// Confirm was last asked: the answer to a ping, whatever it says, comes behind them. When nothing was sent, any client that takes
+// messages will do. It waits as long as a client that got them is connected, also one that is dead and does not know it yet, until
+// ctx is done. Another error says that there is none any more; ErrOffline, that there was none to begin with. Ask one at a time
+// for each account.
 func (s *Server) Confirm(ctx context.Context, account string) error {
 	var clients []*session
 	s.locked(func() {
 		if a := s.accounts[account]; a != nil {
 			for _, c := range a.sessions {
-				if c.available && c.priority >= 0 {
+				if a.sent == 0 && c.available && c.priority >= 0 || a.sent > 0 && a.got[c] == a.sent {
 					clients = append(clients, c)
 				}
 			}
+			a.sent = 0
+			clear(a.got)
 		}
 	})
 	if len(clients) == 0 {
@@ -50,10 +55,19 @@ func (s *Server) Confirm(ctx context.Context, account string) error {
 // ping asks the client for a sign of life (XEP-0199); that it does not know pings is one, too. There is no to: a client's answer
 // bears no from before the server has stamped it.
 func (c *session) ping(ctx context.Context) error {
-	_, err := c.stream.Request(ctx, stream.New(stream.NS, "iq", "type", "get", "from", c.server.domain).
-		Add(stream.New(nsPing, "ping")))
-	if refused := (*stream.StanzaError)(nil); errors.As(err, &refused) {
-		return nil
+	for {
+		_, err := c.stream.Request(ctx, stream.New(stream.NS, "iq", "type", "get", "from", c.server.domain).
+			Add(stream.New(nsPing, "ping")))
+		if refused := (*stream.StanzaError)(nil); errors.As(err, &refused) {
+			return nil
+		}
+		if !errors.Is(err, stream.ErrFull) {
+			return err
+		}
+		select { // it takes what was sent slowly: the ping did not go out
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
 	}
-	return err
 }

@@ -26,7 +26,7 @@ func (c *session) message(st *stream.Element, to jid.JID) {
 		c.refuse(st, stream.RemoteServerNotFound)
 	case s.isHouse(to):
 		s.backend.Deliver(st)
-	case !s.deliver(st, to):
+	case !s.deliver(st, to, false):
 		switch st.Attr("type") {
 		case "headline", "error":
 		default:
@@ -35,8 +35,9 @@ func (c *session) message(st *stream.Element, to jid.JID) {
 	}
 }
 
-// deliver gives a message to the clients of an account that RFC 6121 §8.5 says, and reports whether there were any.
-func (s *Server) deliver(st *stream.Element, to jid.JID) bool {
+// deliver gives a message to the clients of an account that RFC 6121 §8.5 says, and reports whether there were any. What the
+// house sent to the account as a whole is counted for Confirm.
+func (s *Server) deliver(st *stream.Element, to jid.JID, house bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.online(to)
@@ -64,7 +65,16 @@ func (s *Server) deliver(st *stream.Element, to jid.JID) bool {
 				b = st.AppendXML(nil)
 			}
 			c.sendBytes(b)
+			if house {
+				if a.got == nil {
+					a.got = make(map[*session]int)
+				}
+				a.got[c]++
+			}
 		}
+	}
+	if b != nil && house {
+		a.sent++
 	}
 	return b != nil
 }
@@ -129,7 +139,7 @@ func (s *Server) Send(st *stream.Element) error {
 	sent := false
 	switch st.Name {
 	case "message":
-		sent = s.deliver(st, to)
+		sent = s.deliver(st, to, to.Resourcepart() == "")
 	case "presence":
 		sent = s.show(st, to)
 	case "iq":

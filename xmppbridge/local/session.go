@@ -153,6 +153,7 @@ func (c *session) leave() {
 	s := c.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(c.account.got, c)
 	if c.account.sessions[c.resource] == c {
 		delete(c.account.sessions, c.resource)
 	}
