@@ -223,6 +223,7 @@ func (b *Bridge) Up(full string) {
 	if full == "" {
 		b.revokeLost() // what was lost while nobody could be told
 		b.presence.all()
+		b.askAgain()
 	} else if t, ok := b.addresses().Resolve(full); ok {
 		b.presence.mark(presenceKey(t))
 		if t.Kind == mapping.ToHub && b.o.Audience == Broadcast {

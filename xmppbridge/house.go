@@ -46,7 +46,7 @@ func (h localHouse) Contacts(account string) []local.Contact {
 // their priority.
 func (h localHouse) Available(full string, _ *stream.Element, initial bool) {
 	if initial {
-		h.b.presence.sendAll(full)
+		h.b.presence.show(showing{to: full})
 	}
 	h.b.alerts.wake()
 }

@@ -23,6 +23,7 @@ type presences struct {
 	marked    []devices.ID                    // in order; hubKey is the hub
 	pending   map[devices.ID]struct{}
 	suspended map[string]struct{} // subscribers whose server returned our presence
+	queue     queue               // what goes to single watchers
 	ready     chan struct{}
 }
 
@@ -92,6 +93,7 @@ func (p *presences) all() {
 	}
 	p.mu.Lock()
 	clear(p.suspended)
+	p.queue.due = len(p.queue.owed) > 0
 	p.mu.Unlock()
 	p.mark(ids...)
 }
@@ -109,24 +111,42 @@ func (p *presences) next() (devices.ID, bool) {
 	return id, true
 }
 
-// run sends marked presence until ctx is done. The pace is a token bucket: short bursts pass at once.
+// run sends marked presence, and what single watchers are to be shown, until ctx is done. The pace is a token bucket: short
+// bursts pass at once.
 func (p *presences) run(ctx context.Context) {
 	pace := newPacer(p.b.o.Pace)
+	rest := func(n int, err error) error {
+		if errors.Is(err, stream.ErrFull) { // the server is slow
+			n = max(n, p.b.o.Pace/10)
+		}
+		return pace.wait(ctx, n)
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.ready:
 		}
-		for id, ok := p.next(); ok; id, ok = p.next() {
-			n, err := p.broadcast(id)
-			if errors.Is(err, stream.ErrFull) {
-				p.mark(id) // the server is slow: once more, with whatever it shows by then
-				n = max(n, p.b.o.Pace/10)
+		for more := true; more; {
+			var id devices.ID
+			marked := true
+			for i := 0; i < showBatch && marked; i++ { // then it is the others' turn
+				if id, marked = p.next(); !marked {
+					break
+				}
+				n, err := p.broadcast(id)
+				if errors.Is(err, stream.ErrFull) {
+					p.mark(id) // once more, with whatever it shows by then
+				}
+				if rest(n, err) != nil {
+					return
+				}
 			}
-			if err := pace.wait(ctx, n); err != nil {
+			n, waits, err := p.serve()
+			if rest(n, err) != nil {
 				return
 			}
+			more = marked || waits
 		}
 	}
 }
@@ -246,30 +266,6 @@ func (p *presences) priority(n int) *stream.Element {
 	return stream.New(stream.NS, "priority").AddText(text)
 }
 
-// sendTarget sends the presence of every resource of one of our bare JIDs that the watcher may see.
-func (p *presences) sendTarget(target, watcher, to string) {
-	access, addresses := p.b.access(), p.b.addresses()
-	if hub, _ := addresses.Hub(); hub == target {
-		p.b.send(p.stanza(hubKey).SetAttr("to", to))
-	} else if target == addresses.Domain() {
-		p.b.send(p.hubStanza(mapping.ToDomain).SetAttr("to", to))
-		return
-	}
-	for _, d := range p.b.o.House.Devices() {
-		if bare, _ := addresses.Device(d.ID); bare == target && access.CanSee(watcher, d.ID) {
-			p.b.send(p.stanza(d.ID).SetAttr("to", to))
-		}
-	}
-}
-
-// sendAll sends someone the presence of the hub and of every device they may see.
-func (p *presences) sendAll(to string) {
-	p.b.send(p.stanza(hubKey).SetAttr("to", to))
-	for _, d := range p.b.visible(asker{bare: bareJID(to)}) {
-		p.b.send(p.stanza(d.ID).SetAttr("to", to))
-	}
-}
-
 // hide sends unavailable for every resource of a target to one watcher. The target may be the address of a device that
 // is no longer there.
 func (p *presences) hide(target, watcher string) error {
@@ -300,7 +296,7 @@ func (p *presences) forget(id devices.ID, full string) {
 		return
 	}
 	for _, w := range p.audience(bareJID(full), id) {
-		p.b.send(presenceTo("unavailable", full, w))
+		p.must(debt{"unavailable", full, w}, id)
 	}
 }
 
@@ -324,7 +320,7 @@ func (p *presences) resume(watcher string) {
 	}
 	for _, sub := range p.b.roster.all() {
 		if sub.Watcher == watcher && sub.From && p.b.mayKeep(sub.Target, watcher) {
-			p.sendTarget(sub.Target, watcher, watcher)
+			p.show(showing{to: watcher, target: sub.Target})
 		}
 	}
 }

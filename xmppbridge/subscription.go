@@ -198,19 +198,42 @@ func (b *Bridge) onSubscribe(st *stream.Element, target, watcher string, ours bo
 	}
 	b.send(presenceTo("subscribed", target, watcher).SetAttr("id", st.Attr("id")))
 	if b.o.Audience == Rosters {
-		b.presence.sendTarget(target, watcher, st.Attr("from"))
+		b.presence.show(showing{to: st.Attr("from"), target: target})
 		return
 	}
 	// Without their presence there are no caps, and nothing tells when they have gone.
 	sub := b.roster.get(target, watcher)
 	ask := !sub.To && !sub.Asked
-	sub.From, sub.Asked = true, sub.Asked || ask
+	sub.From = true
 	b.roster.put(sub)
 	if ask {
-		b.send(presenceTo("subscribe", target, watcher))
+		b.ask(sub)
 	}
 	if b.o.Audience == Subscribers {
-		b.presence.sendTarget(target, watcher, watcher)
+		b.presence.show(showing{to: watcher, target: target})
+	}
+}
+
+// ask asks a watcher for their presence. That it was asked counts once it has gone out.
+func (b *Bridge) ask(sub Subscription) {
+	if b.send(presenceTo("subscribe", sub.Target, sub.Watcher)) == nil {
+		sub.Asked = true
+		b.roster.put(sub)
+	} else if b.o.Audience == Subscribers {
+		b.presence.owe(debt{"subscribe", sub.Target, sub.Watcher}, hubKey)
+	}
+}
+
+// askAgain repeats what was asked and has no answer: what was sent before the stream ended may not have arrived, and who was
+// not there may not have been told.
+func (b *Bridge) askAgain() {
+	if b.o.Audience != Subscribers {
+		return
+	}
+	for _, sub := range b.roster.all() {
+		if sub.From && !sub.To && sub.Asked {
+			b.presence.owe(debt{"subscribe", sub.Target, sub.Watcher}, hubKey)
+		}
 	}
 }
 
@@ -230,12 +253,13 @@ func (b *Bridge) onUnsubscribe(target, watcher string) {
 	b.roster.put(sub)
 }
 
-// onProbe answers with the presence of each resource, or with unsubscribed (RFC 6121 §4.3.2).
+// onProbe answers with the presence of each resource, or with unsubscribed (RFC 6121 §4.3.2): unavailable where a device has
+// still to be announced, since unsubscribed would end the subscription for good.
 func (b *Bridge) onProbe(target, watcher, from string, ours bool) {
 	if b.o.Audience == Broadcast {
 		return // the account's server answers probes
 	}
-	allowed := ours && b.mayWatch(target, watcher)
+	allowed := ours && b.mayKeep(target, watcher)
 	if b.o.Audience == Subscribers {
 		allowed = allowed && b.roster.get(target, watcher).From
 	}
@@ -244,7 +268,13 @@ func (b *Bridge) onProbe(target, watcher, from string, ours bool) {
 		return
 	}
 	b.presence.resume(watcher)
-	b.presence.sendTarget(target, watcher, from)
+	if b.mayWatch(target, watcher) {
+		b.presence.show(showing{to: from, target: target})
+		return
+	}
+	t, _ := b.addresses().Resolve(target)
+	_, full := b.addresses().Device(t.ID)
+	b.send(presenceTo("unavailable", full, from))
 }
 
 // mayWatch reports whether someone may have the presence of one of our bare JIDs, and there is something to see.
@@ -278,8 +308,8 @@ func (b *Bridge) revokeLost() {
 	}
 }
 
-// revoke ends one subscription, both ways, and says so. It stays while nobody can be told: when the stream is back, it
-// is revoked again.
+// revoke ends one subscription, both ways, and says so. It stays while nobody can be told: when the stream is back, or has
+// room, it is revoked again.
 func (b *Bridge) revoke(sub Subscription) {
 	forgotten := Subscription{Target: sub.Target, Watcher: sub.Watcher}
 	if _, domain, _ := strings.Cut(sub.Target, "@"); cmp.Or(domain, sub.Target) != b.addresses().Domain() {
@@ -294,6 +324,9 @@ func (b *Bridge) revoke(sub Subscription) {
 	}
 	if sub.To || sub.Asked {
 		err = errors.Join(err, b.send(presenceTo("unsubscribe", sub.Target, sub.Watcher)))
+	}
+	if errors.Is(err, stream.ErrFull) {
+		b.presence.revokeAgain()
 	}
 	if err != nil {
 		return
@@ -330,9 +363,9 @@ func (p *presences) compareOne(watcher string, id devices.ID, before, now bool) 
 	switch {
 	case before && !now:
 		_, full := p.b.addresses().Device(id)
-		p.b.send(presenceTo("unavailable", full, watcher))
+		p.must(debt{"unavailable", full, watcher}, id)
 	case now && !before:
-		p.b.send(p.stanza(id).SetAttr("to", watcher))
+		p.show(showing{to: watcher, device: id, only: true})
 	}
 }
 
