@@ -131,6 +131,9 @@ func (g *Gateway) newNetwork(cfg *config.Config, on *presenceOn) (network, error
 			}
 			b.Up(full)
 		}
+		options.Handle = func(st *stream.Element, m link.Meta) {
+			b.Deliver(addressed(st, m.Stream), m.Fresh)
+		}
 		options.Down = func(full string, _ error) {
 			if full == hub {
 				on.up.Store(false)
@@ -154,6 +157,14 @@ type clientNetwork struct{ *link.Client }
 func (n clientNetwork) add(full string)    { n.Add(resource(full), 0) }
 func (n clientNetwork) remove(full string) { n.Remove(resource(full)) }
 func (n clientNetwork) rosters()           {}
+
+// addressed says whom a stanza is to where the server left that out: to whoever's stream brought it (RFC 6120 §8.1.1.1).
+func addressed(st *stream.Element, full string) *stream.Element {
+	if st.Attr("to") == "" {
+		st.SetAttr("to", full)
+	}
+	return st
+}
 
 func resource(full string) string {
 	for i := range len(full) {

@@ -247,8 +247,10 @@ func (b *Bridge) Deliver(st *stream.Element, fresh bool) {
 		}
 	}()
 	switch {
-	case !stream.IsStanza(st), st.Name == "iq" && b.deliverRoster(st), st.Attr("from") == "":
+	case !stream.IsStanza(st), st.Name == "iq" && b.deliverRoster(st):
 		return
+	case st.Attr("from") == "":
+		b.answerServer(st)
 	case st.Name == "iq":
 		b.deliverIQ(st, fresh)
 	case st.Name == "presence":

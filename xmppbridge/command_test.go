@@ -99,7 +99,7 @@ func TestCommandErrors(t *testing.T) {
 		{name: "forbidden by now", from: alice, to: lamp, attrs: on, execute: fails(devices.ErrForbidden), want: "forbidden"},
 		{name: "stopping", from: alice, to: lamp, attrs: on, execute: fails(devices.ErrStopping), want: "service-unavailable"},
 		{name: "unexpected", from: alice, to: lamp, attrs: on, execute: fails(errors.New("oops")), want: "internal-server-error"},
-		{name: "delayed", from: alice, to: lamp, attrs: on, payload: "", want: "not-allowed"},
+		{name: "delayed", from: alice, to: lamp, attrs: on, payload: "", want: "bad-request"}, // an iq has one payload
 		{name: "stranger", from: mallory, to: lamp, attrs: on, want: "service-unavailable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -181,6 +181,7 @@ func TestSessions(t *testing.T) {
 				{alice, oven, node, "bad-request/bad-sessionid"},
 				{"otto@example.org/other", oven, node, "bad-request/bad-sessionid"},
 				{otto, oven, "node='oven/heat/on' ", "bad-request/bad-sessionid"},
+				{otto, hub, node, "bad-request/bad-sessionid"}, // it began at the oven
 				{otto, oven, node + "action='prev' ", "bad-request/bad-action"},
 				{otto, oven, node + "action='next' ", "bad-request/bad-action"},
 			} {

@@ -66,13 +66,15 @@ func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
 		if node != "" && node != capsNode+"#"+b.caps.hash(id) {
 			return nil, stream.NewStanzaError(stream.ItemNotFound, "")
 		}
-		b.caps.describe(answer, id)
-		if r.target.Kind == mapping.ToDomain && b.o.Audience == Rosters { // the domain is also that of the server inside
-			answer.Add(stream.New(nsDiscoInfo, "identity", "category", "server", "type", "im", "name", b.name()))
-			for _, v := range local.Features() {
-				if !slices.Contains(b.caps.vars, v) {
-					answer.Add(stream.New(nsDiscoInfo, "feature", "var", v))
-				}
+		if r.target.Kind != mapping.ToDomain || b.o.Audience != Rosters {
+			b.caps.describe(answer, id)
+			break
+		}
+		// The domain is also that of the server inside. Identities come first, as the schema of XEP-0030 has it.
+		b.caps.describe(answer, id, identity{"server", "im", b.name()})
+		for _, v := range local.Features() {
+			if !slices.Contains(b.caps.vars, v) {
+				answer.Add(stream.New(nsDiscoInfo, "feature", "var", v))
 			}
 		}
 	case node == nsCommands:
@@ -140,8 +142,10 @@ func newCaps(features []feature) caps {
 }
 
 // describe fills a disco#info answer.
-func (c caps) describe(answer *stream.Element, id identity) {
-	answer.Add(stream.New(nsDiscoInfo, "identity", "category", id.category, "type", id.kind, "name", id.name))
+func (c caps) describe(answer *stream.Element, ids ...identity) {
+	for _, id := range ids {
+		answer.Add(stream.New(nsDiscoInfo, "identity", "category", id.category, "type", id.kind, "name", id.name))
+	}
 	for _, v := range c.vars {
 		answer.Add(stream.New(nsDiscoInfo, "feature", "var", v))
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tidings/mapping"
 	"tidings/xmppbridge/stream"
 )
 
@@ -87,8 +88,10 @@ func TestFeaturesAreAnswered(t *testing.T) {
 				t.Errorf("%s: %s", payload, got)
 			}
 		}
-		if got := failure(f.answer(get(vera, lamp, ""))); got != "bad-request" {
-			t.Errorf("no payload: %s", got)
+		for _, payload := range []string{"", "<ping xmlns='urn:xmpp:ping'/><ping xmlns='urn:xmpp:ping'/>", "<ping xmlns='urn:xmpp:ping'/><x xmlns='y'/>"} {
+			if got := failure(f.answer(get(vera, lamp, payload))); got != "bad-request" {
+				t.Errorf("not one payload, %q: %s", payload, got)
+			}
 		}
 		f.silence("<iq type='result' id='1' from='" + vera + "' to='" + lamp + "'/>")
 		f.silence("<iq type='error' id='1' from='" + vera + "' to='" + lamp + "'/>")
@@ -142,6 +145,13 @@ func TestDiscoOfServerInside(t *testing.T) {
 			}
 		}
 		equal(t, "identities", identities, []string{"gateway/iot", "server/im"})
+		last := ""
+		for c := range info.Children() {
+			if c.Name == "identity" && last == "feature" {
+				t.Errorf("an identity behind a feature: %s", info)
+			}
+			last = c.Name
+		}
 		for v, n := range features {
 			if n != 1 {
 				t.Errorf("%s %d times", v, n)
@@ -179,5 +189,44 @@ func TestStranger(t *testing.T) {
 		if len(f.requests()) != 0 {
 			t.Error("something was executed")
 		}
+	})
+}
+
+// An account's own server asks without saying who it is, and is answered; elsewhere such a stanza is from nobody.
+func TestIQOfOwnServer(t *testing.T) {
+	const gw = "gw@example.org"
+	bubble(t, setup{audience: Broadcast, mode: mapping.Client}, func(f *fixture) {
+		for _, c := range []struct{ typ, to, payload, want string }{
+			{"get", gw + "/home", "<ping xmlns='urn:xmpp:ping'/>", "result"},
+			{"get", gw + "/lamp", "<query xmlns='" + nsDiscoInfo + "'/>", "result"},
+			{"get", gw + "/home", "<query xmlns='jabber:iq:version'/>", "result"},
+			{"set", gw + "/home", "<ping xmlns='urn:xmpp:ping'/>", "service-unavailable"},
+			{"get", gw + "/home", "<query xmlns='" + nsDiscoItems + "'/>", "service-unavailable"},
+			{"get", gw + "/lamp", "<query xmlns='" + nsDiscoInfo + "' node='lamp/power/on'/>", "service-unavailable"},
+			{"set", gw + "/lamp", "<command xmlns='" + nsCommands + "' node='lamp/power/on'/>", "service-unavailable"},
+			{"set", gw + "/home", "<push xmlns='urn:example:none'/>", "service-unavailable"},
+			{"get", gw + "/none", "<ping xmlns='urn:xmpp:ping'/>", "service-unavailable"},
+			{"get", gw + "/home", "", "service-unavailable"},
+		} {
+			got := f.answer("<iq type='" + c.typ + "' id='s1' to='" + c.to + "'>" + c.payload + "</iq>")
+			said := got.Attr("type")
+			if said == "error" {
+				said = failure(got)
+			}
+			if said != c.want || got.Attr("id") != "s1" || got.Attr("to") != "" || got.Attr("from") != c.to {
+				t.Errorf("%s %s: %s", c.typ, c.payload, got)
+			}
+		}
+		if len(f.requests()) != 0 {
+			t.Error("it was executed")
+		}
+		f.silence("<iq type='result' id='s1' to='" + gw + "/home'/>")
+		f.silence("<message to='" + gw + "/home'><body>lamp on</body></message>")
+		f.silence("<presence to='" + gw + "/home'/>")
+	})
+	t.Run("component", func(t *testing.T) {
+		bubble(t, setup{}, func(f *fixture) {
+			f.silence("<iq type='get' id='s1' to='" + lamp + "'><ping xmlns='urn:xmpp:ping'/></iq>")
+		})
 	})
 }

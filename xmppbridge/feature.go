@@ -61,7 +61,7 @@ func (b *Bridge) answer(iq *stream.Element, fresh bool) (*stream.Element, error)
 	if r.role == mapping.None {
 		return nil, errStranger
 	}
-	if r.query == nil || iq.Attr("id") == "" {
+	if !onePayload(iq) || iq.Attr("id") == "" {
 		return nil, stream.NewStanzaError(stream.BadRequest, "an iq has an id and one payload (RFC 6120 §8.2.3)")
 	}
 	var ok bool
@@ -73,6 +73,41 @@ func (b *Bridge) answer(iq *stream.Element, fresh bool) (*stream.Element, error)
 		return nil, stream.NewStanzaError(stream.ServiceUnavailable, "")
 	}
 	return handle(b, r)
+}
+
+func onePayload(iq *stream.Element) bool {
+	n := 0
+	for range iq.Children() {
+		n++
+	}
+	return n == 1
+}
+
+// answerServer answers a request without a from: it is our account's server's (RFC 6120 §8.1.2.1), which has no role and gets
+// what anyone may know who knows that the account is here.
+func (b *Bridge) answerServer(iq *stream.Element) {
+	if b.o.Audience != Broadcast || !stream.IsRequest(iq) {
+		return
+	}
+	r := &request{to: iq.Attr("to"), iq: iq, query: iq.First()}
+	var ok bool
+	refusal := stream.NewStanzaError(stream.ServiceUnavailable, "")
+	if r.target, ok = b.addresses().Resolve(r.to); !ok {
+		b.send(stream.ErrorReply(iq, refusal))
+		return
+	}
+	key := routeKey{iq.Attr("type"), "", ""}
+	if r.query != nil {
+		key.space, key.name = r.query.Space, r.query.Name
+	}
+	switch key {
+	case routeKey{"get", nsPing, "ping"}, routeKey{"get", nsVersion, "query"}, routeKey{"get", nsDiscoInfo, "query"}:
+		if answer, err := b.routes[key](b, r); err == nil && onePayload(iq) {
+			b.send(stream.Result(iq, answer))
+			return
+		}
+	}
+	b.send(stream.ErrorReply(iq, refusal))
 }
 
 // exists reports whether there is something for the asker at the address: what a role hides is not there.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"mellium.im/xmpp/jid"
+
 	"tidings/devices"
 	"tidings/xmppbridge/stream"
 )
@@ -24,7 +26,7 @@ const (
 type session struct {
 	id      string
 	node    string // as it was called
-	to      string
+	to      string // likewise, normalised: a session goes on where it began
 	cmd     *command
 	steps   []step
 	at      int
@@ -62,14 +64,14 @@ func (s *sessions) begin(session *session, now time.Time) bool {
 }
 
 // take hands out a session for one request and removes it until put.
-func (s *sessions) take(id, full, node string, now time.Time) (*session, error) {
+func (s *sessions) take(id, full, to, node string, now time.Time) (*session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := s.live[id]
 	if _, was := s.expired[id]; was || found != nil && now.After(found.expires) {
 		return nil, commandError(stream.NotAllowed, "session-expired", "this took more than five minutes: begin again")
 	}
-	if found == nil || found.call.full != full || found.node != node {
+	if found == nil || found.call.full != full || found.to != to || found.node != node {
 		return nil, commandError(stream.BadRequest, "bad-sessionid", "")
 	}
 	delete(s.live, id)
@@ -120,7 +122,7 @@ func answerCommand(b *Bridge, r *request) (*stream.Element, error) {
 	s := (*session)(nil)
 	var err error
 	if id := r.query.Attr("sessionid"); id != "" {
-		if s, err = b.sessions.take(id, r.full, node, now); err != nil {
+		if s, err = b.sessions.take(id, r.full, address(r.to), node, now); err != nil {
 			return nil, err
 		}
 	} else if s, err = b.newSession(r, node); err != nil {
@@ -135,6 +137,15 @@ func answerCommand(b *Bridge, r *request) (*stream.Element, error) {
 	return answer, err
 }
 
+// address is a JID in the one way it is written.
+func address(to string) string {
+	j, err := jid.Parse(to)
+	if err != nil {
+		return to
+	}
+	return j.String()
+}
+
 // over reports whether every page is filled in: what was handed to a worker is not taken back.
 func (s *session) over() bool { return s.at >= len(s.steps) }
 
@@ -143,7 +154,7 @@ func (b *Bridge) newSession(r *request, node string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{node: node, to: r.to, cmd: cmd, call: &call{asker: r.asker, chosen: map[string]string{}}}
+	s := &session{node: node, to: address(r.to), cmd: cmd, call: &call{asker: r.asker, chosen: map[string]string{}}}
 	if cmd.steps != nil {
 		s.steps = cmd.steps(b, r.asker)
 	}
