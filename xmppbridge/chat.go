@@ -16,6 +16,8 @@ import (
 
 const (
 	nsChatStates = "http://jabber.org/protocol/chatstates"
+	nsMarkers    = "urn:xmpp:chat-markers:0"
+	nsReply      = "urn:xmpp:reply:0"
 	nsOMEMO      = "urn:xmpp:omemo:2"
 	nsAxolotl    = "eu.siacs.conversations.axolotl"
 	nsEncryption = "urn:xmpp:eme:0"
@@ -34,8 +36,11 @@ const (
 	maxChatBody = 500
 )
 
-// chatFeature stands for what is answered to messages: receipts (XEP-0184). Commands in words are in words.go.
-func chatFeature() feature { return feature{disco: []string{nsReceipts}} }
+// chatFeature stands for what is answered to messages: receipts (XEP-0184), displayed markers (XEP-0333), chat states
+// (XEP-0085) and replies (XEP-0461). Commands in words are in words.go.
+func chatFeature() feature {
+	return feature{disco: []string{nsReceipts, nsMarkers, nsChatStates, nsReply}}
+}
 
 // chats remembers what was asked of whom: a "Really?" waiting for its yes, and who talks too much.
 type chats struct {
@@ -159,7 +164,6 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 			b.alerts.received(person(a.full), got.Attr("id"))
 		}
 	}
-	target, known := b.addresses().Resolve(st.Attr("to"))
 	if a.role == mapping.None || typ != "" && typ != "chat" && typ != "normal" || body == "" && !encrypted(st) {
 		return
 	}
@@ -170,17 +174,26 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 		b.log.Debug("chat not answered: too much of it", "jid", a.full)
 		return
 	}
-	if known && target.Kind == mapping.ToDevice {
-		_, _, known = b.o.House.Device(target.ID)
-		known = known && b.sees(a, target.ID)
+	to := st.Attr("to")
+	target, known := b.spokenTo(a, to)
+	if !known { // to a resource that is not there is to the bare JID (RFC 6121 §8.5.3.2.1)
+		to = bareJID(to)
+		target, known = b.spokenTo(a, to)
 	}
 	if !known { // the same for what is hidden and for what is not
 		b.send(stream.ErrorReply(st, stream.NewStanzaError(stream.ItemNotFound, "")))
 		return
 	}
-	if st.Child(nsReceipts, "request") != nil && st.Attr("id") != "" {
-		b.send(stream.New(stream.NS, "message", "from", st.Attr("to"), "to", a.full, "type", typ, "id", rand.Text()).
-			Add(stream.New(nsReceipts, "received", "id", st.Attr("id"))))
+	if id := st.Attr("id"); id != "" {
+		reply := func(payload *stream.Element) {
+			b.send(stream.New(stream.NS, "message", "from", to, "to", a.full, "type", typ, "id", rand.Text()).Add(payload))
+		}
+		if st.Child(nsReceipts, "request") != nil {
+			reply(stream.New(nsReceipts, "received", "id", id))
+		}
+		if st.Child(nsMarkers, "markable") != nil {
+			reply(stream.New(nsMarkers, "displayed", "id", id))
+		}
 	}
 	t := &talk{b: b, asker: a, st: st, target: target, fresh: fresh}
 	if encrypted(st) {
@@ -196,6 +209,16 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 	t.hear(body)
 }
 
+// spokenTo is who an address stands for, if there is somebody for the asker.
+func (b *Bridge) spokenTo(a asker, to string) (mapping.Target, bool) {
+	target, known := b.addresses().Resolve(to)
+	if known && target.Kind == mapping.ToDevice {
+		_, _, known = b.o.House.Device(target.ID)
+		known = known && b.sees(a, target.ID)
+	}
+	return target, known
+}
+
 // A talk is one message being answered.
 type talk struct {
 	b *Bridge
@@ -203,23 +226,52 @@ type talk struct {
 	st     *stream.Element
 	target mapping.Target
 	fresh  bool
+	busy   sync.Once // said that it works on it
 }
 
-// say answers in the thread of the message.
+// say answers in the thread of the message, and to it where it was an answer itself: whoever does not use replies sees no
+// use in them.
 func (t *talk) say(text string) {
-	typ := t.st.Attr("type")
-	reply := stream.New(stream.NS, "message", "type", typ, "from", t.from(), "to", t.full, "id", rand.Text()).
-		Add(stream.New(stream.NS, "body").AddText(text))
-	if thread := t.st.ChildText(stream.NS, "thread"); thread != "" {
-		reply.Add(stream.New(stream.NS, "thread").AddText(thread))
+	reply := t.reply().Add(stream.New(stream.NS, "body").AddText(text))
+	if t.knowsStates() { // the answer ends ours
+		reply.Add(stream.New(nsChatStates, "active"))
 	}
-	for state := range t.st.Children() {
-		if state.Space == nsChatStates { // they know chat states: the answer ends ours
-			reply.Add(stream.New(nsChatStates, "active"))
-			break
-		}
+	id := t.st.Child(nsStanzaID, "origin-id").Attr("id") // what XEP-0461 refers to where it is there
+	if id == "" {
+		id = t.st.Attr("id")
+	}
+	if t.st.Child(nsReply, "reply") != nil && id != "" {
+		reply.Add(stream.New(nsReply, "reply", "to", t.full, "id", id))
 	}
 	t.b.send(reply)
+}
+
+// working shows that an answer takes its time, once, to who knows chat states.
+func (t *talk) working() {
+	if t.knowsStates() {
+		t.busy.Do(func() {
+			t.b.send(t.reply().Add(stream.New(nsChatStates, "composing"), stream.New(nsHints, "no-store")))
+		})
+	}
+}
+
+// reply is an answer without words.
+func (t *talk) reply() *stream.Element {
+	st := stream.New(stream.NS, "message", "type", t.st.Attr("type"), "from", t.from(), "to", t.full, "id", rand.Text())
+	if thread := t.st.ChildText(stream.NS, "thread"); thread != "" {
+		st.Add(stream.New(stream.NS, "thread").AddText(thread))
+	}
+	return st
+}
+
+// knowsStates reports whether the message bore a chat state: only then may others be sent (XEP-0085 §5.1).
+func (t *talk) knowsStates() bool {
+	for state := range t.st.Children() {
+		if state.Space == nsChatStates {
+			return true
+		}
+	}
+	return false
 }
 
 // from is the full JID of who was spoken to.
@@ -294,6 +346,7 @@ func (t *talk) do(d *mapping.Device, p *mapping.Point, r devices.Request) {
 	queued := t.b.work.do(jobKey{t.full, d.ID}, job{failed: failed, do: func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, executeTimeout)
 		defer cancel()
+		t.working()
 		done, err := t.b.execute(ctx, d, p, r)
 		switch {
 		case err != nil:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tidings/devices"
+	"tidings/mapping"
 	"tidings/xmppbridge/stream"
 )
 
@@ -253,7 +254,7 @@ func TestEncrypted(t *testing.T) {
 // What a role hides and what is not there sound the same.
 func TestHiddenInChat(t *testing.T) {
 	bubble(t, setup{}, func(f *fixture) {
-		for _, to := range []string{oven, ovenBare, "nothing@things.example.org", "nothing@things.example.org/nothing", lampBare + "/other"} {
+		for _, to := range []string{oven, ovenBare, "nothing@things.example.org", "nothing@things.example.org/nothing", ovenBare + "/other"} {
 			if got := failure(f.answer(said(wim, to, "status"))); got != "item-not-found" {
 				t.Errorf("%s: %s", to, got)
 			}
@@ -272,6 +273,82 @@ func TestTalk(t *testing.T) {
 		}
 		if a := out[1]; a.Attr("from") != lamp || a.Attr("to") != vera || a.ChildText(stream.NS, "thread") != "t1" || a.Child(nsChatStates, "active") == nil {
 			t.Errorf("answer: %s", a)
+		}
+	})
+}
+
+// To a resource that is not there is to the bare JID; what a role hides is not there.
+func TestTalkToNoResource(t *testing.T) {
+	answer := func(f *fixture, from, to string) string {
+		t.Helper()
+		f.sent()
+		f.deliver(said(from, to, "status"))
+		out := f.sent()
+		if len(out) != 1 {
+			t.Fatalf("%s to %s: %v", from, to, out)
+		}
+		return out[0].Attr("from")
+	}
+	bubble(t, setup{}, func(f *fixture) {
+		for to, want := range map[string]string{lampBare + "/other": lamp, hubBare + "/other": hub, domain + "/other": hub} {
+			if got := answer(f, wim, to); got != want {
+				t.Errorf("%s: answer from %s", to, got)
+			}
+		}
+	})
+	t.Run("shared", func(t *testing.T) {
+		bubble(t, setup{layout: mapping.LayoutResource}, func(f *fixture) {
+			for _, to := range []string{hubBare + "/other", hubBare + "/oven"} {
+				if got := answer(f, wim, to); got != hub {
+					t.Errorf("%s: answer from %s", to, got)
+				}
+			}
+		})
+	})
+}
+
+// Who sends chat states sees that an actuator works, who marks messages that they were read, and who replies is replied to;
+// others are spared all that.
+func TestTalkExtensions(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		slow := make(chan struct{})
+		f.execute = func(_ context.Context, r devices.Request) (devices.Outcome, error) {
+			<-slow
+			return devices.Outcome{Confirmed: true, Value: r.Value}, nil
+		}
+		message := func(payload string) []*stream.Element {
+			f.deliver("<message type='chat' id='m1' from='" + otto + "' to='" + lamp + "'>" + payload + "</message>")
+			return f.sent()
+		}
+		out := message("<body>on</body><thread>t1</thread><active xmlns='" + nsChatStates + "'/>")
+		if len(out) != 1 || out[0].Child(nsChatStates, "composing") == nil || out[0].Body() != "" || out[0].ChildText(stream.NS, "thread") != "t1" {
+			t.Fatalf("while it works: %v", out)
+		}
+		slow <- struct{}{}
+		if out = f.sent(); len(out) != 1 || out[0].Child(nsChatStates, "active") == nil || out[0].Body() == "" {
+			t.Errorf("when it is done: %v", out)
+		}
+		if out = message("<body>off</body>"); len(out) != 0 {
+			t.Errorf("to who does not know chat states: %v", out)
+		}
+		slow <- struct{}{}
+		if out = f.sent(); len(out) != 1 || out[0].Child(nsChatStates, "active") != nil || out[0].Child(nsReply, "reply") != nil {
+			t.Errorf("when it is done: %v", out)
+		}
+		out = message("<body>status</body><markable xmlns='" + nsMarkers + "'/>")
+		if len(out) != 2 || out[0].Child(nsMarkers, "displayed").Attr("id") != "m1" || out[0].Attr("from") != lamp || out[0].Attr("to") != otto {
+			t.Errorf("markable: %v", out)
+		}
+		for extra, id := range map[string]string{"": "m1", "<origin-id xmlns='" + nsStanzaID + "' id='o1'/>": "o1"} {
+			out = message("<body>status</body><reply xmlns='" + nsReply + "' to='" + lamp + "' id='a1'/>" + extra)
+			if len(out) != 1 || out[0].Child(nsReply, "reply").Attr("id") != id || out[0].Child(nsReply, "reply").Attr("to") != otto {
+				t.Errorf("reply: %v", out)
+			}
+		}
+		for _, v := range []string{nsChatStates, nsMarkers, nsReply, nsReceipts} {
+			if !slices.Contains(f.caps.vars, v) {
+				t.Errorf("%s is not announced", v)
+			}
 		}
 	})
 }
