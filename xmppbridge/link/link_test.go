@@ -284,7 +284,7 @@ func TestBarrier(t *testing.T) {
 		if err := link.Barrier(ctx, "a@b"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("barrier: %v", err)
 		}
-		close(hold)
+		hold <- struct{}{}
 		if err := link.Barrier(t.Context(), "a@b"); err != nil {
 			t.Errorf("barrier: %v", err)
 		}
@@ -301,6 +301,29 @@ func TestBarrier(t *testing.T) {
 		}
 		if err := link.Barrier(t.Context(), "a@b"); err != nil {
 			t.Errorf("barrier after that: %v", err)
+		}
+		// What was sent behind a barrier is lost with the stream as well, and that is the next barrier's to say.
+		if err := errors.Join(say("hold"), say("die")); err != nil {
+			t.Fatal(err)
+		}
+		first := make(chan error, 1)
+		go func() { first <- link.Barrier(t.Context(), "a@b") }()
+		synctest.Wait()
+		if err := say("later"); err != nil {
+			t.Fatal(err)
+		}
+		hold <- struct{}{}
+		time.Sleep(10 * time.Second)
+		for i, want := range []error{ErrDown, ErrDown, nil} {
+			err := error(nil)
+			if i == 0 {
+				err = <-first
+			} else {
+				err = link.Barrier(t.Context(), "a@b")
+			}
+			if !errors.Is(err, want) {
+				t.Errorf("barrier %d: %v, want %v", i, err, want)
+			}
 		}
 		// Each recipient is told of their own messages, and two that wait at once do not count each other's.
 		both := func() (errs [2]error) {
