@@ -133,11 +133,15 @@ func (p *presences) serve() (n int, more bool, err error) {
 	return n + shown, len(p.queue.showings) > 0 || p.queue.due || p.queue.revoke, err
 }
 
-// repay sends what is owed. What cannot be sent stays owed: when the queue is full until there is room, otherwise until
+// repay sends what is owed, showBatch of it. What cannot be sent stays owed: when the queue is full until there is room, otherwise until
 // a stream comes up. err is ErrFull when it is full already.
 func (p *presences) repay(owed map[debt]devices.ID, err error) (int, error) {
 	n := 0
 	for d, id := range owed {
+		if n >= showBatch {
+			p.owe(d, id) // the others' turn first
+			continue
+		}
 		if err == nil && !p.stands(d, id) {
 			continue
 		}

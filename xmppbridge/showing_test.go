@@ -209,3 +209,26 @@ func TestRevokedWhileFull(t *testing.T) {
 			"unsubscribed " + lampBare + " > " + veraBare})
 	})
 }
+
+// A house full of unanswered questions is no burst at the next stream.
+func TestAskAgainPaced(t *testing.T) {
+	const n = 300
+	store := &testStore{}
+	var ids []devices.ID
+	for i := range n {
+		id := devices.ID(fmt.Sprintf("d%03d", i))
+		ids = append(ids, id)
+		store.subscriptions = append(store.subscriptions, Subscription{Target: fmt.Sprint(id, "@", domain), Watcher: veraBare, From: true, Asked: true})
+	}
+	bubble(t, setup{store: store, pace: 100}, func(f *fixture) {
+		f.addresses().Configure(append(ids, "lamp", "oven")...)
+		f.Up("")
+		if at := len(f.sent()); at == 0 || at > 2*showBatch {
+			t.Errorf("%d at once", at)
+		}
+		time.Sleep(10 * time.Second)
+		if rest := len(f.sent()); rest < n-2*showBatch || rest >= n {
+			t.Errorf("%d later", rest)
+		}
+	})
+}

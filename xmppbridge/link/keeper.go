@@ -94,7 +94,8 @@ type keeper struct {
 
 	mu      sync.Mutex
 	session *session // nil while down
-	// What a barrier answers for. Only messages count: presence is sent anew after every Up, and an IQ has its answer.
+	// What a barrier answers for. Only messages to bare JIDs count: presence is sent anew after every Up, an IQ has its answer,
+	// and what a client is told in reply is not sent again: that it got lost would be no news of what is.
 	// Kept by recipient, a bare JID, so that who waits for one learns nothing of another's and takes no news away from them.
 	unconfirmed map[string]int // messages given to the present stream since the recipient's last barrier passed
 	lost        map[string]int // of streams that ended: messages unconfirmed of which no barrier of the recipient's has said so yet
@@ -265,11 +266,10 @@ func (k *keeper) send(e *stream.Element) error {
 	if err := k.session.Send(e); err != nil {
 		return err
 	}
-	if e.Is(stream.NS, "message") {
+	if to := e.Attr("to"); e.Is(stream.NS, "message") && !strings.Contains(to, "/") {
 		if k.unconfirmed == nil {
 			k.unconfirmed = map[string]int{}
 		}
-		to, _, _ := strings.Cut(e.Attr("to"), "/")
 		k.unconfirmed[strings.Clone(to)]++
 	}
 	return nil
