@@ -219,8 +219,11 @@ func TestAlertReceipt(t *testing.T) {
 		}
 		receipt(vera, "alert-a")
 		receipt(vera, "alert-c")
-		if len(f.store.outbox) != 0 || len(f.alerts.lanes) != 0 {
-			t.Errorf("still in the outbox: %+v; %d lanes", f.store.outbox, len(f.alerts.lanes))
+		f.alerts.mu.Lock()
+		lanes := len(f.alerts.lanes)
+		f.alerts.mu.Unlock()
+		if len(f.store.outbox) != 0 || lanes != 0 {
+			t.Errorf("still in the outbox: %+v; %d lanes", f.store.outbox, lanes)
 		}
 		time.Sleep(time.Hour)
 		equal(t, "again", bodies(f.sent()), nil)
