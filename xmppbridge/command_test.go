@@ -99,7 +99,7 @@ func TestCommandErrors(t *testing.T) {
 		{name: "forbidden by now", from: alice, to: lamp, attrs: on, execute: fails(devices.ErrForbidden), want: "forbidden"},
 		{name: "stopping", from: alice, to: lamp, attrs: on, execute: fails(devices.ErrStopping), want: "service-unavailable"},
 		{name: "unexpected", from: alice, to: lamp, attrs: on, execute: fails(errors.New("oops")), want: "internal-server-error"},
-		{name: "delayed", from: alice, to: lamp, attrs: on, payload: "", want: "bad-request"}, // an iq has one payload
+		{name: "delayed", from: alice, to: lamp, attrs: on, payload: "", want: "not-allowed"},
 		{name: "stranger", from: mallory, to: lamp, attrs: on, want: "service-unavailable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

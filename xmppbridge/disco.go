@@ -55,7 +55,7 @@ func (b *Bridge) identify(t mapping.Target) identity {
 	return deviceIdentity
 }
 
-var deviceIdentity = identity{"client", "bot", "device"}
+var deviceIdentity = identity{category: "client", kind: "bot"}
 
 func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
 	node := r.query.Attr("node")

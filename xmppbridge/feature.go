@@ -57,11 +57,12 @@ func (b *Bridge) deliverIQ(iq *stream.Element, fresh bool) {
 }
 
 func (b *Bridge) answer(iq *stream.Element, fresh bool) (*stream.Element, error) {
-	r := &request{asker: b.asker(iq), to: iq.Attr("to"), iq: iq, query: iq.First(), fresh: fresh}
+	query, one := payload(iq)
+	r := &request{asker: b.asker(iq), to: iq.Attr("to"), iq: iq, query: query, fresh: fresh}
 	if r.role == mapping.None {
 		return nil, errStranger
 	}
-	if !onePayload(iq) || iq.Attr("id") == "" {
+	if !one || iq.Attr("id") == "" {
 		return nil, stream.NewStanzaError(stream.BadRequest, "an iq has an id and one payload (RFC 6120 §8.2.3)")
 	}
 	var ok bool
@@ -75,12 +76,19 @@ func (b *Bridge) answer(iq *stream.Element, fresh bool) (*stream.Element, error)
 	return handle(b, r)
 }
 
-func onePayload(iq *stream.Element) bool {
+// payload returns what an IQ asks, and whether it is one thing. That it was delayed is no payload: a server may say so of
+// any stanza it kept (XEP-0203), and a command is refused for that reason, not for its form.
+func payload(iq *stream.Element) (query *stream.Element, one bool) {
 	n := 0
-	for range iq.Children() {
-		n++
+	for c := range iq.Children() {
+		if c.Is(nsDelay, "delay") {
+			continue
+		}
+		if n++; n == 1 {
+			query = c
+		}
 	}
-	return n == 1
+	return query, n == 1
 }
 
 // answerServer answers a request without a from: it is our account's server's (RFC 6120 §8.1.2.1), which has no role and gets
@@ -89,7 +97,8 @@ func (b *Bridge) answerServer(iq *stream.Element) {
 	if b.o.Audience != Broadcast || !stream.IsRequest(iq) {
 		return
 	}
-	r := &request{to: iq.Attr("to"), iq: iq, query: iq.First()}
+	query, one := payload(iq)
+	r := &request{to: iq.Attr("to"), iq: iq, query: query}
 	var ok bool
 	refusal := stream.NewStanzaError(stream.ServiceUnavailable, "")
 	if r.target, ok = b.addresses().Resolve(r.to); !ok {
@@ -102,7 +111,7 @@ func (b *Bridge) answerServer(iq *stream.Element) {
 	}
 	switch key {
 	case routeKey{"get", nsPing, "ping"}, routeKey{"get", nsVersion, "query"}, routeKey{"get", nsDiscoInfo, "query"}:
-		if answer, err := b.routes[key](b, r); err == nil && onePayload(iq) {
+		if answer, err := b.routes[key](b, r); err == nil && one {
 			b.send(stream.Result(iq, answer))
 			return
 		}

@@ -114,10 +114,13 @@ func (c *session) iq(ctx context.Context, st *stream.Element, to jid.JID) {
 	}
 }
 
+// onlyChild reports whether there is one child; that a stanza was delayed (XEP-0203) is for whom it is for to judge.
 func onlyChild(st *stream.Element) bool {
 	n := 0
-	for range st.Children() {
-		n++
+	for c := range st.Children() {
+		if !c.Is("urn:xmpp:delay", "delay") {
+			n++
+		}
 	}
 	return n == 1
 }
