@@ -32,6 +32,7 @@ type DeviceStatus struct {
 	Driver   string        `json:"driver"`
 	Location string        `json:"location,omitempty"`
 	Online   bool          `json:"online"`
+	Disabled bool          `json:"disabled,omitempty"`
 	Status   string        `json:"status"` // what presence says, or why it is offline
 	Points   []PointStatus `json:"points"`
 	Commands []string      `json:"commands,omitempty"` // what `tidings send` understands
@@ -218,12 +219,15 @@ func (g *Gateway) DeviceStatus() []DeviceStatus {
 			continue
 		}
 		_, jid := g.addresses.Load().Device(d.ID)
-		s := DeviceStatus{ID: d.ID, Name: d.Name, JID: jid, Driver: d.Driver, Location: d.Location, Notes: d.Notes}
+		s := DeviceStatus{ID: d.ID, Name: d.Name, JID: jid, Driver: d.Driver, Location: d.Location, Disabled: d.Disabled, Notes: d.Notes}
 		g.router.mu.RLock()
 		shown, known := g.router.shown[d.ID]
 		g.router.mu.RUnlock()
-		s.Online, s.Status = shown.Online, shown.Status
-		if !known {
+		s.Online, s.Status = shown.Online && !d.Disabled, shown.Status
+		switch {
+		case d.Disabled:
+			s.Status = "disabled"
+		case !known:
 			s.Status = "not heard yet"
 		}
 		for i := range d.Points {
@@ -251,6 +255,9 @@ func (g *Gateway) Send(ctx context.Context, r SendRequest) (SendResult, error) {
 	d, _, ok := g.router.Device(r.Device)
 	if !ok {
 		return SendResult{}, g.unknownDevice(r.Device)
+	}
+	if d.Disabled {
+		return SendResult{}, disabled(d)
 	}
 	action, text := d.Understand(r.Words)
 	if action == nil {

@@ -80,6 +80,8 @@ func (e *executor) check(r devices.Request) (*mapping.Device, *mapping.Point, de
 	}
 	p := d.Point(r.Point)
 	switch {
+	case d.Disabled: // no driver says which points it has
+		return nil, nil, none, disabled(d)
 	case p == nil:
 		return nil, nil, none, fmt.Errorf("%s: %s: %w", d.Name, r.Point, devices.ErrUnknownPoint)
 	case !local && !access.CanControl(string(r.By), r.Device):
@@ -97,9 +99,6 @@ func (e *executor) check(r devices.Request) (*mapping.Device, *mapping.Point, de
 	if p.Danger && !r.Confirmed {
 		return nil, nil, none, fmt.Errorf("%s: %s: %w", d.Name, p.Label, devices.ErrUnconfirmed)
 	}
-	if d.Disabled {
-		return nil, nil, none, fmt.Errorf("%s: %w: it is disabled in the configuration", d.Name, devices.ErrDown)
-	}
 	if online, why := e.router.Online(r.Device); !online || !state.Up {
 		if !state.Up && state.Cause != nil {
 			why = state.Cause.Error()
@@ -107,6 +106,11 @@ func (e *executor) check(r devices.Request) (*mapping.Device, *mapping.Point, de
 		return nil, nil, none, fmt.Errorf("%s is %w: %s", d.Name, devices.ErrDown, why)
 	}
 	return d, p, value, nil
+}
+
+// disabled refuses what is asked of a device that the configuration has taken out.
+func disabled(d *mapping.Device) error {
+	return fmt.Errorf("%s: %w: it is disabled in the configuration", d.Name, devices.ErrDown)
 }
 
 // enter waits for a device's turn; the function it returns gives it back.

@@ -205,11 +205,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.xmpp.Store(on)
 	on.begin(g)
 	g.warnRecipients(cfg)
-	g.mu.Lock()
-	for _, d := range cfg.Drivers {
-		g.connections[d.Name] = connect(d, g.router.inbox, g.log)
-	}
-	g.mu.Unlock()
+	g.announceDisabled(cfg)
+	g.startDrivers(cfg)
 	rosters := start(g.tellRosters)
 	saving := start(g.saveNow)
 	socket := g.serveControl(listener)

@@ -77,6 +77,7 @@ func (g *Gateway) replace(ctx context.Context) error {
 	if err := g.router.do(context.WithoutCancel(ctx), func() { g.router.reload(cfg.Mapping, g.rulesOptions(cfg)) }); err != nil {
 		return err
 	}
+	g.announceDisabled(cfg)
 	g.startDrivers(cfg)
 	if replaced != nil {
 		replaced.begin(g)
@@ -105,8 +106,16 @@ func (g *Gateway) replaceDrivers(cfg *config.Config) {
 	}
 }
 
-func configured(cfg *config.Config, id devices.ID) bool {
-	return slices.ContainsFunc(cfg.Drivers, func(d config.Driver) bool { return hasDevice(d, id) })
+// configured reports whether a configuration has a device, be it disabled.
+func configured(cfg *config.Config, id devices.ID) bool { return cfg.Mapping.Devices[id] != nil }
+
+// announceDisabled takes in the devices that no driver announces because they are disabled: people have them as contacts.
+func (g *Gateway) announceDisabled(cfg *config.Config) {
+	for id, d := range cfg.Mapping.Devices {
+		if d.Disabled {
+			g.router.inbox.announce(devices.Info{ID: id, Driver: d.Driver, Disabled: true})
+		}
+	}
 }
 
 func hasDevice(d config.Driver, id devices.ID) bool {

@@ -4,17 +4,22 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"tidings/devices"
 	"tidings/gateway/config"
 	"tidings/mapping"
+	"tidings/xmppbridge"
 	"tidings/xmppbridge/local"
+	"tidings/xmppbridge/stream"
 )
 
 // A reload whose time is up when it has begun to replace things is carried through: the streams are there afterwards.
@@ -43,6 +48,83 @@ func TestReloadIsCarriedThrough(t *testing.T) {
 	}
 	if on := x.xmpp.Load(); on == was || on.run == nil {
 		t.Error("the new streams were not started")
+	}
+}
+
+// A device that is disabled, by itself or with its driver, stays a contact: it shows so, does nothing, and those who watch it
+// go on when it is enabled again.
+func TestDisabledByReload(t *testing.T) {
+	t.Parallel()
+	component := strings.NewReplacer("mode = \"local\"", "mode = \"component\"\nsecret = \"s\"\nserver = \"127.0.0.1:1\"",
+		"[xmpp.local]\nlisten = [\"127.0.0.1:0\"]\n", "").Replace(trialFile)
+	for name, off := range map[string]string{
+		"device": strings.Replace(component, "[devices.door]", "[devices.door]\nenabled = false", 1),
+		"driver": strings.Replace(component, "[drivers.a]", "[drivers.a]\nenabled = false", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newTrial(t)
+			x.write(component)
+			x.start()
+			x.shows("door", true, "open")
+			x.eventually("the alert", func() bool { return len(x.router.Alerts()) == 1 })
+			door := "door@home.arpa"
+			x.bridge().Deliver(stream.New(stream.NS, "presence", "type", "subscribe", "from", "alice@home.arpa", "to", door), true)
+			subscribed := func() bool {
+				list, err := x.store.Subscriptions(x.context())
+				return err == nil && slices.ContainsFunc(list, func(s xmppbridge.Subscription) bool { return s.Target == door && s.From })
+			}
+			x.eventually("the subscription", subscribed)
+			disabled := func() {
+				t.Helper()
+				x.eventually("disabled", func() bool {
+					x.router.mu.RLock()
+					defer x.router.mu.RUnlock()
+					d, shown := x.router.models["door"], x.router.shown["door"]
+					return d != nil && d.Disabled && len(d.Actions()) == 0 && shown.Show == mapping.ShowXA && shown.Status == "disabled"
+				})
+				if len(x.router.Alerts()) != 0 || x.chips["a"].Held("IN") || !subscribed() {
+					t.Errorf("alerts %v, line held %v, subscribed %v", x.router.Alerts(), x.chips["a"].Held("IN"), subscribed())
+				}
+				if _, err := x.Send(x.context(), SendRequest{Device: "door", Words: []string{"open"}}); !errors.Is(err, devices.ErrDown) {
+					t.Errorf("a command: %v", err)
+				}
+				_, err := x.executor.Execute(x.context(), devices.Request{By: "alice@home.arpa", Device: "door", Point: "open", Value: devices.Bool(true)})
+				if !errors.Is(err, devices.ErrDown) {
+					t.Errorf("a command of a person: %v", err)
+				}
+			}
+			x.write(off)
+			if err := x.Reload(x.context()); err != nil {
+				t.Fatal(err)
+			}
+			disabled()
+			if err := x.stop(); err != nil {
+				t.Fatal(err)
+			}
+			x.start()
+			disabled()
+			x.write(component)
+			if err := x.Reload(x.context()); err != nil {
+				t.Fatal(err)
+			}
+			x.shows("door", true, "open")
+			x.eventually("the alert again", func() bool { return len(x.router.Alerts()) == 1 })
+			if !subscribed() {
+				t.Error("the subscription is gone")
+			}
+			// Gone for good is something else, also while it is disabled.
+			x.write(off)
+			if err := x.Reload(x.context()); err != nil {
+				t.Fatal(err)
+			}
+			i, j := strings.Index(component, "[devices.door]"), strings.Index(component, "[devices.heater]")
+			x.write(component[:i] + component[j:strings.Index(component, "[alerts.open]")])
+			if err := x.Reload(x.context()); err != nil {
+				t.Fatal(err)
+			}
+			x.eventually("it is gone", func() bool { return len(x.DeviceStatus()) == 1 })
+		})
 	}
 }
 

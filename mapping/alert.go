@@ -46,6 +46,10 @@ func (r *Rules) watch(d *device) {
 	old := d.alerts
 	r.unwatchForeign(d)
 	d.alerts = nil
+	if d.model.Disabled {
+		r.endAll(d, old)
+		return
+	}
 	for _, a := range r.cfg.Alerts {
 		if !Match(a.Device, string(d.model.ID)) || !a.when.runsOn(d.model) || a.until != nil && !a.until.runsOn(d.model) {
 			continue
@@ -72,6 +76,21 @@ func (r *Rules) watch(d *device) {
 			d.critical++
 		}
 	}
+}
+
+// endAll takes back the alerts of a device that is disabled, those of an earlier life too.
+func (r *Rules) endAll(d *device, old []*instance) {
+	for _, a := range r.cfg.Alerts {
+		if _, ok := r.restored[instanceKey{a.Name, d.model.ID}]; ok && Match(a.Device, string(d.model.ID)) {
+			i := &instance{alert: a, device: d}
+			r.restore(i)
+			old = append(old, i)
+		}
+	}
+	for _, i := range old {
+		r.end(i, "was disabled")
+	}
+	d.critical = 0
 }
 
 // unwatch ends the instances of a device that is gone.

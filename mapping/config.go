@@ -36,7 +36,7 @@ type DeviceConfig struct {
 	Location string
 	Class    string // empty: by its points
 	Labels   []string
-	Disabled bool
+	Disabled bool // enabled = false: it is shown, and no driver has it
 	Settle   time.Duration
 	Primary  []string // nil: the first two
 

@@ -69,7 +69,12 @@ type Action struct {
 // A command is named after its point, never after the device, also when the device has a single one: "Power on" reads
 // the same in every list and stays true when a second point comes. Points of classes that open or lock have verbs:
 // "Open valve", "Unlock"; a point called like the state itself ("open") is not repeated: "Open", "Close".
+//
+// A device that is disabled has none.
 func (d *Device) Actions() []Action {
+	if d.Disabled {
+		return nil
+	}
 	var out []Action
 	for i := range d.Points {
 		p := &d.Points[i]

@@ -13,7 +13,7 @@ var DeviceKeys = []schema.Key{
 	{Name: "name", Kind: schema.String, Help: "what people see; default: the table's name"},
 	{Name: "location", Kind: schema.String, Help: "the group it is in in people's contact lists"},
 	{Name: "class", Kind: schema.String, Help: "sensor, light, cover, lock, valve, …; default by its points"},
-	{Name: "enabled", Kind: schema.Bool, Default: "true", Help: "false takes the device out"},
+	{Name: "enabled", Kind: schema.Bool, Default: "true", Help: "false disables the device: it is shown as disabled, keeps its address and contacts, and nothing is read or done"},
 	{Name: "labels", Kind: schema.Strings, Help: "words for programs that look after many devices"},
 	{Name: "offline_after", Kind: schema.Duration, Help: "offline after this much silence; 0: only its driver decides"},
 	{Name: "settle", Kind: schema.Duration, Default: "5s", Help: "a change of online state shorter than this is not announced"},

@@ -95,7 +95,8 @@ func (r *Rules) heardBy(d *device) time.Duration {
 	return 0
 }
 
-// announceAt is when the present undamped state may be announced.
+// announceAt is when the present undamped state may be announced. That a device is offline is never the first thing said of it
+// at once, however short its settle: drivers first say that it exists, and then whether it can be reached.
 func (r *Rules) announceAt(d *device) time.Duration {
 	switch {
 	case d.state != notAnnounced:
@@ -103,7 +104,7 @@ func (r *Rules) announceAt(d *device) time.Duration {
 	case d.online:
 		return r.now
 	}
-	return d.appeared + d.model.Settle
+	return d.appeared + max(d.model.Settle, defaultSettle)
 }
 
 // updatePresence announces a new status or show of a device whose announced state is also its present one.

@@ -172,6 +172,36 @@ func TestPresenceOfADisabledDevice(t *testing.T) {
 	w.want("1h0m0s appeared front-door", "1h0m0s front-door online xa: disabled")
 }
 
+// Alerts about a disabled device end and do not begin; enabled again it is as if it were new.
+func TestAlertsOfADisabledDevice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, house+`
+[alerts.open]
+device = "front-door"
+when = "open"
+to = ["alice@example.org"]
+[alerts.off]
+device = "front-door"
+when = "offline"
+to = ["alice@example.org"]
+`)
+	w.announce(doorInfo())
+	w.link("front-door", true, nil)
+	w.read("front-door", "open", boo(true))
+	w.take()
+	w.announce(devices.Info{ID: "front-door", Driver: "pins", Disabled: true})
+	w.want("0s appeared front-door", "0s over open/front-door to alice@example.org: Front door was disabled (open over)", "0s front-door online xa: disabled")
+	w.link("front-door", false, nil)
+	w.wait(time.Hour)
+	w.want()
+	w.announce(doorInfo())
+	w.link("front-door", true, nil)
+	w.read("front-door", "open", boo(true))
+	if got := strings.Join(w.take(), "\n"); !strings.Contains(got, "alert open/front-door") || strings.Contains(got, "off/") {
+		t.Error(got)
+	}
+}
+
 func TestAnnounceAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, house)

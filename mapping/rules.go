@@ -263,6 +263,10 @@ func (r *Rules) replace(d *device, model *Device, s *shape) {
 	// Primary and Settle too: whoever shows a device wants the new model.
 	same := d.model != nil && reflect.DeepEqual(d.model, model)
 	d.shape = s
+	if d.model != nil && d.model.Disabled && !model.Disabled {
+		// It begins anew: what it said before it was disabled says nothing about now.
+		d.appeared, d.everHeard = r.now, false
+	}
 	if !same {
 		d.model = model
 		d.shown = nil

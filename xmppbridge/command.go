@@ -139,6 +139,9 @@ func (b *Bridge) command(r *request, node string) (*command, error) {
 	if !ok {
 		return nil, notFound
 	}
+	if d.Disabled && rest != statusNode { // clients remember commands
+		return nil, fmt.Errorf("%s: %w: it is disabled in the configuration", d.Name, devices.ErrDown)
+	}
 	if rest == statusNode {
 		return b.statusCommand(d), nil
 	}

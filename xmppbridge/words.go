@@ -148,6 +148,10 @@ func (t *talk) tell(d *mapping.Device, said []string) {
 		t.say(t.deviceHelp(d))
 		return
 	}
+	if d.Disabled {
+		t.say(d.Name + " is disabled in the configuration: nothing was done.")
+		return
+	}
 	action, value := d.Understand(said)
 	if action == nil {
 		action, value = d.Understand(words)

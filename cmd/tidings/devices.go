@@ -59,8 +59,11 @@ func findDevice(list []gateway.DeviceStatus, id string) (gateway.DeviceStatus, e
 	return gateway.DeviceStatus{}, fmt.Errorf("%s: %w: `tidings devices` lists what there is", id, devices.ErrUnknownDevice)
 }
 
-func onOff(online bool) string {
-	if online {
+func stateOf(d gateway.DeviceStatus) string {
+	switch {
+	case d.Disabled:
+		return "disabled"
+	case d.Online:
 		return "online"
 	}
 	return "offline"
@@ -74,7 +77,7 @@ func printDevices(out io.Writer, list []gateway.DeviceStatus) error {
 	t := table{columns: []column{{head: "DEVICE"}, {head: "NAME", shrink: true}, {head: "PLACE", shrink: true}, {head: "STATE"},
 		{head: "READS", shrink: true}, {head: "ADDRESS", drop: true}}}
 	for _, d := range list {
-		t.row(string(d.ID), d.Name, d.Location, onOff(d.Online), d.Status, d.JID)
+		t.row(string(d.ID), d.Name, d.Location, stateOf(d), d.Status, d.JID)
 	}
 	return t.print(out, widthOf(out))
 }
@@ -87,7 +90,7 @@ func printDevice(out io.Writer, d gateway.DeviceStatus, now time.Time) error {
 		about.row("place", d.Location)
 	}
 	about.row("driver", d.Driver)
-	about.row("state", onOff(d.Online))
+	about.row("state", stateOf(d))
 	about.row("reads", d.Status)
 	for _, note := range d.Notes {
 		about.row("note", note)

@@ -51,11 +51,11 @@ func withoutTables(list []devices.DeviceConfig) []devices.DeviceConfig {
 	return out
 }
 
-// deviceConfigs are the devices on one driver, in the order of the file.
+// deviceConfigs are the devices on one driver that are enabled, in the order of the file.
 func deviceConfigs(root *schema.Table, driver string, typ *devices.Type, meaning *mapping.Config) []devices.DeviceConfig {
 	var out []devices.DeviceConfig
 	for _, t := range root.Table("devices").Tables() {
-		if t.String("driver") != driver || t.Has("match") { // a discovered device: not in this version
+		if t.String("driver") != driver || t.Has("match") || !t.Bool("enabled", true) { // match: a discovered device, not in this version
 			continue
 		}
 		d := devices.DeviceConfig{ID: devices.ID(t.Name()), Table: t}

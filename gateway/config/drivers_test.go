@@ -167,7 +167,7 @@ driver = "x"
 	}
 }
 
-// TestTakenOut: what `enabled = false` takes out takes with it what depends on it.
+// TestTakenOut: `enabled = false` takes alerts and drivers out and disables devices, which alerts may still be about.
 func TestTakenOut(t *testing.T) {
 	t.Parallel()
 	const house = `[gateway]
@@ -199,11 +199,11 @@ to = ["alice@example.org"]
 `
 	for over, want := range map[string]string{
 		"":                                "house other lamp plug dark gone",
-		"[drivers.house]\nenabled=false":  "other plug gone",
-		"[devices.lamp]\nenabled=false":   "house other plug gone",
+		"[drivers.house]\nenabled=false":  "other lamp! plug dark gone",
+		"[devices.lamp]\nenabled=false":   "house other lamp! plug dark gone",
 		"[alerts.dark]\nenabled=false":    "house other lamp plug gone",
 		"[devices.lamp]\nname='Lantern'":  "house other lamp plug dark gone",
-		"[devices.plug]\nenabled = false": "house other lamp dark gone",
+		"[devices.plug]\nenabled = false": "house other lamp plug! dark gone",
 	} {
 		cfg, _, err := load(t, options(nil), component+house, map[string]string{"secret": "x", "over.toml": over})
 		if err != nil {
@@ -213,11 +213,18 @@ to = ["alice@example.org"]
 		var got []string
 		for _, d := range cfg.Drivers {
 			got = append(got, d.Name)
+			for _, c := range d.Connection.Devices {
+				if cfg.Mapping.Devices[c.ID].Disabled {
+					t.Errorf("%s: driver %s is told of %s", over, d.Name, c.ID)
+				}
+			}
 		}
 		for _, id := range []devices.ID{"lamp", "plug"} {
-			if cfg.Mapping.Devices[id] != nil {
-				got = append(got, string(id))
+			name := string(id)
+			if cfg.Mapping.Devices[id].Disabled {
+				name += "!"
 			}
+			got = append(got, name)
 		}
 		for _, a := range cfg.Mapping.Alerts {
 			got = append(got, a.Name)

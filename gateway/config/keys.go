@@ -44,8 +44,8 @@ var controlKeys = []schema.Key{
 	{Name: "socket", Kind: schema.String, Path: true, Help: "where `tidings devices`, `tidings send` and the others reach the running gateway, as its permissions allow; default: tidings.sock in $RUNTIME_DIRECTORY, else in $XDG_RUNTIME_DIR, else in data_dir"},
 }
 
-// enabledKey is what every driver, device and alert has.
-var enabledKey = schema.Key{Name: "enabled", Kind: schema.Bool, Default: "true", Help: "false takes it out, as an included file may"}
+// enabledKey is what every driver and alert has; mapping's is a device's.
+var enabledKey = schema.Key{Name: "enabled", Kind: schema.Bool, Default: "true", Help: "false takes it out, as an included file may; a driver's devices are then disabled"}
 
 // typeKey is what every driver has.
 var typeKey = schema.Key{Name: "type", Kind: schema.String, Required: true, Help: "which driver it is"}

@@ -70,6 +70,7 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 	l.checkDrivers(root)
 	l.checkDevices(root)
 	l.problems.Settle()
+	types := l.typesByName(root) // also of drivers that are taken out
 	takeOut(root)
 	l.resolvePaths(root)
 	l.resolveSecrets(root)
@@ -88,7 +89,7 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 	}
 	cfg.Mapping = mapping.Read(root, mapping.ReadOptions{
 		Mode: mode, Layout: cfg.XMPP.Layout, Domain: cfg.XMPP.Address, Hub: cfg.XMPP.Hub,
-		Types: l.typesByName(root), Accounts: l.Accounts,
+		Types: types, Accounts: l.Accounts,
 	})
 	l.problems.Settle()
 	cfg.Drivers = l.drivers(root, cfg)
@@ -110,22 +111,21 @@ func takeOutNothing(root *schema.Table) {
 	}
 }
 
-// takeOut removes the drivers, devices and alerts that have `enabled = false`, the devices of a driver that goes and
-// the alerts about a device that goes.
+// takeOut removes the drivers and alerts that have `enabled = false`. The devices of a driver that goes are as those that
+// have it themselves: they stay, for people keep them as contacts, and no driver is told of them.
 func takeOut(root *schema.Table) {
-	drivers := takeOutOf(root.Table("drivers"), "", nil)
-	devices := takeOutOf(root.Table("devices"), "driver", drivers)
-	takeOutOf(root.Table("alerts"), "device", devices)
-}
-
-// takeOutOf removes the tables that are not enabled, or whose key names something in with. It returns their names.
-func takeOutOf(section *schema.Table, key string, with map[string]bool) map[string]bool {
-	out := map[string]bool{}
-	for _, t := range section.Tables() {
-		if !t.Bool("enabled", true) || with[t.String(key)] {
-			out[t.Name()] = true
-			section.Delete(t.Name())
+	drivers := root.Table("drivers")
+	for _, device := range root.Table("devices").Tables() {
+		if driver := drivers.Table(device.String("driver")); driver != nil && !driver.Bool("enabled", true) {
+			v, _ := driver.Get("enabled")
+			device.Set("enabled", v)
 		}
 	}
-	return out
+	for _, section := range []*schema.Table{drivers, root.Table("alerts")} {
+		for _, t := range section.Tables() {
+			if !t.Bool("enabled", true) {
+				section.Delete(t.Name())
+			}
+		}
+	}
 }

@@ -28,7 +28,8 @@ with its line.
 - **Variables.** ` + "`${HOSTNAME}`, `${MACHINE_ID}`" + ` and ` + "`${NAME}`" + ` from the environment are put into any string; ` + "`$${`" + ` stands for those two
   characters. A variable that is not set is a mistake.
 - **Files.** Relative paths are relative to the file they stand in. Included files lie over the main one, those of a pattern in the order of their
-  names: tables merge, everything else replaces. ` + "`enabled = false`" + ` takes out a driver with its devices, a device with its alerts, or an alert.
+  names: tables merge, everything else replaces. ` + "`enabled = false`" + ` takes out an alert or a driver, and disables a device or all
+  those of a driver: it keeps its address and whoever has it as a contact, who see it as disabled until it is enabled again.
 `
 
 // Reference is the reference page of the configuration, in Markdown: every key that the gateway, mapping and the
