@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -68,9 +69,26 @@ func (c *connection) run(ctx context.Context) error {
 	}
 }
 
-// stop ends the driver. Devices that keep lists stay, as ones that cannot be reached for now; the others are gone.
-func (c *connection) stop(keep func(devices.ID) bool) error {
-	err := c.unit.stop()
+// stopLimit is how long a driver may take to bring its outputs into their safe state when the gateway ends: drivers bound
+// that themselves, and one that hangs must not keep the others' part of the end from being done.
+const stopLimit = 10 * time.Second
+
+// stop ends the driver and waits for it: as long as it takes, for what it holds is not free before, but once the gateway is
+// ending at most stopLimit. Devices that keep lists stay, as ones that cannot be reached for now; the others are gone.
+func (c *connection) stop(keep func(devices.ID) bool, ending <-chan struct{}) error {
+	c.unit.cancel()
+	var err error
+	select {
+	case <-c.unit.done:
+		err = c.unit.err
+	case <-ending:
+		select {
+		case <-c.unit.done:
+			err = c.unit.err
+		case <-time.After(stopLimit):
+			err = fmt.Errorf("it hangs: its outputs may not be in their safe state: given up after %s", stopLimit)
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id := range c.announced {

@@ -61,10 +61,9 @@ type Gateway struct {
 	broker    atomic.Pointer[brokerOn]
 
 	reload      sync.Mutex // held while parts are replaced
-	stopped     bool       // under reload: nothing is replaced any more
 	mu          sync.Mutex // guards what follows
 	connections map[string]*connection
-	ending      bool           // nothing is begun any more
+	ending      chan struct{}  // closed, with mu held, when nothing is begun any more
 	detaching   sync.WaitGroup // what was begun and nobody waits for
 }
 
@@ -80,7 +79,7 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 		o.Log = slog.Default()
 	}
 	g := &Gateway{o: o, log: o.Log, ready: make(chan struct{}), registry: devices.NewRegistry(), roster: make(chan struct{}, 1),
-		connections: map[string]*connection{}}
+		connections: map[string]*connection{}, ending: make(chan struct{})}
 	o.Backends.MQTT.Local = g.dialBroker
 	g.types = drivers.Types(o.Backends)
 	cfg, err := g.load()
@@ -222,16 +221,17 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case <-storing.done:
 		g.failed("store", storing.err)
 	}
-	// A reload that is under way is waited for, one that comes later is refused.
+	// From here on nothing is begun. The outputs are made safe before anything is waited for that may take its time: a reload
+	// in which a driver hangs ends soon, too, and starts nothing any more.
 	g.mu.Lock()
-	g.ending = true
+	close(g.ending)
 	g.mu.Unlock()
-	g.detaching.Wait()
-	g.reload.Lock()
-	g.stopped = true
-	g.reload.Unlock()
-	err = errors.Join(socket.stop(), stop(rosters, saving, routing))
+	err = stop(rosters, saving, routing)
 	g.stopConnections(func(*connection) bool { return true }, func(devices.ID) bool { return true })
+	err = errors.Join(err, socket.stop())
+	g.detaching.Wait()
+	g.reload.Lock() // one that is under way ends; one that comes later is refused
+	defer g.reload.Unlock()
 	err = errors.Join(err, g.xmpp.Load().end())
 	g.stopBroker()
 	// The postbox may still hold a state that is older than the last one.
@@ -265,12 +265,22 @@ func (g *Gateway) stopConnections(gone func(*connection) bool, keep func(devices
 	var wg sync.WaitGroup
 	for _, c := range stopping {
 		wg.Go(func() {
-			if err := c.stop(keep); err != nil {
+			if err := c.stop(keep, g.ending); err != nil {
 				c.log.Error("driver did not stop cleanly", "err", err)
 			}
 		})
 	}
 	wg.Wait()
+}
+
+// over reports whether nothing is begun any more.
+func (g *Gateway) over() bool {
+	select {
+	case <-g.ending:
+		return true
+	default:
+		return false
+	}
 }
 
 // actuator finds the driver that can act on a device.

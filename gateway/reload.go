@@ -18,7 +18,7 @@ import (
 func (g *Gateway) Reload(ctx context.Context) error {
 	g.reload.Lock()
 	defer g.reload.Unlock()
-	if g.stopped {
+	if g.over() {
 		return devices.ErrStopping
 	}
 	err := g.replace(ctx)
@@ -122,10 +122,13 @@ func hasDevice(d config.Driver, id devices.ID) bool {
 	return slices.ContainsFunc(d.Connection.Devices, func(c devices.DeviceConfig) bool { return c.ID == id })
 }
 
-// startDrivers starts those that do not run.
+// startDrivers starts those that do not run; none once the gateway is ending.
 func (g *Gateway) startDrivers(cfg *config.Config) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.over() {
+		return
+	}
 	for _, d := range cfg.Drivers {
 		if g.connections[d.Name] == nil {
 			g.connections[d.Name] = connect(d, g.router.inbox, g.log)
@@ -158,7 +161,7 @@ func (a admin) RestartDriver(ctx context.Context, name string) error {
 	return a.g.detached(ctx, func(context.Context) error {
 		a.g.reload.Lock()
 		defer a.g.reload.Unlock()
-		if a.g.stopped {
+		if a.g.over() {
 			return devices.ErrStopping
 		}
 		cfg := a.g.config.Load()
@@ -184,7 +187,7 @@ func (a admin) Log(lines int) []string {
 // waits for it.
 func (g *Gateway) detached(ctx context.Context, f func(context.Context) error) error {
 	g.mu.Lock()
-	if g.ending {
+	if g.over() {
 		g.mu.Unlock()
 		return devices.ErrStopping
 	}

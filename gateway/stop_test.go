@@ -2,13 +2,16 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"tidings/devices"
 	"tidings/gateway/store"
 	"tidings/mapping"
 	"tidings/xmppbridge"
@@ -54,6 +57,76 @@ func TestRouterFails(t *testing.T) {
 	if x.chips["b"].Held("OUT") {
 		t.Error("the line is still held")
 	}
+}
+
+// A driver that hangs while it is replaced holds up neither the outputs of the others nor, for ever, the end.
+func TestStopWhileADriverHangsInAReload(t *testing.T) {
+	t.Parallel()
+	x := newTrial(t)
+	x.write(trialFile)
+	x.start()
+	x.shows("heater", true, "")
+	x.shows("door", true, "")
+	c := hang(x.Gateway, "a")
+	x.write(strings.Replace(trialFile, `source = "IN"`, `source = "IN2"`, 1))
+	reloaded := make(chan error, 1)
+	go func() { reloaded <- x.Reload(context.Background()) }()
+	<-c.asked
+	stopped := make(chan error, 1)
+	go func() { stopped <- x.stop() }()
+	x.eventually("the heater's line is free", func() bool { return !x.chips["b"].Held("OUT") })
+	select {
+	case err := <-reloaded:
+		t.Errorf("the reload did not wait: %v", err)
+	default:
+	}
+	close(c.release)
+	if err := <-reloaded; !errors.Is(err, devices.ErrStopping) {
+		t.Errorf("the reload: %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if x.chips["a"].Held("IN2") || x.opened("b") != 1 {
+		t.Error("a driver was started after the end")
+	}
+}
+
+// One that never ends is given up.
+func TestStopGivesADriverUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		c := &connection{inbox: newInbox(), unit: start(func(context.Context) error { <-release; return nil })}
+		ending := make(chan struct{})
+		close(ending)
+		began := time.Now()
+		if err := c.stop(func(devices.ID) bool { return true }, ending); err == nil || time.Since(began) != stopLimit {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		close(release)
+	})
+}
+
+// A hanging is a driver that does not end before it is released.
+type hanging struct {
+	asked   chan struct{} // closed when it is asked to end
+	release chan struct{}
+}
+
+// hang has a connection's driver hang when it is stopped.
+func hang(g *Gateway, name string) *hanging {
+	h := &hanging{asked: make(chan struct{}), release: make(chan struct{})}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	was := g.connections[name].unit
+	g.connections[name].unit = start(func(ctx context.Context) error {
+		<-ctx.Done()
+		err := was.stop()
+		close(h.asked)
+		<-h.release
+		return err
+	})
+	return h
 }
 
 // What waits for the disk when the gateway stops is stored.

@@ -89,7 +89,7 @@ func TestPresenceOfTheLink(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, house)
 	w.announce(doorInfo())
-	w.want("0s appeared front-door", "0s front-door offline: cannot be reached")
+	w.want("0s appeared front-door") // settle is 0, and its driver has not said yet whether it is there
 	w.link("front-door", true, nil)
 	w.want("0s front-door online: no reading yet")
 	w.read("front-door", "open", boo(false))
@@ -170,6 +170,16 @@ func TestPresenceOfADisabledDevice(t *testing.T) {
 	w.want("1h0m0s appeared front-door", "1h0m0s front-door online: open")
 	w.announce(info)
 	w.want("1h0m0s appeared front-door", "1h0m0s front-door online xa: disabled")
+}
+
+// A device that is not there is said to be offline after a while, also where settle would have it at once.
+func TestPresenceOfADeviceNeverThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, house)
+	w.announce(doorInfo())
+	w.link("front-door", false, errors.New("chip gone"))
+	w.wait(time.Minute)
+	w.want("0s appeared front-door", "5s front-door offline: chip gone")
 }
 
 // Alerts about a disabled device end and do not begin; enabled again it is as if it were new.
