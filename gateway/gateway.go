@@ -345,13 +345,12 @@ func (g *Gateway) saveNow(ctx context.Context) error {
 	}
 }
 
-// saveState stores the state of the rules and the names devices have.
+// saveState stores the names devices have, and has the state of the rules stored.
 func (g *Gateway) saveState(ctx context.Context) error {
-	var state remembered
-	if err := g.router.do(ctx, func() { state = g.router.snapshot() }); err != nil {
+	if err := g.router.do(ctx, func() { g.post.remember(g.router.snapshot()) }); err != nil {
 		return err
 	}
-	return errors.Join(g.store.SaveState(ctx, stateKey, state), g.store.SaveSlugs(ctx, g.addresses.Load().Kept()))
+	return g.store.SaveSlugs(ctx, g.addresses.Load().Kept())
 }
 
 // save is saveState once the router has stopped.

@@ -35,8 +35,7 @@ type postbox struct {
 }
 
 type alertStore interface {
-	AddAlert(ctx context.Context, messages []xmppbridge.Outgoing) error
-	SaveState(ctx context.Context, key string, v any) error
+	AddAlerts(ctx context.Context, messages []xmppbridge.Outgoing, key string, v any) error
 }
 
 // stateKey is where the state of the rules is kept.
@@ -59,6 +58,19 @@ func (p *postbox) put(a mapping.Alert, state remembered) {
 	}
 	p.state = &state
 	p.mu.Unlock()
+	p.wake()
+}
+
+// remember takes the state of the rules alone. It goes the same way as the alerts, or one could be stored before an alert that it
+// says was sent.
+func (p *postbox) remember(state remembered) {
+	p.mu.Lock()
+	p.state = &state
+	p.mu.Unlock()
+	p.wake()
+}
+
+func (p *postbox) wake() {
 	select {
 	case p.ready <- struct{}{}:
 	default:
@@ -88,20 +100,22 @@ func (p *postbox) flush(ctx context.Context) {
 	if lost > 0 {
 		p.log.Error("alerts dropped: too many waited for the disk", "count", lost)
 	}
+	if state == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
-	if len(messages) > 0 {
-		if err := p.store.AddAlert(ctx, messages); err != nil {
-			p.log.Error("alerts not stored, sending them without", "err", err)
-			p.sendNow(ctx, messages)
-		} else if b := p.bridge(); b != nil {
+	switch err := p.store.AddAlerts(ctx, messages, stateKey, *state); {
+	case err == nil && len(messages) > 0:
+		if b := p.bridge(); b != nil {
 			b.Alert()
 		}
-	}
-	if state != nil {
-		if err := p.store.SaveState(ctx, stateKey, *state); err != nil {
-			p.log.Error("state of the rules not stored", "err", err)
-		}
+	case err == nil:
+	case len(messages) == 0:
+		p.log.Error("state of the rules not stored", "err", err)
+	default:
+		p.log.Error("alerts not stored, sending them without", "err", err)
+		p.sendNow(ctx, messages)
 	}
 }
 

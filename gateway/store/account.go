@@ -181,5 +181,9 @@ func (s *Store) SaveState(ctx context.Context, key string, v any) error {
 	if err != nil {
 		return fmt.Errorf("store: state %s: %w", key, err)
 	}
-	return s.do(ctx, exec("INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)", key, string(text)))
+	return s.do(ctx, saveState(key, text))
+}
+
+func saveState(key string, text []byte) func(*sql.Tx) error {
+	return exec("INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)", key, string(text))
 }

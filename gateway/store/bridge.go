@@ -3,6 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"time"
 
 	"tidings/xmppbridge"
@@ -13,11 +16,16 @@ var _ xmppbridge.Store = (*Store)(nil)
 // maxOutbox bounds what waits for one person: an account nobody ever logs in to must not fill a disk. The oldest go.
 const maxOutbox = 1000
 
-// AddAlert puts messages into the outbox. When it returns nil they survive a crash. A message whose id and recipient
-// are there already is left as it is.
-func (s *Store) AddAlert(ctx context.Context, messages []xmppbridge.Outgoing) error {
+// AddAlerts puts messages into the outbox and keeps v as JSON under a key: both or neither. When it returns nil they survive a
+// crash. A message whose id and recipient are there already is left as it is.
+func (s *Store) AddAlerts(ctx context.Context, messages []xmppbridge.Outgoing, key string, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("store: state %s: %w", key, err)
+	}
 	dropped := map[string]int64{}
-	err := s.do(ctx, func(tx *sql.Tx) error {
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		clear(dropped) // it may be tried twice
 		for _, m := range messages {
 			_, err := tx.Exec("INSERT OR IGNORE INTO outbox (id, recipient, device, body, at) VALUES (?, ?, ?, ?, ?)",
 				m.ID, m.To, string(m.Device), m.Body, m.At.UnixMilli())
@@ -33,7 +41,7 @@ func (s *Store) AddAlert(ctx context.Context, messages []xmppbridge.Outgoing) er
 				dropped[m.To] += n
 			}
 		}
-		return nil
+		return saveState(key, text)(tx)
 	})
 	if err != nil {
 		return err
@@ -82,15 +90,14 @@ func (s *Store) Subscriptions(ctx context.Context) ([]xmppbridge.Subscription, e
 	}, "SELECT target, watcher, sees, seen, asked FROM subscription ORDER BY target, watcher")
 }
 
-// SaveSubscription keeps one, in place of what was kept between the two.
+// SaveSubscription keeps one, in place of what was kept between the two. It does not wait.
 func (s *Store) SaveSubscription(sub xmppbridge.Subscription) {
-	s.later(exec("INSERT OR REPLACE INTO subscription (target, watcher, sees, seen, asked) VALUES (?, ?, ?, ?, ?)",
-		sub.Target, sub.Watcher, sub.From, sub.To, sub.Asked))
+	s.note(func(l *later) { l.subscriptions[subscriptionKey{sub.Target, sub.Watcher}] = sub })
 }
 
-// ForgetSubscription forgets one.
+// ForgetSubscription forgets one. It does not wait.
 func (s *Store) ForgetSubscription(target, watcher string) {
-	s.later(exec("DELETE FROM subscription WHERE target = ? AND watcher = ?", target, watcher))
+	s.note(func(l *later) { l.subscriptions[subscriptionKey{target, watcher}] = xmppbridge.Subscription{} })
 }
 
 // keptExecuted is how long a command is remembered: what is older than any replay is swept when one is saved.
@@ -106,18 +113,29 @@ func (s *Store) Executed(ctx context.Context) ([]xmppbridge.Executed, error) {
 	}, "SELECT sender, id, sum, at FROM executed WHERE at > ?", time.Now().Add(-keptExecuted).UnixMilli())
 }
 
-// SaveExecuted remembers one and sweeps the old.
+// SaveExecuted remembers one. It does not wait. The old are swept when it is written.
 func (s *Store) SaveExecuted(e xmppbridge.Executed) {
-	s.later(func(tx *sql.Tx) error {
-		if _, err := tx.Exec("DELETE FROM executed WHERE at < ?", e.At.Add(-keptExecuted).UnixMilli()); err != nil {
-			return err
+	s.note(func(l *later) {
+		n := l.of(e.From)
+		if len(n.done) >= batchLength { // the disk does not answer: what nobody asks for any more is not kept for it
+			maps.DeleteFunc(n.done, func(_ executedKey, at time.Time) bool { return e.At.Sub(at) > keptExecuted })
 		}
-		_, err := tx.Exec("INSERT OR REPLACE INTO executed (sender, id, sum, at) VALUES (?, ?, ?, ?)", e.From, e.ID, e.Sum, e.At.UnixMilli())
-		return err
+		n.done[executedKey{e.ID, e.Sum}] = e.At
 	})
 }
 
-// ForgetExecuted forgets what one sender had done.
+// ForgetExecuted forgets what one sender had done. It does not wait.
 func (s *Store) ForgetExecuted(from string) {
-	s.later(exec("DELETE FROM executed WHERE sender = ?", from))
+	s.note(func(l *later) {
+		n := l.of(from)
+		n.forget = true
+		clear(n.done)
+	})
+}
+
+// note keeps something for the writer.
+func (s *Store) note(what func(*later)) {
+	if !s.later.note(func() { what(&s.later) }) {
+		s.log.Error("not stored", "err", errClosed)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"slices"
 	"sync"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -51,6 +52,7 @@ type Store struct {
 	db    *sql.DB
 	log   *slog.Logger
 	queue chan change
+	later later // what nobody waits for
 
 	mu    sync.RWMutex // held for reading while a change is put into the queue
 	ended bool
@@ -77,7 +79,7 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 	}
 	db.SetMaxOpenConns(2)
 	db.SetMaxIdleConns(2)
-	s := &Store{db: db, log: log, queue: make(chan change, queueLength)}
+	s := &Store{db: db, log: log, queue: make(chan change, queueLength), later: newLater()}
 	if err := s.migrate(); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("store: %s: %w", path, err)
@@ -125,8 +127,12 @@ func (s *Store) Run(ctx context.Context) error {
 		select {
 		case c := <-s.queue:
 			s.write(s.batch(c))
+		case <-s.later.ready:
+			s.writeLater()
 		case <-ctx.Done():
 			s.drain()
+			s.later.end()
+			s.writeLater()
 			return nil
 		}
 	}
@@ -240,10 +246,10 @@ func (s *Store) do(ctx context.Context, write func(*sql.Tx) error) error {
 	}
 }
 
-// later queues a change nobody waits for.
-func (s *Store) later(write func(*sql.Tx) error) {
-	if err := s.put(context.Background(), change{write: write}); err != nil {
-		s.log.Error("not stored", "err", err)
+// writeLater writes what nobody waits for.
+func (s *Store) writeLater() {
+	for batch := range slices.Chunk(s.later.take(), batchLength) {
+		s.write(batch)
 	}
 }
 

@@ -46,10 +46,10 @@ func TestAlertsSurviveARestart(t *testing.T) {
 		{ID: "1", To: "alice@example.org", Device: "lamp", Body: "first", At: at},
 		{ID: "2", To: "bob@example.org", Device: "lamp", Body: "second\n\x00'; DROP TABLE outbox", At: at},
 	}
-	if err := s.AddAlert(t.Context(), messages); err != nil {
+	if err := s.AddAlerts(t.Context(), messages, "k", 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AddAlert(t.Context(), messages[:1]); err != nil {
+	if err := s.AddAlerts(t.Context(), messages[:1], "k", 1); err != nil {
 		t.Fatal(err)
 	}
 	stop()
@@ -89,7 +89,7 @@ func TestOutboxIsBounded(t *testing.T) {
 	for i := range maxOutbox + 3 {
 		messages = append(messages, xmppbridge.Outgoing{ID: strconv.Itoa(i), To: "alice@x"})
 	}
-	if err := s.AddAlert(t.Context(), messages); err != nil {
+	if err := s.AddAlerts(t.Context(), messages, "k", 1); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.Pending(t.Context(), "alice@x", 2*maxOutbox)
@@ -194,6 +194,79 @@ func TestStateAndSlugs(t *testing.T) {
 	}
 }
 
+// Alerts and the state that says they were sent are stored together or not at all.
+func TestAlertsAndStateAreOne(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, filepath.Join(t.TempDir(), "t.db"))
+	messages := []xmppbridge.Outgoing{{ID: "1", To: "alice@x"}}
+	if err := s.do(t.Context(), exec("CREATE TRIGGER broken BEFORE INSERT ON state WHEN NEW.key = 'bad' BEGIN SELECT RAISE(ABORT, 'test'); END")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddAlerts(t.Context(), messages, "bad", 1); err == nil {
+		t.Error("a state that cannot be stored: no error")
+	}
+	if got, err := s.Pending(t.Context(), "alice@x", 10); err != nil || len(got) != 0 {
+		t.Errorf("without its state the alert is there: %v, %v", got, err)
+	}
+	if err := s.AddAlerts(t.Context(), messages, "good", 2); err != nil {
+		t.Error(err)
+	}
+	var state int
+	if err := s.State(t.Context(), "good", &state); err != nil || state != 2 {
+		t.Errorf("state %d, %v", state, err)
+	}
+	if got, err := s.Pending(t.Context(), "alice@x", 10); err != nil || len(got) != 1 {
+		t.Errorf("pending: %v, %v", got, err)
+	}
+}
+
+// Nobody who saves something waits for a writer that does not come; what was said last is what it finds.
+func TestSavingDoesNotWait(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "t.db")
+	s, err := Open(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for i := range 3 * queueLength {
+		watcher := strconv.Itoa(i%7) + "@x"
+		s.SaveSubscription(xmppbridge.Subscription{Target: "lamp@x", Watcher: watcher, From: true, To: i%2 == 0})
+		s.ForgetSubscription("door@x", watcher)
+		s.SaveSubscription(xmppbridge.Subscription{Target: "door@x", Watcher: watcher, From: true})
+		s.ForgetSubscription("lamp@x", "3@x")
+		s.SaveExecuted(xmppbridge.Executed{From: watcher + "/r", ID: strconv.Itoa(i), Sum: "s", At: now})
+		s.ForgetExecuted("2@x/r")
+	}
+	s.SaveExecuted(xmppbridge.Executed{From: "2@x/r", ID: "again", Sum: "s", At: now})
+	if n := len(s.later.subscriptions); n != 14 {
+		t.Errorf("%d subscriptions wait, want 14", n)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.SaveSubscription(xmppbridge.Subscription{Target: "late@x", Watcher: "1@x", From: true}) // refused
+
+	s, _ = open(t, path)
+	subs, err := s.Subscriptions(t.Context())
+	if err != nil || len(subs) != 13 {
+		t.Errorf("%d subscriptions, %v: %+v", len(subs), err, subs)
+	}
+	done, err := s.Executed(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := map[string]int{}
+	for _, e := range done {
+		of[e.From]++
+	}
+	if of["2@x/r"] != 1 || of["1@x/r"] < 400 {
+		t.Errorf("executed: %v", of)
+	}
+}
+
 // One change that cannot be written takes no other with it.
 func TestAFailedChangeStandsAlone(t *testing.T) {
 	t.Parallel()
@@ -247,7 +320,7 @@ func TestStoredAtTheEnd(t *testing.T) {
 	const n = 16 // which of two things that are ready comes first is left to chance
 	for i := range n {
 		// The answer is not waited for.
-		_ = s.AddAlert(done, []xmppbridge.Outgoing{{ID: string(rune('a' + i)), To: "alice@example.org", At: time.Now()}})
+		_ = s.AddAlerts(done, []xmppbridge.Outgoing{{ID: string(rune('a' + i)), To: "alice@example.org", At: time.Now()}}, "k", 1)
 	}
 	stop()
 	s, stop = open(t, file)

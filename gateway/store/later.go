@@ -1,0 +1,108 @@
+package store
+
+import (
+	"database/sql"
+	"sync"
+	"time"
+
+	"tidings/xmppbridge"
+)
+
+// later keeps what is saved without anybody waiting for it until the writer comes. Whoever saves must never wait for a disk:
+// it is the router, or the reader of a stream. Of what is said of one thing the last counts, so there is no more of it
+// than there are subscriptions and commands of the last minutes, which the bridge bounds.
+type later struct {
+	ready chan struct{} // holds one token while something is there
+
+	mu            sync.Mutex
+	ended         bool // nobody comes any more
+	subscriptions map[subscriptionKey]xmppbridge.Subscription
+	executed      map[string]*senderNews // by full JID
+}
+
+type subscriptionKey struct{ target, watcher string }
+
+// senderNews is what became known of one sender's commands, in the order of the fields.
+type senderNews struct {
+	forget bool
+	done   map[executedKey]time.Time
+}
+
+type executedKey struct{ id, sum string }
+
+func newLater() later {
+	return later{ready: make(chan struct{}, 1), subscriptions: map[subscriptionKey]xmppbridge.Subscription{}, executed: map[string]*senderNews{}}
+}
+
+// note lets do change what is kept. It reports false once nobody comes any more.
+func (l *later) note(do func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false
+	}
+	do()
+	select {
+	case l.ready <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// of returns what is kept of a sender, to be added to. l.mu is held.
+func (l *later) of(from string) *senderNews {
+	n := l.executed[from]
+	if n == nil {
+		n = &senderNews{done: map[executedKey]time.Time{}}
+		l.executed[from] = n
+	}
+	return n
+}
+
+// end refuses what comes from now on.
+func (l *later) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+}
+
+// take hands over what is there, as changes whose order between two things does not matter.
+func (l *later) take() []change {
+	l.mu.Lock()
+	subscriptions, executed := l.subscriptions, l.executed
+	l.subscriptions, l.executed = map[subscriptionKey]xmppbridge.Subscription{}, map[string]*senderNews{}
+	l.mu.Unlock()
+	batch := make([]change, 0, len(subscriptions)+len(executed))
+	for key, sub := range subscriptions {
+		if sub == (xmppbridge.Subscription{}) {
+			batch = append(batch, change{write: exec("DELETE FROM subscription WHERE target = ? AND watcher = ?", key.target, key.watcher)})
+			continue
+		}
+		batch = append(batch, change{write: exec("INSERT OR REPLACE INTO subscription (target, watcher, sees, seen, asked) VALUES (?, ?, ?, ?, ?)",
+			sub.Target, sub.Watcher, sub.From, sub.To, sub.Asked)})
+	}
+	for from, news := range executed {
+		batch = append(batch, change{write: news.write(from)})
+	}
+	if len(executed) > 0 {
+		batch = append(batch, change{write: exec("DELETE FROM executed WHERE at < ?", time.Now().Add(-keptExecuted).UnixMilli())})
+	}
+	return batch
+}
+
+// write is the change that puts the news of a sender into the file.
+func (n *senderNews) write(from string) func(*sql.Tx) error {
+	return func(tx *sql.Tx) error {
+		if n.forget {
+			if _, err := tx.Exec("DELETE FROM executed WHERE sender = ?", from); err != nil {
+				return err
+			}
+		}
+		for key, at := range n.done {
+			if _, err := tx.Exec("INSERT OR REPLACE INTO executed (sender, id, sum, at) VALUES (?, ?, ?, ?)", from, key.id, key.sum, at.UnixMilli()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
