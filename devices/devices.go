@@ -129,7 +129,9 @@ type Driver interface {
 type Actuator interface {
 	// Do writes one value. It may be called from any goroutine at any time and returns when the write is on its way
 	// or has failed: with ErrDown while the device cannot be reached, with ErrUnknownPoint or ErrNotWritable for what
-	// cannot be, with ctx's error when that is done first. It does not wait for the device to confirm.
+	// cannot be, with ctx's error when that is done first. Once a part of the write may have left, whatever goes wrong
+	// is an *AskedError: nobody knows then what the device does. Any other error says that it was never asked. Do does
+	// not wait for the device to confirm.
 	Do(ctx context.Context, cmd Command) (Result, error)
 }
 

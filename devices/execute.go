@@ -43,11 +43,12 @@ type Executor interface {
 	// Execute returns when the device has confirmed, or has been written to and cannot confirm, or with the reason
 	// why not: ErrUnknownDevice (also for what the role hides), ErrUnknownPoint, ErrForbidden, ErrNotWritable,
 	// ErrValue, ErrRange, ErrUnconfirmed, ErrDown and ErrBusy before the device was asked; ErrNoConfirm, ErrTimeout
-	// or the driver's own error after. [Asked] tells the two apart.
+	// or the driver's own error after, in an [AskedError].
 	Execute(ctx context.Context, r Request) (Outcome, error)
 }
 
-// An AskedError wraps what went wrong after the device was asked.
+// An AskedError wraps what went wrong after the device was asked, or may have been: it may have done what was asked, or do it
+// yet. Drivers return it from Do, and an Executor from Execute.
 type AskedError struct{ Err error }
 
 func (e *AskedError) Error() string { return e.Err.Error() }

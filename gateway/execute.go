@@ -143,7 +143,7 @@ func (e *executor) enter(ctx context.Context, id devices.ID) (leave func(), err 
 	}
 }
 
-// write tells the driver and waits for the reading that confirms it. From here on errors are what became of asking.
+// write tells the driver and waits for the reading that confirms it. The driver knows whether the device was asked.
 func (e *executor) write(ctx context.Context, a devices.Actuator, d *mapping.Device, p *mapping.Point, out devices.Outcome) (devices.Outcome, error) {
 	w := e.router.confirms.await(pointKey{d.ID, p.Name}, func(v devices.Value) bool { return p.Same(out.Value, v) })
 	defer w.stop()
@@ -152,13 +152,17 @@ func (e *executor) write(ctx context.Context, a devices.Actuator, d *mapping.Dev
 		raw = p.ToRaw(out.Value)
 	}
 	result, err := a.Do(ctx, devices.Command{Device: d.ID, Point: p.Name, Value: raw})
+	asked, wasAsked := errors.AsType[*devices.AskedError](err)
+	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 	switch {
-	case errors.Is(err, devices.ErrDown), errors.Is(err, devices.ErrBusy), errors.Is(err, devices.ErrNotWritable):
-		return out, fmt.Errorf("%s: %w", d.Name, err) // it was never asked
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case wasAsked && late:
 		return out, &devices.AskedError{Err: devices.ErrTimeout}
+	case wasAsked:
+		return out, asked
+	case late:
+		return out, fmt.Errorf("%s: %w", d.Name, devices.ErrTimeout)
 	case err != nil:
-		return out, &devices.AskedError{Err: err}
+		return out, fmt.Errorf("%s: %w", d.Name, err)
 	case !p.Confirms:
 		return out, nil
 	}

@@ -235,10 +235,21 @@ func TestExecuteConfirms(t *testing.T) {
 	t.Run("the driver's error", func(t *testing.T) {
 		execution(t, func(x *executing) {
 			oops := errors.New("oops")
-			x.do = func(context.Context, devices.Command) (devices.Result, error) { return devices.Result{}, oops }
-			_, err := x.Execute(x.t.Context(), lampOn("otto@example.org"))
-			if asked := (*devices.AskedError)(nil); !errors.Is(err, oops) || !errors.As(err, &asked) {
-				t.Error(err)
+			for _, c := range []struct {
+				err, want error
+				asked     bool
+			}{
+				{oops, oops, false},
+				{&devices.AskedError{Err: oops}, oops, true},
+				{&devices.AskedError{Err: fmt.Errorf("%w: connection lost", devices.ErrDown)}, devices.ErrDown, true},
+				{context.DeadlineExceeded, devices.ErrTimeout, false}, // its turn did not come
+				{&devices.AskedError{Err: context.DeadlineExceeded}, devices.ErrTimeout, true},
+			} {
+				x.do = func(context.Context, devices.Command) (devices.Result, error) { return devices.Result{}, c.err }
+				_, err := x.Execute(x.t.Context(), lampOn("otto@example.org"))
+				if asked := (*devices.AskedError)(nil); !errors.Is(err, c.want) || errors.As(err, &asked) != c.asked {
+					t.Errorf("%v: %v", c.err, err)
+				}
 			}
 		})
 	})

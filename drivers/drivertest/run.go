@@ -351,6 +351,8 @@ func testDoWrong(t *testing.T, s Stage) {
 		}
 		if err := sc.do(t, c.cmd); !errors.Is(err, c.want) {
 			t.Errorf("do %s %s: %v, want %v", c.cmd.Device, c.cmd.Point, err, c.want)
+		} else {
+			notAsked(t, err)
 		}
 	}
 }
@@ -364,6 +366,8 @@ func testDoDown(t *testing.T, s Stage) {
 		t.Helper()
 		if err := sc.do(t, s.Command); !errors.Is(err, devices.ErrDown) {
 			t.Errorf("do %s: %v, want %v", when, err, devices.ErrDown)
+		} else {
+			notAsked(t, err)
 		}
 	}
 	down("before Run")
@@ -393,6 +397,16 @@ func testDoCancelled(t *testing.T, s Stage) {
 	cancel()
 	if _, err := sc.actuator(t).Do(ctx, s.Command); !errors.Is(err, context.Canceled) {
 		t.Errorf("do: %v, want %v", err, context.Canceled)
+	} else {
+		notAsked(t, err)
+	}
+}
+
+// notAsked checks that an error says that the device was never asked.
+func notAsked(t *testing.T, err error) {
+	t.Helper()
+	if _, asked := errors.AsType[*devices.AskedError](err); asked {
+		t.Errorf("do: %v says that the device was asked, and nothing can have left", err)
 	}
 }
 

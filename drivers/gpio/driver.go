@@ -101,7 +101,7 @@ func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, e
 	case a := <-reply: // the loop answers every job it takes
 		return a.result, a.err
 	case <-ctx.Done():
-		return devices.Result{}, ctx.Err()
+		return devices.Result{}, &devices.AskedError{Err: ctx.Err()} // the loop has it
 	}
 }
 

@@ -288,7 +288,7 @@ func (r *loop) do(j job) (devices.Result, error) {
 	}
 	written := time.Now()
 	if err := r.set(l, j.on); err != nil {
-		return devices.Result{}, err
+		return devices.Result{}, &devices.AskedError{Err: err}
 	}
 	l.offAt = time.Time{}
 	if l.pulse > 0 && j.on {

@@ -320,7 +320,9 @@ func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, e
 		return devices.Result{}, fmt.Errorf("%s: %w: %w", cmd.Device, devices.ErrDown, cause)
 	}
 	written, err := s.publish(ctx, p.command, p.retain, payload)
-	if err != nil {
+	if asked, ok := errors.AsType[*devices.AskedError](err); ok {
+		return devices.Result{}, &devices.AskedError{Err: fmt.Errorf("%s: %w", cmd.Device, asked.Err)}
+	} else if err != nil {
 		return devices.Result{}, fmt.Errorf("%s: %w", cmd.Device, err)
 	}
 	return devices.Result{Written: written}, nil

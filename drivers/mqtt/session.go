@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -175,12 +176,15 @@ func (s *session) publish(ctx context.Context, topic string, retain bool, payloa
 	select {
 	case <-token.Done():
 	case <-ctx.Done():
-		return time.Time{}, ctx.Err()
+		return time.Time{}, &devices.AskedError{Err: ctx.Err()}
 	case <-s.lost:
-		return time.Time{}, fmt.Errorf("%w: the connection went before the broker had the command: %w", devices.ErrDown, s.err)
+		return time.Time{}, &devices.AskedError{Err: fmt.Errorf("%w: the connection went before the broker had said that it has the command: %w", devices.ErrDown, s.err)}
 	}
-	if err := token.Error(); err != nil {
+	switch err := token.Error(); {
+	case errors.Is(err, paho.ErrNotConnected): // paho saw it before it took the message
 		return time.Time{}, fmt.Errorf("%w: %w", devices.ErrDown, err)
+	case err != nil:
+		return time.Time{}, &devices.AskedError{Err: fmt.Errorf("%w: %w", devices.ErrDown, err)}
 	}
 	return left, nil
 }

@@ -164,10 +164,7 @@ func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, e
 	}
 	written, err := s.write(ctx, line, writeWithin)
 	if err != nil {
-		if ctx.Err() != nil {
-			return devices.Result{}, ctx.Err()
-		}
-		return devices.Result{}, fmt.Errorf("serial %s: %s: %w", d.name, d.port, err)
+		return devices.Result{}, like(err, fmt.Errorf("serial %s: %s: %w", d.name, d.port, err))
 	}
 	d.log.Debug("written", "device", cmd.Device, "line", line)
 	return devices.Result{Written: written}, nil

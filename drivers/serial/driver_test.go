@@ -259,8 +259,8 @@ func TestHangingWrite(t *testing.T) {
 		pump := devices.Command{Device: "node", Point: "pump", Value: devices.Bool(true)}
 
 		begun := time.Now()
-		if _, err := d.Do(t.Context(), pump); !errors.Is(err, devices.ErrTimeout) {
-			t.Errorf("do: %v, want %v", err, devices.ErrTimeout)
+		if _, err := d.Do(t.Context(), pump); !errors.Is(err, devices.ErrTimeout) || asked(err) {
+			t.Errorf("do: %v, want %v, and nothing asked", err, devices.ErrTimeout)
 		}
 		if took := time.Since(begun); took != writeWithin {
 			t.Errorf("do took %v, want %v", took, writeWithin)
@@ -272,8 +272,8 @@ func TestHangingWrite(t *testing.T) {
 		var queued sync.WaitGroup
 		for range 3 { // one writes, two wait
 			queued.Go(func() {
-				if _, err := d.Do(ctx, pump); !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("do: %v, want %v", err, context.DeadlineExceeded)
+				if _, err := d.Do(ctx, pump); !errors.Is(err, context.DeadlineExceeded) || asked(err) {
+					t.Errorf("do: %v, want %v, and nothing asked", err, context.DeadlineExceeded)
 				}
 			})
 		}
@@ -284,8 +284,8 @@ func TestHangingWrite(t *testing.T) {
 
 		half := make([]byte, 4)
 		go func() { _, _ = board.Read(half) }()
-		if _, err := d.Do(t.Context(), pump); !errors.Is(err, devices.ErrTimeout) {
-			t.Errorf("do: %v, want %v", err, devices.ErrTimeout)
+		if _, err := d.Do(t.Context(), pump); !errors.Is(err, devices.ErrTimeout) || !asked(err) {
+			t.Errorf("do: %v, want %v after it was asked", err, devices.ErrTimeout)
 		}
 		lines := drain(board)
 		if _, err := d.Do(t.Context(), pump); err != nil {
@@ -294,6 +294,31 @@ func TestHangingWrite(t *testing.T) {
 		stop()
 		if got := strings.Join(lines(), "|"); string(half) != `{"pu` || got != `|{"pump":true}|{"pump":false}` {
 			t.Errorf("the board heard %q and then %q", half, got)
+		}
+	})
+}
+
+// asked reports whether an error says that a part of the command may have left.
+func asked(err error) bool {
+	_, ok := errors.AsType[*devices.AskedError](err)
+	return ok
+}
+
+// TestPortGoneInALine: a line that was cut off by the end of its port may have been heard.
+func TestPortGoneInALine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, b, sink, stop := played(t, nodeConfig)
+		defer stop()
+		board := <-b.boards
+		sink.WaitLink(t, "node", true)
+		go func() {
+			_, _ = board.Read(make([]byte, 4))
+			_ = board.Close()
+		}()
+		_, err := d.Do(t.Context(), devices.Command{Device: "node", Point: "pump", Value: devices.Bool(true)})
+		if !errors.Is(err, devices.ErrDown) || !asked(err) {
+			t.Errorf("do: %v, want %v after it was asked", err, devices.ErrDown)
 		}
 	})
 }

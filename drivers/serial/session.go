@@ -47,7 +47,8 @@ func (s *session) end() {
 }
 
 // write sends one line and returns when it began to leave. The error is ctx's when that was done first, ErrDown when
-// the session ended or the port is gone, and ErrTimeout when the port did not take it within the bound.
+// the session ended or the port is gone, and ErrTimeout when the port did not take it within the bound; in an AskedError
+// once a part of the line has left.
 func (s *session) write(ctx context.Context, line string, within time.Duration) (time.Time, error) {
 	select {
 	case <-s.turn:
@@ -72,10 +73,18 @@ func (s *session) write(ctx context.Context, line string, within time.Duration) 
 	}()
 	begun := time.Now() // before the write: the answer may be here before Write returns
 	err := s.send(line)
-	if ctx.Err() != nil && err != nil {
-		return time.Time{}, ctx.Err()
+	if err != nil && ctx.Err() != nil {
+		err = like(err, ctx.Err())
 	}
 	return begun, err
+}
+
+// like makes an error of cause that says of asking what err says.
+func like(err, cause error) error {
+	if _, asked := errors.AsType[*devices.AskedError](err); asked {
+		return &devices.AskedError{Err: cause}
+	}
+	return cause
 }
 
 // deadline sets when a write is broken off; false when the session has ended.
@@ -106,16 +115,25 @@ func (s *session) send(line string) error {
 	if n > 0 {
 		s.torn = err != nil
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		select {
-		case <-s.ended:
-			return devices.ErrDown
-		default:
-		}
+	}
+	if err = s.why(err); n > 0 {
+		// Its end may be all that is missing, and come with the next line.
+		return &devices.AskedError{Err: err}
+	}
+	return err
+}
+
+// why is what a write that failed is to others.
+func (s *session) why(err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %w", devices.ErrDown, err)
+	}
+	select {
+	case <-s.ended:
+		return devices.ErrDown
+	default:
 		return fmt.Errorf("%w: the port takes no data", devices.ErrTimeout)
 	}
-	return fmt.Errorf("%w: %w", devices.ErrDown, err)
 }

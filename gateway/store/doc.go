@@ -5,12 +5,13 @@
 // The interfaces it implements are declared by those who need them (xmppbridge.Store, local.Store); nothing here knows
 // why something is kept.
 //
-// One goroutine writes: Run batches what is queued into one transaction, so that a burst costs one sync of an SD card,
-// not hundreds. A method that returns an error has waited for that transaction; one that does not has queued its change,
-// and a failure is logged. Reading happens on a connection of its own and sees what was committed. The queue is
-// bounded: a full one makes the caller wait, which only a disk that does not answer brings about.
+// One goroutine writes: Run batches what is there into one transaction, so that a burst costs one sync of an SD card,
+// not hundreds. A method that returns an error has waited for that transaction; its queue is bounded, and a full one makes
+// the caller wait, which only a disk that does not answer brings about. A method that returns none never waits: of each
+// thing the last is kept in memory until it is written, and a failure is logged. Reading happens on a connection of its
+// own and sees what was committed.
 //
 //	s, err := store.Open(filepath.Join(dataDir, "tidings.db"), log)
 //	go func() { done <- s.Run(ctx) }()
-//	err = s.AddAlert(ctx, messages)
+//	err = s.AddAlerts(ctx, messages, "rules", state)
 package store
