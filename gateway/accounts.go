@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 
 	"mellium.im/xmpp/jid"
@@ -184,15 +185,24 @@ func (g *Gateway) renewCertificate(cfg *config.Config) error {
 	return inside.server.SetCertificate(cert)
 }
 
-// certificate is the one of the configuration, or the one made once.
+// certificate is the one of the configuration, or the one made once. One that does not cover the domain is shown all the same,
+// because people have compared its fingerprint, and told of: another is theirs to decide.
 func (g *Gateway) certificate(cfg *config.Config) (cert tls.Certificate, fingerprint string, err error) {
-	l := cfg.XMPP.Local
+	l, wayOut := cfg.XMPP.Local, "name one in cert_file that does"
 	if l.CertFile == "" {
-		return local.Certificate(certificateDir(cfg), cfg.XMPP.Address)
+		wayOut = "remove " + filepath.Join(certificateDir(cfg), local.CertificateFile) + " and start the gateway again, and a new one is made"
+		cert, fingerprint, err = local.Certificate(certificateDir(cfg), cfg.XMPP.Address)
+	} else if cert, err = tls.LoadX509KeyPair(l.CertFile, l.KeyFile); err != nil {
+		err = fmt.Errorf("certificate %s: %w", l.CertFile, err)
+	} else {
+		fingerprint = local.Fingerprint(cert)
 	}
-	cert, err = tls.LoadX509KeyPair(l.CertFile, l.KeyFile)
 	if err != nil {
-		return cert, "", fmt.Errorf("certificate %s: %w", l.CertFile, err)
+		return cert, "", err
 	}
-	return cert, local.Fingerprint(cert), nil
+	if why := cert.Leaf.VerifyHostname(cfg.XMPP.Address); why != nil {
+		g.log.Warn("certificate is not for the domain: people's clients will warn of it or refuse it", "domain", cfg.XMPP.Address,
+			"fingerprint", fingerprint, "err", why, "mend", wayOut)
+	}
+	return cert, fingerprint, nil
 }

@@ -200,6 +200,44 @@ func TestReloadTakesRenewedCertificate(t *testing.T) {
 	}
 }
 
+// Another domain with the certificate of the old one is told of, with the way out; the certificate stays.
+func TestCertificateOfAnotherDomain(t *testing.T) {
+	t.Parallel()
+	x := newTrial(t)
+	x.write(trialFile)
+	var log bytes.Buffer
+	open := func() string {
+		t.Helper()
+		log.Reset()
+		o := x.options()
+		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		g, err := New(x.context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, fingerprint, err := g.certificate(g.config.Load())
+		if err := errors.Join(err, g.closeStore()); err != nil {
+			t.Fatal(err)
+		}
+		return fingerprint
+	}
+	first := open()
+	if strings.Contains(log.String(), "certificate") {
+		t.Errorf("warned of its own certificate: %s", log.String())
+	}
+	x.write(strings.ReplaceAll(trialFile, "home.arpa", "house.example"))
+	if second := open(); second != first || !strings.Contains(log.String(), "level=WARN") ||
+		!strings.Contains(log.String(), "remove "+filepath.Join(x.dir, "xmpp.pem")) || !strings.Contains(log.String(), first) {
+		t.Errorf("fingerprint %s, was %s; %s", second, first, log.String())
+	}
+	if err := os.Remove(filepath.Join(x.dir, "xmpp.pem")); err != nil {
+		t.Fatal(err)
+	}
+	if open() == first || strings.Contains(log.String(), "certificate") {
+		t.Errorf("no new one: %s", log.String())
+	}
+}
+
 // The accounts are asked for while a reload changes the domain.
 func TestAccountsWhileReloading(t *testing.T) {
 	t.Parallel()

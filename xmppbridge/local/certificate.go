@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// certificateFile holds the key and the certificate made by Certificate: one file, so that the two never come apart.
-const certificateFile = "xmpp.pem"
+// CertificateFile is the name of the file that holds the key and the certificate made by Certificate: one file, so that the two never come apart.
+const CertificateFile = "xmpp.pem"
 
 // certificateAge is how long a certificate made here is valid. Nobody renews one in a cupboard, and people compare its
 // fingerprint once: it is meant to outlast the machine.
@@ -32,10 +32,10 @@ var notBeforeThis = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Certificate returns the certificate kept in dir, made there on the first call: ECDSA P-256, self-signed, valid for twenty
 // years for the domain, localhost and the names given (host names or IP addresses). Names given later do not change a
-// certificate that exists, for people have compared its fingerprint; remove the file xmpp.pem to have a new one. The fingerprint is
+// certificate that exists, nor does another domain, for people have compared its fingerprint; remove the file to have a new one. The fingerprint is
 // the SHA-256 of the certificate in the usual colon form. The file is readable by its owner only and written whole or not at all.
 func Certificate(dir, domain string, names ...string) (cert tls.Certificate, fingerprint string, err error) {
-	path := filepath.Join(dir, certificateFile)
+	path := filepath.Join(dir, CertificateFile)
 	kept, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if kept, err = makeCertificate(domain, names); err == nil {

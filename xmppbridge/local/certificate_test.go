@@ -31,7 +31,7 @@ func TestCertificate(t *testing.T) {
 	if !regexp.MustCompile(`^([0-9A-F]{2}:){31}[0-9A-F]{2}$`).MatchString(print1) {
 		t.Errorf("fingerprint %q", print1)
 	}
-	path := filepath.Join(dir, certificateFile)
+	path := filepath.Join(dir, CertificateFile)
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
