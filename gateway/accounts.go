@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"mellium.im/xmpp/jid"
@@ -159,6 +161,84 @@ func (g *Gateway) AddAccount(ctx context.Context, name, role, password string) e
 	g.accountsChanged()
 	g.log.Info("account added", "account", name, "role", role)
 	return nil
+}
+
+// RemoveAccount takes an account of the server inside away, with its contact list. Its clients are logged out.
+func (g *Gateway) RemoveAccount(ctx context.Context, name string) error {
+	return g.changeAccount(name, func(name string) error {
+		if err := g.store.RemoveAccount(ctx, name); err != nil {
+			return err
+		}
+		g.accounts.set(name, mapping.None)
+		g.accountsChanged()
+		g.logOut(name)
+		g.log.Info("account removed", "account", name)
+		return nil
+	})
+}
+
+// SetRole gives an account of the server inside another role. What [access] says of it still comes first.
+func (g *Gateway) SetRole(ctx context.Context, name, role string) error {
+	r, ok := mapping.ParseRole(role)
+	if !ok {
+		return fmt.Errorf("account %s: role %q is none of viewer, operator, admin", name, role)
+	}
+	return g.changeAccount(name, func(name string) error {
+		if err := g.store.SetRole(ctx, name, role); err != nil {
+			return err
+		}
+		g.accounts.set(name, r)
+		g.accountsChanged()
+		g.log.Info("account has another role", "account", name, "role", role)
+		return nil
+	})
+}
+
+// SetPassword gives an account of the server inside another password. Its clients are logged out.
+func (g *Gateway) SetPassword(ctx context.Context, name, password string) error {
+	credentials, err := local.NewCredentials(password)
+	if err != nil {
+		return fmt.Errorf("account %s: %w", name, err)
+	}
+	return g.changeAccount(name, func(name string) error {
+		if err := g.store.SetPassword(ctx, name, credentials); err != nil {
+			return err
+		}
+		g.logOut(name)
+		g.log.Info("account has another password", "account", name)
+		return nil
+	})
+}
+
+// changeAccount lets change work on an account that is there, by its normalised name, while nothing is replaced.
+func (g *Gateway) changeAccount(name string, change func(name string) error) error {
+	g.reload.Lock()
+	defer g.reload.Unlock()
+	if j, err := jid.New(name, "localhost", ""); err == nil {
+		name = j.Localpart()
+	}
+	if !g.accounts.is(name) {
+		return fmt.Errorf("account %s: there is none of that name: `tidings account list` shows those there are", name)
+	}
+	return change(name)
+}
+
+// logOut ends the streams of an account.
+func (g *Gateway) logOut(name string) {
+	if inside, ok := g.xmpp.Load().network.(*localNetwork); ok {
+		inside.server.Drop(name)
+	}
+}
+
+// Accounts are those of the server inside, by name, each with the role in force.
+func (g *Gateway) Accounts() []AccountStatus {
+	list := []AccountStatus{}
+	for _, address := range g.accounts.addresses() {
+		name, _, _ := strings.Cut(address, "@")
+		list = append(list, AccountStatus{Name: name, JID: address, Role: g.access.Load().Role(address).String()})
+	}
+	slices.SortFunc(list, func(a, b AccountStatus) int { return strings.Compare(a.Name, b.Name) })
+	return list
 }
 
 // accountsChanged puts what accounts there are in force.

@@ -52,6 +52,10 @@ type Status struct {
 	Version   string         `json:"version"`
 	Connected bool           `json:"connected"` // to its server, or serving
 	Drivers   []DriverHealth `json:"drivers"`
+	// Since the start: readings that a later one of the same point overtook before they were looked at, which is nothing lost, and
+	// what was refused because there were too many devices or of no device announced.
+	Overtaken uint64 `json:"overtaken"`
+	Refused   uint64 `json:"refused"`
 }
 
 // A DriverHealth is one connection.
@@ -74,11 +78,18 @@ type SendResult struct {
 	Confirmed bool   `json:"confirmed"`
 }
 
-// An AccountRequest adds an account of the server inside.
+// An AccountRequest adds or changes an account of the server inside; what is not asked for is empty.
 type AccountRequest struct {
 	Name     string `json:"name"`
-	Role     string `json:"role"`
-	Password string `json:"password"`
+	Role     string `json:"role,omitempty"`
+	Password string `json:"password,omitempty"`
+}
+
+// An AccountStatus is one account.
+type AccountStatus struct {
+	Name string `json:"name"`
+	JID  string `json:"jid"`
+	Role string `json:"role"` // in force: what [access] says comes before the account's own
 }
 
 // A ControlError is the body of an answer that is no success.
@@ -163,6 +174,16 @@ func (g *Gateway) controlHandler() http.Handler {
 	mux.HandleFunc("POST /accounts", answer(func(ctx context.Context, r AccountRequest) (struct{}, error) {
 		return struct{}{}, g.AddAccount(ctx, r.Name, r.Role, r.Password)
 	}))
+	mux.HandleFunc("GET /accounts", answer(func(_ context.Context, _ struct{}) ([]AccountStatus, error) { return g.Accounts(), nil }))
+	mux.HandleFunc("POST /accounts/remove", answer(func(ctx context.Context, r AccountRequest) (struct{}, error) {
+		return struct{}{}, g.RemoveAccount(ctx, r.Name)
+	}))
+	mux.HandleFunc("POST /accounts/role", answer(func(ctx context.Context, r AccountRequest) (struct{}, error) {
+		return struct{}{}, g.SetRole(ctx, r.Name, r.Role)
+	}))
+	mux.HandleFunc("POST /accounts/password", answer(func(ctx context.Context, r AccountRequest) (struct{}, error) {
+		return struct{}{}, g.SetPassword(ctx, r.Name, r.Password)
+	}))
 	return mux
 }
 
@@ -196,7 +217,8 @@ func reply(w http.ResponseWriter, code int, body any) {
 
 // Status is how the gateway is.
 func (g *Gateway) Status() Status {
-	s := Status{Name: g.config.Load().Gateway.Name, Version: g.o.Version}
+	s := Status{Name: g.config.Load().Gateway.Name, Version: g.o.Version,
+		Overtaken: g.router.inbox.coalesced.Load(), Refused: g.router.inbox.refused.Load()}
 	if on := g.xmpp.Load(); on != nil {
 		s.Connected = on.up.Load()
 	}

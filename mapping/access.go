@@ -143,18 +143,6 @@ func (a *Access) CanControl(bare string, id devices.ID) bool {
 	return g.role >= Operator && g.covers(id)
 }
 
-// IsAdmin reports whether an address may use the gateway's own commands.
-func (a *Access) IsAdmin(bare string) bool { return a.grant(bare).role == Admin }
-
-// Exact are the addresses [access] names one by one, normalised: those that can be invited.
-func (a *Access) Exact() []string {
-	out := make([]string, 0, len(a.exact))
-	for j := range a.exact {
-		out = append(out, j)
-	}
-	return out
-}
-
 // Match reports whether name matches a pattern, in which "*" stands for any run of characters, the empty one too.
 func Match(pattern, name string) bool {
 	head, tail, star := strings.Cut(pattern, "*")

@@ -31,7 +31,11 @@ func statusCommand() *cobra.Command {
 			// The error names its driver, which the line does already.
 			t.row(d.Name, d.Type, cmp.Or(strings.TrimPrefix(d.Error, d.Type+" "+d.Name+": "), "working"))
 		}
-		return t.print(out, 0)
+		if err := t.print(out, 0); err != nil || s.Refused == 0 {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "\nrefused from drivers since the start: %d (too many devices, or none that was announced: the log says which)\n", s.Refused)
+		return err
 	}
 	return c
 }

@@ -69,6 +69,26 @@ func (c *Client) AddAccount(ctx context.Context, r gateway.AccountRequest) error
 	return c.call(ctx, http.MethodPost, "/accounts", r, nil)
 }
 
+// Accounts asks for the accounts of the server inside.
+func (c *Client) Accounts(ctx context.Context) (list []gateway.AccountStatus, err error) {
+	return list, c.call(ctx, http.MethodGet, "/accounts", nil, &list)
+}
+
+// RemoveAccount takes an account away.
+func (c *Client) RemoveAccount(ctx context.Context, name string) error {
+	return c.call(ctx, http.MethodPost, "/accounts/remove", gateway.AccountRequest{Name: name}, nil)
+}
+
+// SetRole gives an account another role.
+func (c *Client) SetRole(ctx context.Context, name, role string) error {
+	return c.call(ctx, http.MethodPost, "/accounts/role", gateway.AccountRequest{Name: name, Role: role}, nil)
+}
+
+// SetPassword gives an account another password.
+func (c *Client) SetPassword(ctx context.Context, name, password string) error {
+	return c.call(ctx, http.MethodPost, "/accounts/password", gateway.AccountRequest{Name: name, Password: password}, nil)
+}
+
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {

@@ -39,30 +39,34 @@ func (s *Store) AddAccount(ctx context.Context, a Account) error {
 	})
 }
 
-// SetPassword gives an account other credentials, and SetRole another role; local.ErrNoAccount when there is none.
+// SetPassword gives an account other credentials; local.ErrNoAccount when there is none.
 func (s *Store) SetPassword(ctx context.Context, name string, c local.Credentials) error {
 	credentials, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("store: account %s: %w", name, err)
 	}
-	return s.update(ctx, name, "UPDATE account SET credentials = ? WHERE name = ?", string(credentials), name)
+	return s.do(ctx, updateAccount(name, "UPDATE account SET credentials = ? WHERE name = ?", string(credentials), name))
 }
 
-// SetRole gives an account another role.
+// SetRole gives an account another role; local.ErrNoAccount when there is none.
 func (s *Store) SetRole(ctx context.Context, name, role string) error {
-	return s.update(ctx, name, "UPDATE account SET role = ? WHERE name = ?", role, name)
+	return s.do(ctx, updateAccount(name, "UPDATE account SET role = ? WHERE name = ?", role, name))
 }
 
-// RemoveAccount forgets an account and its roster.
+// RemoveAccount forgets an account and its roster; local.ErrNoAccount when there is none.
 func (s *Store) RemoveAccount(ctx context.Context, name string) error {
-	if err := s.update(ctx, name, "DELETE FROM account WHERE name = ?", name); err != nil {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		if err := updateAccount(name, "DELETE FROM account WHERE name = ?", name)(tx); err != nil {
+			return err
+		}
+		_, err := tx.Exec("DELETE FROM roster WHERE account = ?", name)
 		return err
-	}
-	return s.do(ctx, exec("DELETE FROM roster WHERE account = ?", name))
+	})
 }
 
-func (s *Store) update(ctx context.Context, name, statement string, args ...any) error {
-	return s.do(ctx, func(tx *sql.Tx) error {
+// updateAccount is the change of one statement to an account that has to be there.
+func updateAccount(name, statement string, args ...any) func(*sql.Tx) error {
+	return func(tx *sql.Tx) error {
 		result, err := tx.Exec(statement, args...)
 		if err != nil {
 			return err
@@ -71,7 +75,7 @@ func (s *Store) update(ctx context.Context, name, statement string, args ...any)
 			return errors.Join(err, fmt.Errorf("account %s: %w", name, local.ErrNoAccount))
 		}
 		return nil
-	})
+	}
 }
 
 // Accounts returns every account, by name.
