@@ -208,7 +208,7 @@ func TestStartAndStop(t *testing.T) {
 	store.subscriptions = append(store.subscriptions, Subscription{Target: hubBare, Watcher: veraBare, From: true})
 	bubble(t, setup{store: store, silent: true}, func(f *fixture) {
 		f.Up("")
-		equal(t, "up", shown(f.sent()), []string{hub + " > " + veraBare + ": House", "unavailable " + lamp + " > " + veraBare + ": cannot be reached"})
+		equal(t, "up", shown(f.sent()), []string{hub + " > " + veraBare + ": House", "unavailable " + lamp + " > " + veraBare + ": not heard yet"})
 		f.house.link("lamp", nil)
 		f.house.read("lamp", "power", devices.Bool(true))
 		time.Sleep(2 * time.Second)

@@ -34,7 +34,7 @@ func statusCommand() *cobra.Command {
 		if err := t.print(out, 0); err != nil || s.Refused == 0 {
 			return err
 		}
-		_, err = fmt.Fprintf(out, "\nrefused from drivers since the start: %d (too many devices, or none that was announced: the log says which)\n", s.Refused)
+		_, err = fmt.Fprintf(out, "\nrefused from drivers since the start: %d (too many devices, or readings of none that was announced)\n", s.Refused)
 		return err
 	}
 	return c
