@@ -133,7 +133,7 @@ func TestEjabberdComponentRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := DialComponent(testContext(t), ComponentConfig{Domain: c.domain, Server: ejabberd.Component, Secret: c.secret})
+			_, err := DialComponent(testContext(t), ComponentConfig{Domain: c.domain, Server: ejabberd.ComponentAddrs[1], Secret: c.secret})
 			if !errors.Is(err, c.want) || !Permanent(err) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}

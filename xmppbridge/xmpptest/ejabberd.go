@@ -116,22 +116,29 @@ func (e *Ejabberd) Register(account, password string) error {
 }
 
 func (e *Ejabberd) configure(binary string, o EjabberdOptions) error {
-	ports, err := freePorts(5)
+	ports, err := freePorts(4 + len(o.Components))
 	if err != nil {
 		return err
 	}
-	e.C2S, e.DirectTLS, e.Component, e.api = loopback(ports[0]), loopback(ports[1]), loopback(ports[2]), loopback(ports[3])
+	e.C2S, e.DirectTLS, e.api = loopback(ports[0]), loopback(ports[1]), loopback(ports[2])
+	// A listener for each: a component that joins one where several are at home is given the stanzas of all of them.
+	services := ports[4:]
+	e.ComponentAddrs = nil
+	for _, port := range services {
+		e.ComponentAddrs = append(e.ComponentAddrs, loopback(port))
+	}
+	e.Component = e.ComponentAddrs[0]
 	if e.CAFile, err = o.CA.writeFiles(e.dir, append([]string{o.Domain}, o.Components...)...); err != nil {
 		return err
 	}
 	var config bytes.Buffer
 	if err := ejabberdConfig.Execute(&config, map[string]any{
-		"Dir": e.dir, "Secret": Secret, "O": o, "C2S": ports[0], "DirectTLS": ports[1], "Component": ports[2], "API": ports[3],
+		"Dir": e.dir, "Secret": Secret, "O": o, "C2S": ports[0], "DirectTLS": ports[1], "Services": services, "API": ports[2],
 	}); err != nil {
 		return err
 	}
 	// Each node has a distribution port of its own and does without the machine's port mapper.
-	control := fmt.Sprintf("INET_DIST_INTERFACE=127.0.0.1\nERL_DIST_PORT=%d\nERLANG_NODE=ejabberd@localhost\nERL_OPTIONS='+S 1:1 +sbwt none'\n", ports[4])
+	control := fmt.Sprintf("INET_DIST_INTERFACE=127.0.0.1\nERL_DIST_PORT=%d\nERLANG_NODE=ejabberd@localhost\nERL_OPTIONS='+S 1:1 +sbwt none'\n", ports[3])
 	for name, content := range map[string]string{
 		"ejabberd.yml":    config.String(),
 		"ejabberdctl.cfg": control,
@@ -207,12 +214,11 @@ listen:
   - {port: {{.C2S}}, ip: "127.0.0.1", module: ejabberd_c2s, starttls_required: true, access: c2s}
   - {port: {{.DirectTLS}}, ip: "127.0.0.1", module: ejabberd_c2s, tls: true, access: c2s}
   - {port: {{.API}}, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {/api: mod_http_api}}
-  - port: {{.Component}}
+{{range $n, $domain := .O.Components}}  - port: {{index $.Services $n}}
     ip: "127.0.0.1"
     module: ejabberd_service
     access: c2s
-    hosts:
-{{range .O.Components}}      "{{.}}": {password: "{{$.Secret}}"}
+    hosts: {"{{$domain}}": {password: "{{$.Secret}}"}}
 {{end}}
 acl: {here: {ip: ["127.0.0.0/8"]}}
 access_rules: {c2s: {allow: all}, register: {allow: all}}

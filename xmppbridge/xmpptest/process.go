@@ -83,8 +83,10 @@ type server struct {
 	// Domain is the virtual host, Components the domains of its components (secret: [Secret]).
 	Domain     string
 	Components []string
-	// C2S (STARTTLS), DirectTLS and Component are the addresses it listens on, as "127.0.0.1:port".
+	// C2S (STARTTLS) and DirectTLS are the addresses it listens on for clients, as "127.0.0.1:port", and ComponentAddrs those for
+	// each of its components. Component is the first.
 	C2S, DirectTLS, Component string
+	ComponentAddrs            []string
 	// CAFile holds the authority that signed its certificate.
 	CAFile string
 

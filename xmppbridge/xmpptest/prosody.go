@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"text/template"
@@ -69,6 +70,7 @@ func (p *Prosody) configure(binary string, o Options) error {
 		return err
 	}
 	p.C2S, p.Component = loopback(ports[0]), loopback(ports[2])
+	p.ComponentAddrs = slices.Repeat([]string{p.Component}, len(p.Components))
 	if !o.NoTLS {
 		p.DirectTLS = loopback(ports[1])
 	}
