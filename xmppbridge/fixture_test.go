@@ -78,6 +78,7 @@ type fixture struct {
 	stop    func()
 
 	execute func(context.Context, devices.Request) (devices.Outcome, error) // nil: done and confirmed
+	check   func(devices.Request) error                                     // nil: everything may be done
 	mu      sync.Mutex
 	asked   []devices.Request
 }
@@ -162,6 +163,14 @@ func (f *fixture) Execute(ctx context.Context, r devices.Request) (devices.Outco
 		return f.execute(ctx, r)
 	}
 	return devices.Outcome{Confirmed: true, Value: r.Value}, nil
+}
+
+// Check implements devices.Executor: it refuses what check does, or nothing.
+func (f *fixture) Check(r devices.Request) error {
+	if f.check == nil {
+		return nil
+	}
+	return f.check(r)
 }
 
 // requests are what was executed since the last call.
