@@ -65,6 +65,7 @@ func (nobody) present(mapping.Presence)        {}
 func (nobody) alert(mapping.Alert, remembered) {}
 func (nobody) appeared(*mapping.Device)        {}
 func (nobody) gone(devices.ID)                 {}
+func (nobody) read([]devices.Reading)          {}
 
 // execution runs a test of the executor in a bubble, where both devices have been heard.
 func execution(t *testing.T, test func(*executing)) {

@@ -153,6 +153,9 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 		b.bounced(st)
 		return
 	}
+	if b.deliverSet(st, fresh) {
+		return
+	}
 	a := b.asker(st)
 	target, known := b.addresses().Resolve(st.Attr("to"))
 	if a.role == mapping.None || typ != "" && typ != "chat" && typ != "normal" || body == "" && !encrypted(st) {
