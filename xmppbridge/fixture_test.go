@@ -3,6 +3,7 @@ package xmppbridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -78,9 +79,9 @@ type fixture struct {
 	stop    func()
 
 	execute func(context.Context, devices.Request) (devices.Outcome, error) // nil: done and confirmed
-	check   func(devices.Request) error                                     // nil: everything may be done
 	mu      sync.Mutex
 	asked   []devices.Request
+	asks    int // IQs of programs
 }
 
 type setup struct {
@@ -165,12 +166,16 @@ func (f *fixture) Execute(ctx context.Context, r devices.Request) (devices.Outco
 	return devices.Outcome{Confirmed: true, Value: r.Value}, nil
 }
 
-// Check implements devices.Executor: it refuses what check does, or nothing.
+// Check implements devices.Executor: of what the gateway refuses, the part that no one else looks at.
 func (f *fixture) Check(r devices.Request) error {
-	if f.check == nil {
-		return nil
+	d, _, _ := f.house.Device(r.Device)
+	if online, why := f.house.Online(r.Device); !online {
+		return fmt.Errorf("%s is %w: %s", d.Name, devices.ErrDown, why)
 	}
-	return f.check(r)
+	if p := d.Point(r.Point); r.Via == devices.ViaIoT && !p.Programs {
+		return fmt.Errorf("%s: %w to programs", p.Label, devices.ErrForbidden)
+	}
+	return nil
 }
 
 // requests are what was executed since the last call.
@@ -261,7 +266,7 @@ type testHouse struct {
 	alerts []mapping.Alert
 }
 
-func readHouse(t *testing.T, file string) *mapping.Config {
+func readHouse(t testing.TB, file string) *mapping.Config {
 	t.Helper()
 	root, err := schema.Parse("gateway.toml", []byte(file))
 	if err != nil {
@@ -333,6 +338,9 @@ func (h *testHouse) step(c mapping.Change) {
 			h.alerts = append(h.alerts, i)
 		}
 		h.mu.Unlock()
+	}
+	if h.bridge != nil {
+		h.bridge.Readings(c.Readings)
 	}
 }
 

@@ -201,6 +201,7 @@ func (e *events) tell(w *watch) {
 	}
 	online, _ := b.o.House.Online(w.device)
 	fields := b.fields(w.asker, d, state, w.want, w.fields, online || heard)
+	something := len(fields) > 0 // not when it is away, and only what it measures is wanted
 	var err error
 	for len(fields) > 0 && err == nil {
 		part := fields[:min(len(fields), maxEventFields)]
@@ -221,7 +222,10 @@ func (e *events) tell(w *watch) {
 	if w.ended {
 		return
 	}
-	w.last, w.due, w.heard = now, false, false
+	w.due, w.heard = false, false
+	if something {
+		w.last = now
+	}
 	for field, t := range w.trips {
 		v, _ := b.value(w.device, d, state, field)
 		if !v.IsZero() {
