@@ -38,6 +38,8 @@ func TestControl(t *testing.T) {
 			{otto, oven, `<set xmlns='CTR'>` + form(field("mode", "Bake")+field("target", "99.5")+`<field var='FORM_TYPE'><value>x</value></field>`) + `</set>`,
 				`<resp xmlns='CTR'><p n='target'/><p n='mode'/></resp>`,
 				[]devices.Request{request("oven", "target", devices.Number(99.5)), request("oven", "mode", devices.Text("Bake"))}},
+			{otto, lamp, `<set xmlns='XCTR'><bool name='power' value='true'/></set>`, `<setResponse xmlns='XCTR' responseCode='OK'/>`,
+				[]devices.Request{request("lamp", "power", devices.Bool(true))}},
 			// Nothing is done when one of them cannot be.
 			{otto, oven, `<set xmlns='CTR'><s n='mode' v='Grill'/><db n='target' v='500'/></set>`, "modify bad-request target", nil},
 			{otto, oven, `<set xmlns='CTR'><s n='mode' v='Grill'/><b n='heat' v='true'/></set>`, "auth forbidden heat", nil},
@@ -106,6 +108,35 @@ func TestControlFails(t *testing.T) {
 		f.requests()
 		if got := verdict(f.ask("set", otto, lamp, `<set xmlns='CTR'><b n='power' v='true'/></set>`)[0]); got != "wait recipient-unavailable power" || len(f.requests()) != 0 {
 			t.Errorf("a lamp that is away: %s", got)
+		}
+	})
+}
+
+// A thousand sets while the device is busy: what there is room for is done, in order, the rest is refused.
+func TestControlFlood(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		free := make(chan struct{})
+		f.execute = func(_ context.Context, r devices.Request) (devices.Outcome, error) {
+			<-free
+			return devices.Outcome{Value: r.Value}, nil
+		}
+		for i := range 1000 {
+			f.deliver(fmt.Sprintf("<iq type='set' id='%d' from='%s' to='%s'><set xmlns='%s'><i n='target' v='%d'/></set></iq>", i, otto, oven, nsCTR, 50+i%100))
+		}
+		out := f.sent()
+		for _, st := range out {
+			if got := verdict(st); got != "wait resource-constraint" {
+				t.Fatalf("answer %s", got)
+			}
+		}
+		close(free)
+		if done := f.sent(); len(out)+len(done) != 1000 || len(done) != maxQueuedPerKey {
+			t.Errorf("%d refused, %d done", len(out), len(done))
+		}
+		for i, r := range f.requests() {
+			if n, _ := r.Value.Number(); n != float64(50+i) {
+				t.Errorf("number %d was %v", i, n)
+			}
 		}
 	})
 }

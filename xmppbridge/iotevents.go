@@ -29,6 +29,8 @@ type events struct {
 	byKey  map[string]map[string][]*watch // by full JID and id of the subscription
 	total  int
 	alarms alarms
+
+	perJID, inAll int // bounds of watches
 }
 
 type changedField struct {
@@ -38,7 +40,8 @@ type changedField struct {
 
 func newEvents(b *Bridge) *events {
 	return &events{b: b, ready: make(chan struct{}, 1), watched: map[devices.ID]int{}, dirty: map[changedField]struct{}{},
-		byID: map[devices.ID][]*watch{}, byKey: map[string]map[string][]*watch{}}
+		byID: map[devices.ID][]*watch{}, byKey: map[string]map[string][]*watch{},
+		perJID: maxWatchesPerJID, inAll: maxWatches}
 }
 
 // Readings says that points have been read, for programs that subscribed to them; their values are asked of the House when
@@ -164,7 +167,7 @@ func (e *events) room(key programKey, n int) bool {
 		mine += len(list)
 	}
 	old := len(e.byKey[key.full][key.id])
-	return mine-old+n <= maxWatchesPerJID && e.total-old+n <= maxWatches
+	return mine-old+n <= e.perJID && e.total-old+n <= e.inAll
 }
 
 // subscribe begins a subscription, in the place of one with the same id. now: its values are wanted at once.

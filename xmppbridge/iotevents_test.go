@@ -228,7 +228,8 @@ func TestEventsRefused(t *testing.T) {
 				t.Errorf("%s to %s: %s: %s, want %s", c.from, c.to, c.ask, got, c.want)
 			}
 		}
-		for i := range maxWatchesPerJID / 2 {
+		f.events.perJID, f.events.inAll = 10, 15
+		for i := range 5 {
 			f.deliver(fmt.Sprintf("<iq type='set' id='1' from='%s' to='%s'><subscribe xmlns='%s' id='%d'/></iq>", vera, hub, nsEvents, i))
 		}
 		f.sent()
@@ -240,6 +241,12 @@ func TestEventsRefused(t *testing.T) {
 		}
 		if got := verdict(f.ask("set", otto, lamp, `<subscribe xmlns='EV' id='1'/>`)[0]); got != `<accepted xmlns='SD' id='1'/>` {
 			t.Errorf("of somebody else: %s", got)
+		}
+		for i := range 6 {
+			want := map[bool]string{true: "wait resource-constraint"}[i == 5]
+			if got := verdict(f.ask("set", alice, lamp, fmt.Sprintf(`<subscribe xmlns='EV' id='%d'/>`, i))[0]); want != "" && got != want || want == "" && !strings.HasPrefix(got, "<accepted") {
+				t.Errorf("%d of a third: %s", i, got)
+			}
 		}
 	})
 }

@@ -179,6 +179,9 @@ func (b *Bridge) value(id devices.ID, d *mapping.Device, state devices.State, fi
 		}
 		return devices.Value{}, iot.Momentary
 	}
+	if field != onlineField { // a point that a reload has taken out
+		return devices.Value{}, iot.Momentary
+	}
 	online, _ := b.o.House.Online(id)
 	return devices.Bool(online), iot.Status
 }

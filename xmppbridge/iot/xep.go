@@ -1,6 +1,7 @@
 package iot
 
-// spelled are the words of XEP-0323 and XEP-0325, in the spelling that slixmpp's plugins send and read.
+// spelled are the words of XEP-0323 and XEP-0325, in the spelling that slixmpp's plugins send and read. Smack, which sends
+// the same but for one type, reads booleans and leaves out numeric fields.
 var spelled = vocabulary{
 	id: "seqnr", node: "node", nodeID: "nodeId", field: "field", name: "name",
 	values: "fields", time: "timestamp", value: "value", unit: "unit", enumType: "dataType",
@@ -11,7 +12,7 @@ var spelled = vocabulary{
 			"historicalMonth", "historicalQuarter", "historicalYear", "historicalOther"}},
 	fields: [...]string{BoolField: "boolean", NumberField: "numeric", TextField: "string", EnumField: "enum"},
 	params: map[string]literal{
-		"boolean": booleanLiteral, "int": intLiteral, "long": longLiteral, "double": doubleLiteral, "string": textLiteral,
+		"boolean": booleanLiteral, "bool": booleanLiteral /* Smack */, "int": intLiteral, "long": longLiteral, "double": doubleLiteral, "string": textLiteral,
 		"enum": textLiteral, "color": otherLiteral, "date": otherLiteral, "dateTime": otherLiteral, "duration": otherLiteral,
 		"time": otherLiteral,
 	},
