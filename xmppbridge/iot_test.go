@@ -222,6 +222,10 @@ func TestReadoutInParts(t *testing.T) {
 		for i := range n {
 			f.house.step(announceSwitch(devices.ID(fmt.Sprintf("d%d", i))))
 		}
+		out := f.ask("get", alice, hub, `<req xmlns='SD' id='R1' h='true'/>`)
+		if got := payloads(t, alice, out); verdict(out[0]) != `<started xmlns='SD' id='R1'/>` || !slices.Equal(got, []string{`<done xmlns='SD' id='R1'/>`}) {
+			t.Errorf("nothing to say: %v", out)
+		}
 		for _, c := range []struct {
 			ask, first string
 			last       func(*stream.Element) bool

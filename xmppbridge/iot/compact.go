@@ -5,7 +5,6 @@ var compact = vocabulary{
 	id: "id", node: "nd", nodeID: "id", field: "f", name: "n",
 	values: "resp", time: "ts", value: "v", unit: "u", enumType: "t",
 	automatic: "ar", writable: "ctr",
-	all:        []string{"all"},
 	categories: [categories][]string{{"m"}, {"p"}, {"s"}, {"c"}, {"i"}, {"h"}},
 	fields:     [...]string{BoolField: "b", NumberField: "q", TextField: "s", EnumField: "e"},
 	params: map[string]literal{

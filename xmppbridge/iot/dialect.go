@@ -1,7 +1,6 @@
 package iot
 
 import (
-	"slices"
 	"time"
 
 	"tidings/xmppbridge/stream"
@@ -22,7 +21,6 @@ type vocabulary struct {
 	id, node, nodeID, field, name       string
 	values, time, value                 string
 	unit, enumType, automatic, writable string
-	all                                 []string
 	categories                          [categories][]string // attributes, the first for writing
 	fields                              [4]string            // by FieldKind
 	params                              map[string]literal
@@ -34,8 +32,8 @@ func Dialects() []*Dialect { return []*Dialect{ieee, nf, nfi, xep} }
 
 // Of finds the dialect of a namespace.
 func Of(space string) (*Dialect, bool) {
-	for _, d := range Dialects() {
-		if slices.Contains(d.Namespaces(), space) {
+	for _, d := range []*Dialect{ieee, nf, nfi, xep} {
+		if space != "" && (space == d.Data || space == d.Control || space == d.Events) {
 			return d, true
 		}
 	}

@@ -219,10 +219,8 @@ func (d *Dialect) categories(e *stream.Element) (Category, error) {
 			}
 		}
 	}
-	for _, name := range d.words.all {
-		if err := read(name, All); err != nil {
-			return 0, err
-		}
+	if err := read("all", All); err != nil {
+		return 0, err
 	}
 	if out == 0 {
 		return All &^ Historical, nil

@@ -6,7 +6,6 @@ var spelled = vocabulary{
 	id: "seqnr", node: "node", nodeID: "nodeId", field: "field", name: "name",
 	values: "fields", time: "timestamp", value: "value", unit: "unit", enumType: "dataType",
 	automatic: "automaticReadout", writable: "writable",
-	all: []string{"all"},
 	categories: [categories][]string{{"momentary"}, {"peak"}, {"status"}, {"computed"}, {"identity"},
 		{"historical", "historicalSecond", "historicalMinute", "historicalHour", "historicalDay", "historicalWeek",
 			"historicalMonth", "historicalQuarter", "historicalYear", "historicalOther"}},
