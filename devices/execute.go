@@ -9,6 +9,7 @@ type Via string
 const (
 	ViaCommand Via = "command" // ad-hoc command
 	ViaChat    Via = "chat"
+	ViaIoT     Via = "iot"     // an IoT IQ, which a program sends
 	ViaControl Via = "control" // the control socket
 )
 
@@ -21,12 +22,13 @@ const Control Principal = "control"
 
 // A Request asks for one point to be set, in the terms people use: the value is mapped, with its unit and scale.
 type Request struct {
-	By        Principal
-	Via       Via
-	Device    ID
-	Point     string
-	Value     Value // ignored for an action
-	Confirmed bool  // the person has answered "Really?" with yes
+	By     Principal
+	Via    Via
+	Device ID
+	Point  string
+	Value  Value // ignored for an action
+	// Confirmed: the person has answered "Really?" with yes. Programs are not asked: what they may not do is forbidden.
+	Confirmed bool
 }
 
 // An Outcome says what a device did.
@@ -45,6 +47,9 @@ type Executor interface {
 	// ErrValue, ErrRange, ErrUnconfirmed, ErrDown and ErrBusy before the device was asked; ErrNoConfirm, ErrTimeout
 	// or the driver's own error after, in an [AskedError].
 	Execute(ctx context.Context, r Request) (Outcome, error)
+	// Check returns the error that Execute would refuse a request with at this moment, before the device was asked; nil
+	// when it would be carried out. It does not wait.
+	Check(r Request) error
 }
 
 // An AskedError wraps what went wrong after the device was asked, or may have been: it may have done what was asked, or do it

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -183,6 +184,45 @@ func BenchmarkReadingThroughRouter(b *testing.B) {
 			waitFor(b, func() bool { c.inbox.mu.Lock(); defer c.inbox.mu.Unlock(); return len(c.inbox.readings) == 0 })
 		}
 	}
+}
+
+// BenchmarkReadingWithSubscriptions is the CPU time of a changed reading, the whole way, where programs have 10,000 event
+// subscriptions on 1,000 devices and none of their conditions is met.
+func BenchmarkReadingWithSubscriptions(b *testing.B) {
+	const n, each = 1000, 10
+	g, _, c := benchGateway(b, n)
+	ids := make([]devices.ID, n)
+	for i := range ids {
+		ids[i] = devices.ID(fmt.Sprintf("d%d", i))
+		for p := range each {
+			iq, err := stream.Parse(fmt.Appendf(nil, "<iq xmlns='jabber:client' type='set' id='1' from='alice@example.org/%d' to='%[2]s@things.example.org/%[2]s'>"+
+				"<subscribe xmlns='urn:nf:iot:events:1.0' id='%[2]s' minInt='PT1S' maxInt='PT1H'><f n='humidity' by='%[3]d'/></subscribe></iq>", p, ids[i], 10+p))
+			if err != nil {
+				b.Fatal(err)
+			}
+			g.bridge().Deliver(iq, true)
+		}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	began := cpuTime(b)
+	for i := range b.N {
+		c.Publish(devices.Reading{Device: ids[i%n], Point: "humidity", Value: devices.Number(48 + float64(i/n%10)/10), At: time.Now()})
+		if i%n == n-1 {
+			waitFor(b, func() bool { c.inbox.mu.Lock(); defer c.inbox.mu.Unlock(); return len(c.inbox.readings) == 0 })
+		}
+	}
+	b.ReportMetric(float64(cpuTime(b)-began)/float64(b.N), "cpu-ns/reading")
+}
+
+// cpuTime is what the process has used so far.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // echo is a driver that answers at once.

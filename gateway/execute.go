@@ -68,6 +68,12 @@ func (e *executor) execute(ctx context.Context, r devices.Request) (devices.Outc
 	return e.write(ctx, actuator, d, p, out)
 }
 
+// Check implements devices.Executor.
+func (e *executor) Check(r devices.Request) error {
+	_, _, _, err := e.check(r)
+	return err
+}
+
 // check is the one place that decides whether a request may go ahead: access, existence, danger, range, and whether
 // the device is there.
 func (e *executor) check(r devices.Request) (*mapping.Device, *mapping.Point, devices.Value, error) {
@@ -96,7 +102,10 @@ func (e *executor) check(r devices.Request) (*mapping.Device, *mapping.Point, de
 			return nil, nil, none, err
 		}
 	}
-	if p.Danger && !r.Confirmed {
+	switch program := r.Via == devices.ViaIoT; {
+	case program && !p.Programs:
+		return nil, nil, none, fmt.Errorf("%s: %s: %w to programs: programs = true in its table lets them", d.Name, p.Label, devices.ErrForbidden)
+	case p.Danger && !r.Confirmed && !program:
 		return nil, nil, none, fmt.Errorf("%s: %s: %w", d.Name, p.Label, devices.ErrUnconfirmed)
 	}
 	if online, why := e.router.Online(r.Device); !online || !state.Up {

@@ -39,6 +39,10 @@ settle = "0s"
 [devices.oven.points.heat]
 kind = "switch"
 danger = true
+[devices.oven.points.light]
+kind = "switch"
+danger = true
+programs = true
 [devices.oven.points.target]
 unit = "°C"
 scale = 0.1
@@ -65,6 +69,7 @@ func (nobody) present(mapping.Presence)        {}
 func (nobody) alert(mapping.Alert, remembered) {}
 func (nobody) appeared(*mapping.Device)        {}
 func (nobody) gone(devices.ID)                 {}
+func (nobody) read([]devices.Reading)          {}
 
 // execution runs a test of the executor in a bubble, where both devices have been heard.
 func execution(t *testing.T, test func(*executing)) {
@@ -91,6 +96,7 @@ func execution(t *testing.T, test func(*executing)) {
 			{Name: "hours", Kind: devices.KindNumber, Readable: true}}})
 		in.announce(devices.Info{ID: "oven", Driver: "line", Points: []devices.Point{
 			{Name: "heat", Kind: devices.KindSwitch, Readable: true, Writable: true},
+			{Name: "light", Kind: devices.KindSwitch, Readable: true, Writable: true},
 			{Name: "target", Kind: devices.KindNumber, Readable: true, Writable: true, Confirms: true}}})
 		in.link("lamp", true, nil)
 		in.link("oven", true, nil)
@@ -137,12 +143,16 @@ func TestExecuteRefuses(t *testing.T) {
 		{"no point", devices.Request{By: devices.Control, Device: "lamp", Point: "tap"}, devices.ErrUnknownPoint},
 		{"read only", devices.Request{By: devices.Control, Device: "lamp", Point: "hours", Value: devices.Number(1)}, devices.ErrNotWritable},
 		{"danger", devices.Request{By: devices.Control, Device: "oven", Point: "heat", Value: devices.Bool(true)}, devices.ErrUnconfirmed},
+		{"a program", devices.Request{By: "otto@example.org", Via: devices.ViaIoT, Device: "oven", Point: "heat", Value: devices.Bool(true), Confirmed: true}, devices.ErrForbidden},
 		{"no value", devices.Request{By: devices.Control, Device: "oven", Point: "target"}, devices.ErrValue},
 		{"another kind", devices.Request{By: devices.Control, Device: "oven", Point: "target", Value: devices.Text("hot")}, devices.ErrValue},
 		{"out of range", devices.Request{By: devices.Control, Device: "oven", Point: "target", Value: devices.Number(251)}, devices.ErrRange},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			execution(t, func(x *executing) {
+				if err := x.executor.Check(c.request); !errors.Is(err, c.want) {
+					t.Errorf("check: %v, want %v", err, c.want)
+				}
 				_, err := x.Execute(x.t.Context(), c.request)
 				var asked *devices.AskedError
 				if !errors.Is(err, c.want) || errors.As(err, &asked) || len(x.commands) != 0 {
@@ -151,6 +161,23 @@ func TestExecuteRefuses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A program is not asked: it may or it may not.
+func TestExecuteProgram(t *testing.T) {
+	execution(t, func(x *executing) {
+		request := devices.Request{By: "otto@example.org", Via: devices.ViaIoT, Device: "oven", Point: "light", Value: devices.Bool(true)}
+		if err := x.executor.Check(request); err != nil || len(x.commands) != 0 {
+			t.Errorf("check: %v, written %v", err, x.commands)
+		}
+		if _, err := x.Execute(x.t.Context(), request); err != nil || len(x.commands) != 1 {
+			t.Errorf("%v, written %v", err, x.commands)
+		}
+		request.Via = devices.ViaCommand
+		if err := x.executor.Check(request); !errors.Is(err, devices.ErrUnconfirmed) {
+			t.Errorf("a person: %v", err)
+		}
+	})
 }
 
 func TestExecuteOffline(t *testing.T) {

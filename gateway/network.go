@@ -269,6 +269,12 @@ func (o outlet) appeared(d *mapping.Device) {
 	o.g.rosterChanged()
 }
 
+func (o outlet) read(readings []devices.Reading) {
+	if on := o.g.xmpp.Load(); on != nil {
+		on.bridge.Readings(readings)
+	}
+}
+
 func (o outlet) gone(id devices.ID) {
 	on := o.g.xmpp.Load()
 	if on == nil {

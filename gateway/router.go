@@ -19,6 +19,7 @@ type output interface {
 	alert(mapping.Alert, remembered)
 	appeared(*mapping.Device)
 	gone(devices.ID)
+	read([]devices.Reading) // the registry has them; the slice is not to be kept
 }
 
 // remembered is what of the rules survives a restart: their own state, and what was said in the alerts that are active.
@@ -90,6 +91,7 @@ func (r *router) drain(changes []mapping.Change, readings []devices.Reading) ([]
 	if len(readings) > 0 {
 		r.step(mapping.Change{Readings: readings})
 		r.confirms.see(r.registry, readings)
+		r.out.read(readings)
 	}
 	return changes, readings
 }

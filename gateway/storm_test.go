@@ -16,6 +16,7 @@ func (*deaf) present(mapping.Presence)          {}
 func (d *deaf) alert(mapping.Alert, remembered) { d.alerts++ }
 func (*deaf) appeared(*mapping.Device)          {}
 func (*deaf) gone(devices.ID)                   {}
+func (*deaf) read([]devices.Reading)            {}
 
 // Ten thousand alerts at once hold the router up for no longer than the readings behind them may wait.
 func TestAlertStorm(t *testing.T) {

@@ -68,6 +68,7 @@ type pointConfig struct {
 	deadband      float64
 	scale, offset float64
 	danger        bool
+	programs      bool
 	confirmWithin time.Duration
 	safe          devices.Value // mapped
 	has           pointKeys

@@ -37,11 +37,11 @@ var PointKeys = []schema.Key{
 	{Name: "step", Kind: schema.Float, Help: "a commanded value is rounded to this"},
 	{Name: "options", Kind: schema.Strings, Help: "the values of a choice"},
 	{Name: "danger", Kind: schema.Bool, Default: "false", Help: "asks \"Really?\", whichever way a command comes"},
+	{Name: "programs", Kind: schema.Bool, Help: "whether IoT IQs may set it, unasked; default: false where danger is true, else true"},
 	{Name: "confirm_within", Kind: schema.Duration, Default: "2s", Help: "how long the device has to confirm a command"},
 	{Name: "safe", Kind: schema.Scalar, Help: "what it is set to when the gateway stops"},
 	{Name: "value", Kind: schema.String, Later: true, Help: "computed from other points"},
 	{Name: "history", Kind: schema.Bool, Later: true, Help: "whether its readings are kept"},
-	{Name: "programs", Kind: schema.Bool, Later: true, Help: "whether IoT IQs may set it"},
 }
 
 // AlertKeys are the keys of a table of [alerts].

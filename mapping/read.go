@@ -119,6 +119,7 @@ func (r *reader) point(t *schema.Table, driver string) pointConfig {
 		step: t.Float("step", 0), deadband: t.Float("deadband", 0), scale: t.Float("scale", 1), offset: t.Float("offset", 0),
 		danger: t.Bool("danger", false), confirmWithin: t.Duration("confirm_within", defaultConfirm),
 	}
+	p.programs = t.Bool("programs", !p.danger)
 	if !pointName.MatchString(p.name) {
 		t.Errorf("", "%q is no name for a point: use small letters, digits and underscores, a letter first", p.name)
 	}

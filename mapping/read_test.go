@@ -206,6 +206,23 @@ func TestReadSettings(t *testing.T) {
 	}
 }
 
+// Programs may set what is not dangerous, unless the table says otherwise.
+func TestReadPrograms(t *testing.T) {
+	t.Parallel()
+	for keys, want := range map[string]bool{
+		"": true, "danger = true": false, "danger = true\nprograms = true": true, "programs = false": false, "danger = false": true,
+	} {
+		cfg := mustParse(t, withPoint(keys))
+		p := mergePoint(&devices.Point{Name: "p", Writable: true}, findPoint(cfg.Devices["box"].points, "p"), "")
+		if p.Programs != want {
+			t.Errorf("%q: programs = %v", keys, p.Programs)
+		}
+	}
+	if p := point(devices.KindSwitch, nil); !p.Programs {
+		t.Error("programs may not set a point without a table")
+	}
+}
+
 func TestKeysAreDocumented(t *testing.T) {
 	t.Parallel()
 	for _, keys := range [][]schema.Key{DriverKeys, DeviceKeys, PointKeys, AlertKeys, AccessSpec.Keys} {

@@ -140,5 +140,6 @@ func (b *Bridge) bounced(st *stream.Element) {
 	if b.asker(st).role == mapping.None {
 		return
 	}
+	b.endProgram(st.Attr("from"))
 	b.log.Warn("message was returned", "jid", st.Attr("from"), "err", stream.ParseError(st))
 }

@@ -103,6 +103,8 @@ type Bridge struct {
 	chats    *chats
 	work     *workers
 	alerts   *alerts
+	events   *events
+	readouts *readouts
 
 	settings sync.RWMutex // guards o.Access and o.Name over a reload
 }
@@ -118,6 +120,7 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 	b := &Bridge{o: o, log: o.Log, chats: newChats(), sessions: newSessions(), work: newWorkers(o.Log)}
 	b.presence = newPresences(b)
 	b.alerts = newAlerts(b)
+	b.events, b.readouts = newEvents(b), &readouts{live: map[programKey]*readout{}}
 	var err error
 	if b.roster, err = loadSubscriptions(ctx, o.Store, o.Audience); err != nil {
 		return nil, err
@@ -142,6 +145,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { b.keep(ctx, "presence", b.presence.run) })
 	wg.Go(func() { b.keep(ctx, "alerts", b.alerts.run) })
+	wg.Go(func() { b.keep(ctx, "events", b.events.run) })
 	wg.Go(func() { b.keep(ctx, "expiry", b.expire) })
 	<-ctx.Done()
 	b.work.stop()
@@ -196,6 +200,7 @@ func (b *Bridge) Configure(name string, access *mapping.Access) {
 		return access.Role(who) != old.Role(who) || s.cmd.device != "" && access.CanControl(who, s.cmd.device) != old.CanControl(who, s.cmd.device)
 	})
 	b.chats.endIf(func(full string) bool { return access.Role(bareJID(full)) != old.Role(bareJID(full)) })
+	b.events.endIf(func(w *watch) bool { return !access.CanSee(w.asker.bare, w.device) })
 	b.presence.compare(old, access)
 	b.revokeLost()
 	if name != oldName {

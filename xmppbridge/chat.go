@@ -158,6 +158,9 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 		b.bounced(st)
 		return
 	}
+	if b.deliverSet(st, fresh) {
+		return
+	}
 	a := b.asker(st)
 	if a.role != mapping.None {
 		if got := st.Child(nsReceipts, "received"); got != nil {

@@ -17,7 +17,7 @@ type feature struct {
 // features lists every XEP the bridge answers, one file each.
 func features() []feature {
 	return []feature{discoFeature(), capsFeature(), pingFeature(), versionFeature(), timeFeature(), lastFeature(),
-		commandsFeature(), chatFeature()}
+		commandsFeature(), chatFeature(), iotFeature()}
 }
 
 // A routeKey is the type and the payload of an IQ.

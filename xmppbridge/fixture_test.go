@@ -3,6 +3,7 @@ package xmppbridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -80,6 +81,7 @@ type fixture struct {
 	execute func(context.Context, devices.Request) (devices.Outcome, error) // nil: done and confirmed
 	mu      sync.Mutex
 	asked   []devices.Request
+	asks    int // IQs of programs
 }
 
 type setup struct {
@@ -162,6 +164,18 @@ func (f *fixture) Execute(ctx context.Context, r devices.Request) (devices.Outco
 		return f.execute(ctx, r)
 	}
 	return devices.Outcome{Confirmed: true, Value: r.Value}, nil
+}
+
+// Check implements devices.Executor: of what the gateway refuses, the part that no one else looks at.
+func (f *fixture) Check(r devices.Request) error {
+	d, _, _ := f.house.Device(r.Device)
+	if online, why := f.house.Online(r.Device); !online {
+		return fmt.Errorf("%s is %w: %s", d.Name, devices.ErrDown, why)
+	}
+	if p := d.Point(r.Point); r.Via == devices.ViaIoT && !p.Programs {
+		return fmt.Errorf("%s: %w to programs", p.Label, devices.ErrForbidden)
+	}
+	return nil
 }
 
 // requests are what was executed since the last call.
@@ -252,7 +266,7 @@ type testHouse struct {
 	alerts []mapping.Alert
 }
 
-func readHouse(t *testing.T, file string) *mapping.Config {
+func readHouse(t testing.TB, file string) *mapping.Config {
 	t.Helper()
 	root, err := schema.Parse("gateway.toml", []byte(file))
 	if err != nil {
@@ -324,6 +338,9 @@ func (h *testHouse) step(c mapping.Change) {
 			h.alerts = append(h.alerts, i)
 		}
 		h.mu.Unlock()
+	}
+	if h.bridge != nil {
+		h.bridge.Readings(c.Readings)
 	}
 }
 

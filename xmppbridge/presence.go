@@ -50,6 +50,9 @@ func (b *Bridge) Present(p mapping.Presence) {
 	before, known := b.presence.shown[p.Device]
 	b.presence.shown[p.Device] = p
 	b.presence.mu.Unlock()
+	if before.Online != p.Online {
+		b.events.changed(p.Device, onlineField)
+	}
 	if before.Since = p.Since; !known || before != p {
 		b.presence.mark(p.Device)
 	}
@@ -60,6 +63,7 @@ func (b *Bridge) Withdraw(id devices.ID) {
 	bare, full := b.addresses().Device(id)
 	hub, _ := b.addresses().Hub()
 	b.presence.forget(id, full)
+	b.events.endIf(func(w *watch) bool { return w.device == id })
 	if bare == hub {
 		return // a resource of the hub: its subscriptions stand
 	}

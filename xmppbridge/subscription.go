@@ -175,6 +175,7 @@ func (b *Bridge) gone(full string) {
 	b.sessions.endIf(func(s *session) bool { return s.call.full == full })
 	b.chats.endIf(func(of string) bool { return of == full })
 	b.replay.forget(full)
+	b.endProgram(full)
 }
 
 // change edits an existing subscription. What a server keeps for us it changes itself.

@@ -352,6 +352,40 @@ class Driver:
             iq.append(ET.fromstring(payload))
         return {"xml": tostring((await iq.send(timeout=3600)).xml)}
 
+    async def sensor_read(self, jid, fields=None, flags=None, nodes=None):
+        """Read a device with slixmpp's plugin for XEP-0323: what it calls back with, up to the end."""
+        client = self.need()
+        client.register_plugin("xep_0323")
+        ended = asyncio.get_event_loop().create_future()
+        heard = []
+
+        def callback(from_jid, result, nodeId=None, timestamp=None, fields=None, error_msg=None):
+            heard.append({"result": result, "from": str(from_jid), "node": nodeId or "", "fields": fields or [],
+                          "error": error_msg or ""})
+            if result in ("done", "rejected", "failure"):
+                client.settle(ended, None)
+        client["xep_0323"].request_data(client.boundjid.full, jid, callback, nodeIds=nodes, fields=fields, flags=flags)
+        await ended
+        return {"heard": heard}
+
+    async def control_set(self, jid, fields, nodes=None):
+        """Set parameters, each [name, type, value], with slixmpp's plugin for XEP-0325."""
+        client = self.need()
+        client.register_plugin("xep_0325")
+        ended = asyncio.get_event_loop().create_future()
+
+        def callback(from_jid, result, nodeIds=None, fields=None, error_msg=None):
+            client.settle(ended, {"result": result})  # the plugin leaves out the rest, whatever comes
+        client["xep_0325"].set_request(client.boundjid.full, jid, callback, [tuple(f) for f in fields], nodeIds=nodes)
+        return await ended
+
+    async def control_command(self, jid, fields, nodes=None):
+        """The same by message, which is not answered."""
+        client = self.need()
+        client.register_plugin("xep_0325")
+        client["xep_0325"].set_command(client.boundjid.full, jid, [tuple(f) for f in fields], nodeIds=nodes)
+        return {}
+
     async def ping(self, jid=None):
         return {"seconds": await self.need()["xep_0199"].ping(jid)}
 

@@ -274,6 +274,66 @@ func (c *Client) TryIQ(to, kind, payload string) (string, error) {
 	return answer.XML, err
 }
 
+// Heard is one thing slixmpp's plugin for XEP-0323 calls back with.
+type Heard struct {
+	Result, From, Node, Error string // Result: accepted, fields, done, rejected, failure …
+	Fields                    []struct {
+		Name, Typename, Value, Unit string
+		Flags                       map[string]string
+	}
+}
+
+// ReadSensor reads a device with slixmpp's plugin for XEP-0323; flags are those of the request, such as momentary.
+func (c *Client) ReadSensor(jid string, nodes, fields []string, flags ...string) []Heard {
+	c.t.Helper()
+	args := map[string]any{"jid": jid}
+	if nodes != nil {
+		args["nodes"] = nodes
+	}
+	if fields != nil {
+		args["fields"] = fields
+	}
+	if flags != nil {
+		set := map[string]string{}
+		for _, f := range flags {
+			set[f] = "true"
+		}
+		args["flags"] = set
+	}
+	var answer struct{ Heard []Heard }
+	c.Do("sensor_read", args, &answer)
+	return answer.Heard
+}
+
+// Parameter is one to set: Type is boolean, int, double, string …
+type Parameter struct{ Name, Type, Value string }
+
+// SetParameters sets parameters with slixmpp's plugin for XEP-0325 and returns the response code.
+func (c *Client) SetParameters(jid string, nodes []string, parameters ...Parameter) (code string) {
+	c.t.Helper()
+	var answer struct{ Result string }
+	c.Do("control_set", parameterArgs(jid, nodes, parameters), &answer)
+	return answer.Result
+}
+
+// CommandParameters is SetParameters by message, which is not answered.
+func (c *Client) CommandParameters(jid string, nodes []string, parameters ...Parameter) {
+	c.t.Helper()
+	c.Do("control_command", parameterArgs(jid, nodes, parameters), nil)
+}
+
+func parameterArgs(jid string, nodes []string, parameters []Parameter) map[string]any {
+	fields := [][]string{}
+	for _, p := range parameters {
+		fields = append(fields, []string{p.Name, p.Type, p.Value})
+	}
+	args := map[string]any{"jid": jid, "fields": fields}
+	if nodes != nil {
+		args["nodes"] = nodes
+	}
+	return args
+}
+
 // Ping waits for the answer of jid ("" for the server) to a ping.
 func (c *Client) Ping(jid string) {
 	c.t.Helper()
