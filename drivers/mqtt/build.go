@@ -193,10 +193,13 @@ func (b *builder) device(driver string, dc devices.DeviceConfig) *device {
 func (b *builder) point(pc devices.PointConfig) *point {
 	t := pc.Table
 	p := &point{
-		name: pc.Name, kind: pc.Kind, options: pc.Options, safe: pc.Safe,
+		name: pc.Name, kind: pc.Kind, options: pc.Options,
 		source: t.String("source"), command: t.String("command"),
 		on: scalar(t, "on"), off: scalar(t, "off"),
 		retain: t.Bool("retain", false),
+	}
+	if safe := pc.Safe; !safe.IsZero() {
+		p.safe = &safe
 	}
 	if t.Has("source") {
 		b.topic(t, "source", p.source)
@@ -251,7 +254,7 @@ func (b *builder) commands(t *schema.Table, p *point) {
 				b.mistake(t, key, "%s: there is no command, the topic to publish to", key)
 			}
 		}
-		if !p.safe.IsZero() {
+		if p.safe != nil {
 			b.mistake(t, "safe", "safe: the point cannot be set: it has no command")
 		}
 		return
@@ -267,8 +270,8 @@ func (b *builder) commands(t *schema.Table, p *point) {
 			return
 		}
 	}
-	if !p.safe.IsZero() {
-		if _, err := p.encode(p.safe); err != nil {
+	if p.safe != nil {
+		if _, err := p.encode(*p.safe); err != nil {
 			b.mistake(t, "safe", "safe: %v", err)
 		}
 	}

@@ -354,10 +354,10 @@ func (d *driver) makeSafe(s *session) {
 	var all sync.WaitGroup
 	for _, dev := range d.devices {
 		for _, p := range dev.points {
-			if p.safe.IsZero() {
+			if p.safe == nil {
 				continue
 			}
-			payload, err := p.encode(p.safe)
+			payload, err := p.encode(*p.safe)
 			if err != nil { // tried when the driver was built
 				continue
 			}

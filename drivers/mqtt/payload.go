@@ -21,9 +21,11 @@ const maxText = 4096
 // A point is one configured point: where it is read and how it is written.
 type point struct {
 	name    string
-	kind    devices.PointKind
 	options []string
-	safe    devices.Value // zero: nothing is done at the end
+	safe    *devices.Value // nil: nothing is done at the end; most points have none, and there may be many thousands
+	kind    devices.PointKind
+	retain  bool
+	heard   bool // a reading has come on this connection; owned by the goroutine in Run
 
 	source  string // empty: not readable
 	path    path
@@ -31,9 +33,6 @@ type point struct {
 
 	command string // empty: not writable
 	write   *template.Template
-	retain  bool
-
-	heard bool // a reading has come on this connection; owned by the goroutine in Run
 }
 
 const defaultOn, defaultOff = "ON", "OFF"
