@@ -84,7 +84,7 @@ func accountRoleCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "role NAME ROLE",
 		Short: "Give an account another role",
-		Long:  "Give an account another role. What [access] says of it in the configuration comes first.",
+		Long:  "Give an account another role. What [access] in the configuration says of it\ncomes first.",
 		Args:  cobra.ExactArgs(2),
 	}
 	client := socketFlag(c)
@@ -105,7 +105,7 @@ func accountPasswdCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "passwd NAME",
 		Short: "Give an account another password",
-		Long: "Give an account another password, asked for as by `tidings account add`. Its clients\n" +
+		Long: "Give an account another password, asked for as by `tidings account add`. Its\nclients " +
 			"are logged out.",
 		Args: cobra.ExactArgs(1),
 	}
