@@ -78,10 +78,7 @@ func (e *events) changed(id devices.ID, field string) {
 }
 
 func (e *events) wake() {
-	select {
-	case e.ready <- struct{}{}:
-	default:
-	}
+	poke(e.ready)
 }
 
 // run looks at what changed and rings alarms until ctx is done.

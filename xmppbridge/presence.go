@@ -82,10 +82,7 @@ func (p *presences) mark(ids ...devices.ID) {
 		}
 	}
 	p.mu.Unlock()
-	select {
-	case p.ready <- struct{}{}:
-	default:
-	}
+	poke(p.ready)
 }
 
 // all marks everything: a stream came up, so those who watch know nothing or something old. What no device has said
