@@ -39,10 +39,13 @@ func (c *counter) Send(st *stream.Element) error {
 	return nil
 }
 func (c *counter) Barrier(context.Context, string) error { return nil }
-func (c *counter) Run(ctx context.Context) error         { <-ctx.Done(); return nil }
-func (c *counter) add(string)                            {}
-func (c *counter) remove(string)                         {}
-func (c *counter) rosters()                              {}
+func (c *counter) Request(context.Context, *stream.Element) (*stream.Element, error) {
+	return nil, xmppbridge.ErrNoServer
+}
+func (c *counter) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func (c *counter) add(string)                    {}
+func (c *counter) remove(string)                 {}
+func (c *counter) rosters()                      {}
 
 // benchGateway is a gateway in component mode with n devices of three points, one person watching each, whose parts
 // run and whose network is a counter.

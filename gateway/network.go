@@ -105,6 +105,9 @@ type late struct{ on *presenceOn }
 
 func (l late) Send(st *stream.Element) error                { return l.on.network.Send(st) }
 func (l late) Barrier(ctx context.Context, to string) error { return l.on.network.Barrier(ctx, to) }
+func (l late) Request(ctx context.Context, iq *stream.Element) (*stream.Element, error) {
+	return l.on.network.Request(ctx, iq)
+}
 
 func (g *Gateway) newNetwork(cfg *config.Config, on *presenceOn) (network, error) {
 	x, b := cfg.XMPP, on.bridge
@@ -244,6 +247,11 @@ func (n *localNetwork) Send(st *stream.Element) error {
 func (n *localNetwork) Barrier(ctx context.Context, to string) error {
 	account, _, _ := strings.Cut(to, "@")
 	return n.server.Confirm(ctx, account)
+}
+
+// Request has nobody to ask: what a server does for others, this one does for us without being asked.
+func (n *localNetwork) Request(context.Context, *stream.Element) (*stream.Element, error) {
+	return nil, xmppbridge.ErrNoServer
 }
 
 func (n *localNetwork) add(string)    {}

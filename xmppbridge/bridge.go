@@ -50,7 +50,14 @@ type Network interface {
 	// none is, so that some may be lost, or that ctx is done. stream.ErrFull says that it could not be asked, and is to be
 	// asked again. There is one at a time for each recipient.
 	Barrier(ctx context.Context, to string) error
+	// Request sends an IQ of type get or set, whose from is one of our addresses, and waits for its answer, which Deliver does not
+	// see. An error as answer is a *stream.StanzaError; ErrNoServer says that there is no server to ask: we are it. It must not
+	// be called by who calls Deliver, and ctx must end at some time.
+	Request(ctx context.Context, iq *stream.Element) (*stream.Element, error)
 }
+
+// ErrNoServer is what Network.Request answers where the server is the one inside the gateway.
+var ErrNoServer = errors.New("there is no server but the one inside")
 
 // Audience says how presence reaches those who watch a device.
 type Audience uint8

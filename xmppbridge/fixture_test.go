@@ -390,6 +390,7 @@ type testNetwork struct {
 	barrier   func(context.Context) error
 	barrierTo func(ctx context.Context, to string) error
 	barriers  int
+	answer    func(context.Context, *stream.Element) (*stream.Element, error) // plays the server to Request
 }
 
 var errNetworkDown = errors.New("network down")
@@ -421,6 +422,17 @@ func (n *testNetwork) Barrier(ctx context.Context, to string) error {
 		return barrier(ctx)
 	}
 	return nil
+}
+
+// Request asks what plays the server, which nothing does unless a test says so.
+func (n *testNetwork) Request(ctx context.Context, iq *stream.Element) (*stream.Element, error) {
+	n.mu.Lock()
+	answer := n.answer
+	n.mu.Unlock()
+	if answer == nil {
+		return nil, ErrNoServer
+	}
+	return answer(ctx, iq.Clone())
 }
 
 func (n *testNetwork) set(change func(*testNetwork)) {

@@ -53,6 +53,9 @@ func (h *watchedHouse) Devices() []*mapping.Device            { return h.models 
 func (h *watchedHouse) Online(devices.ID) (bool, string)      { return true, "" }
 func (h *watchedHouse) Alerts() []mapping.Alert               { return nil }
 func (h *watchedHouse) Barrier(context.Context, string) error { return nil }
+func (h *watchedHouse) Request(context.Context, *stream.Element) (*stream.Element, error) {
+	return nil, ErrNoServer
+}
 func (h *watchedHouse) Send(st *stream.Element) error {
 	if st.Name == "message" {
 		h.sent++

@@ -48,6 +48,30 @@ type Outbox interface {
 	Sent(ctx context.Context, seq ...int64) error
 }
 
+// A History answers from the readings that were kept. It is safe for concurrent use and may wait for a disk. Values are
+// mapped ones, as people see them; times are the readings'.
+type History interface {
+	// Records returns the readings of one point from a time on and before another, oldest first, at most limit of them: who
+	// gets that many asks again from the time of the last on.
+	Records(ctx context.Context, id devices.ID, point string, from, to time.Time, limit int) ([]Record, error)
+	// Spans cuts the time from one moment to another into n equal spans and says of each what the numbers of a point were
+	// in it; a switch counts as 0 and 1. A span without a reading has Count 0: it is a gap.
+	Spans(ctx context.Context, id devices.ID, point string, from, to time.Time, n int) ([]Span, error)
+}
+
+// A Record is one reading as it was kept. Its value is known.
+type Record struct {
+	At    time.Time
+	Value devices.Value
+}
+
+// A Span sums up the readings of some time.
+type Span struct {
+	Start                time.Time
+	Count                int     // readings in it; the others mean nothing when it is 0
+	Min, Mean, Max, Last float64 // Mean is that of the readings, not weighted by time
+}
+
 // Outgoing is one alert message to one person.
 type Outgoing struct {
 	Seq    int64  // order of the outbox
