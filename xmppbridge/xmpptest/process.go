@@ -42,6 +42,8 @@ type Options struct {
 	TLS12 bool
 	// Extra is appended to the global part of the configuration file, in the server's own language.
 	Extra string
+
+	address, hosts string // of a server of [Federate]: where others find it, and the file that says where they are
 }
 
 // Secret is the secret of every component of a server started here.

@@ -91,6 +91,7 @@ func (p *Prosody) configure(binary string, o Options) error {
 	var config bytes.Buffer
 	if err := prosodyConfig.Execute(&config, map[string]any{
 		"Dir": p.dir, "Secret": Secret, "O": o, "C2S": ports[0], "DirectTLS": ports[1], "Component": ports[2],
+		"Address": o.address, "Hosts": o.hosts, "S2S": serverPort,
 	}); err != nil {
 		return err
 	}
@@ -140,7 +141,14 @@ storage = "internal"
 c2s_require_encryption = {{not .O.NoTLS}}
 allow_unencrypted_plain_auth = {{.O.NoTLS}}
 limits = {}
-modules_disabled = { "s2s"{{if .O.NoTLS}}, "tls"{{end}} }
+{{if .Address}}
+s2s_interfaces = { "{{.Address}}" }
+s2s_ports = { {{.S2S}} }
+s2s_require_encryption = true
+s2s_secure_auth = true
+unbound = { hoststxt = "{{.Hosts}}"; resolvconf = false; options = { ["local-zone:"] = ". static" } }
+{{end}}
+modules_disabled = { {{if not .Address}}"s2s"{{end}}{{if .O.NoTLS}}, "tls"{{end}} }
 modules_enabled = { "adhoc", "carbons", "disco", "lastactivity", "offline", "pep", "ping", "private", "roster",
   "saslauth", "smacks", "time", "tls", "uptime", "vcard4", "vcard_legacy", "version" }
 {{.O.Extra}}
