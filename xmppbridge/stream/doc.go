@@ -15,6 +15,18 @@
 // [Stream.Send], which queues and never waits for the network, and
 // [Stream.Request], which sends an IQ and waits for its answer.
 //
+// Acknowledgements and resumption (XEP-0198) are bookkeeping of either role in an [Acks], which no connection owns: it counts
+// what was handled, keeps what was sent and not acknowledged, bounded in bytes, and is given to one Stream after another with
+// [Stream.Manage]. The stream counts, answers <r/>, asks behind what it writes, and says what it handled when it closes; who
+// negotiates does the rest.
+//
+//	client, on a feature of the server's:  s.Manage(a, <enable/>), and a.Begin() when <enabled/> is handled
+//	server, in the Handle of <enable/>:    s.Manage(a, <enabled/>)
+//	once the stream was cut and Run returned, until it is resumed: a.Keep(stanza) instead of Send
+//	client, resuming with h = a.Handled(): on <resumed h=''/>, a.Ack(h), then s.Manage(a, nil) before Run
+//	server, asked <resume h=''/>:          a.Ack(h), then s.Manage(a, <resumed/>) with h = a.Handled()
+//	not resumed:                           a.Unacked() are lost, or their owner's again
+//
 //	s := stream.NewStream(conn, dec, stream.Options{
 //		JID:    "home@example.org/home",
 //		PingTo: "example.org",

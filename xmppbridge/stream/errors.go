@@ -32,10 +32,11 @@ const (
 // peer's bytes deserve and that is sent to it. It ends the stream. Match it with
 // errors.As.
 type Error struct {
-	Condition string // one of the conditions of RFC 6120 §4.9.3
-	Text      string // for people, optional
-	Host      string // where to go, of see-other-host
-	Remote    bool   // the peer sent it
+	Condition string   // one of the conditions of RFC 6120 §4.9.3
+	Text      string   // for people, optional
+	Host      string   // where to go, of see-other-host
+	Remote    bool     // the peer sent it
+	App       *Element // application-specific condition, optional
 }
 
 func fault(condition, text string) *Error { return &Error{Condition: condition, Text: text} }
@@ -69,7 +70,7 @@ func (e *Error) Element() *Element {
 	if e.Text != "" {
 		el.Add(New(nsStreamErrors, "text").AddText(e.Text))
 	}
-	return el
+	return el.Add(e.App)
 }
 
 // AppendXML appends the error as <stream:error/>.
@@ -84,6 +85,7 @@ func ParseStreamError(el *Element) *Error {
 	for c := range el.Children() {
 		switch {
 		case c.Space != nsStreamErrors:
+			e.App = c
 		case c.Name == "text":
 			e.Text = c.Content()
 		default:

@@ -96,7 +96,8 @@ type Stream struct {
 	start time.Time
 	alive atomic.Int64 // when the peer last sent a byte, since start
 	ran   atomic.Bool
-	deaf  atomic.Bool // an error was sent: nothing more is handled
+	deaf  atomic.Bool          // an error was sent: nothing more is handled
+	acks  atomic.Pointer[Acks] // nil while the stream is not managed
 
 	wake chan struct{} // one token: something is queued
 	last chan []byte   // the reader's last word to the writer
@@ -220,10 +221,22 @@ func (s *Stream) read() error {
 		if bad = ParseStreamError(e); bad != nil {
 			return bad
 		}
-		if s.deaf.Load() || IsReply(e) && s.requests.answer(e) {
+		if s.deaf.Load() {
 			continue
 		}
-		s.handle(e)
+		if e.Space == NSManagement {
+			if done, err := s.manage(e); err != nil {
+				return err
+			} else if done {
+				continue
+			}
+		}
+		if !IsReply(e) || !s.requests.answer(e) {
+			s.handle(e)
+		}
+		if a := s.acks.Load(); a != nil && IsStanza(e) {
+			a.Handle()
+		}
 	}
 }
 
@@ -250,16 +263,17 @@ func (s *Stream) Send(e *Element) error {
 	if e == nil {
 		return nil
 	}
-	return s.enqueue(func(b []byte) []byte { return e.AppendXML(b) })
+	return s.enqueue(IsStanza(e), func(b []byte) []byte { return e.AppendXML(b) })
 }
 
 // SendBytes queues a stanza that is serialised already, as AppendXML does it; the
 // bytes are copied. Errors are those of Send.
 func (s *Stream) SendBytes(b []byte) error {
-	return s.enqueue(func(q []byte) []byte { return append(q, b...) })
+	return s.enqueue(true, func(q []byte) []byte { return append(q, b...) })
 }
 
-func (s *Stream) enqueue(add func([]byte) []byte) error {
+// enqueue queues what add appends: a stanza, or something else, which is not acknowledged.
+func (s *Stream) enqueue(stanza bool, add func([]byte) []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sealed {
@@ -270,6 +284,12 @@ func (s *Stream) enqueue(add func([]byte) []byte) error {
 	if len(s.queue)+s.flying > s.opt.Queue {
 		s.queue = s.queue[:was]
 		return ErrFull
+	}
+	if a := s.acks.Load(); a != nil && stanza {
+		if err := a.Keep(s.queue[was:]); err != nil {
+			s.queue = s.queue[:was]
+			return err
+		}
 	}
 	s.accepted += uint64(len(s.queue) - was)
 	s.rouse()

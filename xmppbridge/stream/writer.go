@@ -65,10 +65,13 @@ func (s *Stream) write(ctx context.Context) {
 // finish closes this side of the stream because ctx is done.
 func (s *Stream) finish(ctx context.Context) error {
 	var last []byte
+	if a := s.acks.Load(); a != nil { // or what we handled would be sent to us again (XEP-0198 §4)
+		last = a.answer().AppendXML(last)
+	}
 	var cause *Error
 	if errors.As(context.Cause(ctx), &cause) {
 		s.deaf.Store(true)
-		last = cause.AppendXML(nil)
+		last = cause.AppendXML(last)
 	}
 	s.seal(append(last, closeTag...))
 	return s.flush()
@@ -101,6 +104,7 @@ func (s *Stream) hurry() {
 func (s *Stream) flush() error {
 	for {
 		s.mu.Lock()
+		s.request(false)
 		batch := s.queue
 		s.queue, s.spare = s.spare[:0], nil
 		s.flying = len(batch)
@@ -165,6 +169,9 @@ type probe struct {
 // watch looks at how long the peer has been silent, probes it or gives it up, and
 // returns when to look again.
 func (s *Stream) watch(out *probe) (time.Duration, error) {
+	if err := s.urge(); err != nil {
+		return 0, err
+	}
 	now, alive := time.Since(s.start), time.Duration(s.alive.Load())
 	silent := now - alive
 	if out.id != "" && alive >= out.at { // any byte will do for an answer
@@ -175,7 +182,7 @@ func (s *Stream) watch(out *probe) (time.Duration, error) {
 	case silent < s.opt.Idle:
 		return s.opt.Idle - silent, nil
 	case s.opt.PingTo == "":
-		if s.SendBytes([]byte{' '}) != nil {
+		if s.enqueue(false, func(q []byte) []byte { return append(q, ' ') }) != nil {
 			// Full: the write under way has a deadline. Closed: the end is near.
 			return s.opt.Idle, nil
 		}
