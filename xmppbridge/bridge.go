@@ -135,7 +135,7 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 	if b.replay, err = loadReplay(ctx, o.Store); err != nil {
 		return nil, err
 	}
-	b.features = features()
+	b.features = features(o.Audience)
 	b.routes = map[routeKey]handler{}
 	for _, f := range b.features {
 		for k, h := range f.routes {

@@ -14,10 +14,11 @@ type feature struct {
 	routes map[routeKey]handler
 }
 
-// features lists every XEP the bridge answers, one file each.
-func features() []feature {
+// features lists every XEP the bridge answers, one file each. Some are the server's to answer, for some audience.
+func features(audience Audience) []feature {
 	return []feature{discoFeature(), capsFeature(), pingFeature(), versionFeature(), timeFeature(), lastFeature(),
-		commandsFeature(), chatFeature(), iotFeature()}
+		commandsFeature(), chatFeature(), iotFeature(),
+		vcardFeature(audience)}
 }
 
 // A routeKey is the type and the payload of an IQ.

@@ -241,7 +241,7 @@ func (p *presences) stanza(id devices.ID) *stream.Element {
 			st.Add(stream.New(nsIdle, "idle", "since", state.Heard.UTC().Format(xmppTime))) // XEP-0319
 		}
 	}
-	return st.Add(p.priority(-1), p.b.caps.element(p.b.identify(mapping.Target{Kind: mapping.ToDevice})))
+	return st.Add(p.priority(-1), p.b.caps.element(p.b.identify(mapping.Target{Kind: mapping.ToDevice})), p.b.photo(id))
 }
 
 // hubStanza makes the presence of the gateway as its hub or as its domain: they differ in what disco says of them.
@@ -252,7 +252,7 @@ func (p *presences) hubStanza(kind mapping.TargetKind) *stream.Element {
 	}
 	return stream.New(stream.NS, "presence", "from", from).Add(
 		stream.New(stream.NS, "status").AddText(p.b.name()), p.priority(5),
-		p.b.caps.element(p.b.identify(mapping.Target{Kind: kind})))
+		p.b.caps.element(p.b.identify(mapping.Target{Kind: kind})), p.b.photo(hubKey))
 }
 
 // priority matters where the addresses are resources of one account: messages to it are the hub's (RFC 6121 §8.5.2).

@@ -172,10 +172,12 @@ func (p *presences) repay(owed map[debt]devices.ID, err error) (int, error) {
 // did not go out.
 func (p *presences) pay(d debt) error {
 	before := p.b.roster.get(d.from, d.to)
+	st := presenceTo(d.typ, d.from, d.to)
 	if d.typ == "subscribe" {
 		p.b.change(d.from, d.to, func(s *Subscription) { s.Asked = !s.To })
+		st = p.b.subscribing(d.from, d.to)
 	}
-	err := p.b.send(presenceTo(d.typ, d.from, d.to))
+	err := p.b.send(st)
 	if d.typ == "subscribe" && err != nil {
 		p.b.change(d.from, d.to, func(s *Subscription) { s.Asked = before.Asked && !s.To })
 	}

@@ -217,7 +217,7 @@ func (b *Bridge) onSubscribe(st *stream.Element, target, watcher string, ours bo
 
 // ask asks a watcher for their presence. That it was asked counts once it has gone out.
 func (b *Bridge) ask(sub Subscription) {
-	if b.send(presenceTo("subscribe", sub.Target, sub.Watcher)) == nil {
+	if b.send(b.subscribing(sub.Target, sub.Watcher)) == nil {
 		sub.Asked = true
 		b.roster.put(sub)
 	} else if b.o.Audience == Subscribers {

@@ -25,6 +25,7 @@ func TestPeople(t *testing.T) {
 		bob.ExpectPresence(xmpptest.Expect{From: g.full("greenhouse"), Type: "available"})
 		lamp := g.full("lamp")
 		bob.ExpectPresence(xmpptest.Expect{From: lamp, Type: "available"})
+		seesFaces(h, bob)
 		if list := names(bob.Commands(lamp)); len(list) == 0 || list[0] != "Status" {
 			t.Errorf("a viewer's commands: %q", list)
 		}

@@ -6,6 +6,7 @@ each ends by its timeout. The client ends with its standard input.
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -385,6 +386,15 @@ class Driver:
         client.register_plugin("xep_0325")
         client["xep_0325"].set_command(client.boundjid.full, jid, [tuple(f) for f in fields], nodeIds=nodes)
         return {}
+
+    async def vcard(self, jid):
+        """A vCard (XEP-0054), the picture as its length and hash."""
+        client = self.need()
+        client.register_plugin("xep_0054")
+        card = (await client["xep_0054"].get_vcard(slixmpp.JID(jid), cached=False))["vcard_temp"]
+        photo = card["PHOTO"]["BINVAL"] or b""
+        return {"name": card["FN"] or "", "type": card["PHOTO"]["TYPE"] or "", "bytes": len(photo),
+                "hash": hashlib.sha1(photo).hexdigest()}
 
     async def ping(self, jid=None):
         return {"seconds": await self.need()["xep_0199"].ping(jid)}

@@ -334,6 +334,20 @@ func parameterArgs(jid string, nodes []string, parameters []Parameter) map[strin
 	return args
 }
 
+// VCard is who somebody is (XEP-0054), the picture as its length and its SHA-1.
+type VCard struct {
+	Name, Type, Hash string
+	Bytes            int
+}
+
+// VCard fetches the vCard of a bare JID with slixmpp's plugin.
+func (c *Client) VCard(jid string) VCard {
+	c.t.Helper()
+	var answer VCard
+	c.Do("vcard", map[string]any{"jid": jid}, &answer)
+	return answer
+}
+
 // Ping waits for the answer of jid ("" for the server) to a ping.
 func (c *Client) Ping(jid string) {
 	c.t.Helper()
