@@ -29,8 +29,9 @@ type account struct {
 	house    map[string]Contact  // what the house gives, by JID
 	items    map[string]Item     // what the Store remembers, by JID
 	// What the house sent to the account since Confirm was last asked: how many messages, and how many each client got.
-	sent int
-	got  map[*session]int
+	sent     int
+	got      map[*session]int
+	expected []expected // the messages sent last that an error may come back for
 }
 
 // load returns an account with its roster in memory, or ErrNoAccount.

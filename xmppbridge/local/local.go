@@ -105,6 +105,7 @@ type Limits struct {
 	StanzasPerSec  int           // likewise: 100
 
 	Queue    int // bytes waiting for one client, which is cut off beyond: 8 MiB, as ten thousand devices say at once
+	Held     int // bytes of presence held back for a client at which nobody looks, which then gets it: 4 MiB
 	Streams  int // clients of one account: 16
 	Directed int // addresses one client may have sent directed presence to: 200
 
@@ -126,6 +127,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.BytesPerSecond, 64<<10)
 	def(&l.StanzasPerSec, 100)
 	def(&l.Queue, 8<<20)
+	def(&l.Held, 4<<20)
 	def(&l.Streams, 16)
 	def(&l.Directed, 200)
 	def(&l.Roster, 500)

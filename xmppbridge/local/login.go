@@ -229,6 +229,7 @@ func (l *login) bind(ctx context.Context) (*session, error) {
 		stream.New(nsBind, "bind"),
 		stream.New(nsSession, "session").Add(stream.New(nsSession, "optional")),
 		stream.New(nsRosterV, "ver"),
+		stream.New(nsCSI, "csi"),
 	)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ const (
 // Features are what the server itself does for its domain, for the disco#info of the domain, which the Backend answers together
 // with its own: an identity of category "server" and type "im" belongs there, too.
 func Features() []string {
-	return []string{nsDiscoInfo, nsDiscoItems, nsPing, nsRoster}
+	return []string{nsDiscoInfo, nsDiscoItems, nsPing, nsRoster, nsCarbons}
 }
 
 // toDomain takes an IQ to the domain. All but a ping is the backend's, which knows what there is.
@@ -30,28 +30,41 @@ func (c *session) toDomain(_ context.Context, iq *stream.Element) {
 	c.server.backend.Deliver(iq)
 }
 
+// query is what an IQ asks: its type, and its payload's namespace and name.
+type query struct{ typ, space, name string }
+
+// own are the questions that a person's clients may ask the account itself.
+var own = map[query]func(c *session, ctx context.Context, iq, payload *stream.Element){
+	{"set", nsCarbons, "enable"}:  (*session).carbons,
+	{"set", nsCarbons, "disable"}: (*session).carbons,
+}
+
 // toAccount answers an IQ to an account's bare JID in its name (RFC 6121 §8.5.2.2.3).
 func (c *session) toAccount(ctx context.Context, iq *stream.Element, to jid.JID) {
 	if !stream.IsRequest(iq) {
 		return
 	}
 	payload := iq.First()
-	own := to.Equal(c.jid.Bare())
+	self := to.Equal(c.jid.Bare())
+	if answer := own[query{iq.Attr("type"), payload.Space, payload.Name}]; self && answer != nil {
+		answer(c, ctx, iq, payload)
+		return
+	}
 	switch {
 	case payload.Is(nsRoster, "query"):
-		if !own {
+		if !self {
 			c.refuse(iq, stream.Forbidden)
 			return
 		}
 		c.roster(ctx, iq, payload)
-	case own && payload.Is(nsSession, "session") && iq.Attr("type") == "set":
+	case self && payload.Is(nsSession, "session") && iq.Attr("type") == "set":
 		c.result(iq)
 	case payload.Is(nsBind, "bind"):
 		// A second resource on one stream was possible once; RFC 6120 §7 has one.
 		c.refuse(iq, stream.NotAllowed)
 	case iq.Attr("type") != "get":
 		c.refuse(iq, stream.ServiceUnavailable)
-	case own && payload.Is(nsPing, "ping"):
+	case self && payload.Is(nsPing, "ping"):
 		c.result(iq)
 	case payload.Attr("node") == "" && (payload.Is(nsDiscoInfo, "query") || payload.Is(nsDiscoItems, "query")):
 		c.disco(iq, payload, to)

@@ -18,67 +18,6 @@ func (s *Server) isHouse(to jid.JID) bool {
 // online returns the account of an address if anybody was logged in to it, else nil. It needs s.mu.
 func (s *Server) online(to jid.JID) *account { return s.accounts[to.Localpart()] }
 
-// message routes a client's message (RFC 6121 §8.5).
-func (c *session) message(st *stream.Element, to jid.JID) {
-	s := c.server
-	switch {
-	case to.Domainpart() != s.domain:
-		c.refuse(st, stream.RemoteServerNotFound)
-	case s.isHouse(to):
-		s.backend.Deliver(st)
-	case !s.deliver(st, to, false):
-		switch st.Attr("type") {
-		case "headline", "error":
-		default:
-			c.refuse(st, stream.ServiceUnavailable)
-		}
-	}
-}
-
-// deliver gives a message to the clients of an account that RFC 6121 §8.5 says, and reports whether there were any. What the
-// house sent to the account as a whole is counted for Confirm.
-func (s *Server) deliver(st *stream.Element, to jid.JID, house bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.online(to)
-	if a == nil {
-		return false
-	}
-	if r := to.Resourcepart(); r != "" {
-		if c := a.sessions[r]; c != nil {
-			c.send(st)
-			return true
-		}
-		switch st.Attr("type") {
-		case "groupchat", "headline", "error":
-			return false
-		}
-	}
-	switch st.Attr("type") {
-	case "groupchat", "error":
-		return false
-	}
-	var b []byte
-	for _, c := range a.sessions {
-		if c.available && c.priority >= 0 {
-			if b == nil {
-				b = st.AppendXML(nil)
-			}
-			c.sendBytes(b)
-			if house {
-				if a.got == nil {
-					a.got = make(map[*session]int)
-				}
-				a.got[c]++
-			}
-		}
-	}
-	if b != nil && house {
-		a.sent++
-	}
-	return b != nil
-}
-
 // iq routes a client's IQ, or answers it.
 func (c *session) iq(ctx context.Context, st *stream.Element, to jid.JID) {
 	s := c.server
@@ -142,7 +81,7 @@ func (s *Server) Send(st *stream.Element) error {
 	sent := false
 	switch st.Name {
 	case "message":
-		sent = s.deliver(st, to, to.Resourcepart() == "")
+		sent = s.deliver(st, to, nil)
 	case "presence":
 		sent = s.show(st, to)
 	case "iq":
@@ -207,7 +146,7 @@ func (s *Server) Broadcast(st *stream.Element) int {
 			if len(b) == 0 {
 				b = withTo(st, a.bare).AppendXML(b)
 			}
-			c.sendBytes(b)
+			c.sendBytes(st, b)
 			n++
 		}
 	}

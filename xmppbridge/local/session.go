@@ -28,7 +28,13 @@ type session struct {
 	handling sync.Mutex
 	gone     bool // guarded by handling
 
+	// out is held while something is put into the stream's queue. Nothing is locked under it but the stream.
+	out      sync.Mutex
+	inactive bool // nobody looks at it (XEP-0352)
+	held     held
+
 	// Guarded by Server.mu.
+	copies     bool // wants what the person's other clients send and get (XEP-0280)
 	available  bool
 	priority   int
 	presence   *stream.Element    // the last one broadcast, from = full
@@ -125,12 +131,31 @@ func (c *session) run() {
 }
 
 // send queues a stanza. It never blocks; a client whose queue is full does not read and is cut off, for with a stanza lost
-// its picture of the house would be wrong.
-func (c *session) send(e *stream.Element) { c.sent(c.stream.Send(e)) }
+// its picture of the house would be wrong. While nobody looks at the client, what can wait does, up to the next that cannot.
+func (c *session) send(e *stream.Element) {
+	c.out.Lock()
+	defer c.out.Unlock()
+	if e == nil || c.inactive && c.hold(e, nil) {
+		return
+	}
+	c.release()
+	c.queued(c.stream.Send(e))
+}
 
-func (c *session) sendBytes(b []byte) { c.sent(c.stream.SendBytes(b)) }
+// sendBytes is send of a stanza that is serialised already, which is not kept.
+func (c *session) sendBytes(e *stream.Element, b []byte) {
+	c.out.Lock()
+	defer c.out.Unlock()
+	if c.inactive && c.hold(e, b) {
+		return
+	}
+	c.release()
+	c.putBytes(b)
+}
 
-func (c *session) sent(err error) {
+func (c *session) putBytes(b []byte) { c.queued(c.stream.SendBytes(b)) }
+
+func (c *session) queued(err error) {
 	if errors.Is(err, stream.ErrFull) && c.life.Err() == nil {
 		c.server.log.Warn("client does not read: cut off", "jid", c.full)
 		c.end(&stream.Error{Condition: stream.ResourceConstraint, Text: "too much waits for this client"})
@@ -168,6 +193,9 @@ func (c *session) handle(ctx context.Context, st *stream.Element) {
 	}
 	c.wire.meter.stanza()
 	if !stream.IsStanza(st) {
+		if c.clientState(st) {
+			return
+		}
 		c.end(&stream.Error{Condition: stream.UnsupportedStanzaType})
 		return
 	}
