@@ -191,6 +191,7 @@ var may = map[string][]string{
 	"drivers/serial":     {"devices/"},
 	"mapping":            {"devices/"},
 	"xmppbridge":         {"devices/", "mapping", "xmppbridge/"},
+	"xmppbridge/chart":   {},
 	"xmppbridge/stream":  {},
 	"xmppbridge/link":    {"xmppbridge/stream"},
 	"xmppbridge/local":   {"xmppbridge/stream"},
