@@ -185,8 +185,8 @@ func (g *Gateway) newLocal(cfg *config.Config, on *presenceOn) (network, error) 
 	if err != nil {
 		return nil, err
 	}
-	server, err := local.New(local.Options{Domain: x.Address, Listen: x.Local.Listen, Certificate: cert, Store: g.store, Log: g.log,
-		Backend: on.bridge.LocalHouse(g.accounts.is)})
+	server, err := local.New(local.Options{Domain: x.Address, Listen: x.Local.Listen, WebSocket: x.Local.WebSocket, Certificate: cert,
+		Store: g.store, Log: g.log, Backend: on.bridge.LocalHouse(g.accounts.is)})
 	if err != nil {
 		return nil, err
 	}

@@ -71,6 +71,8 @@ type LocalServer struct {
 	Listen   []string // host:port
 	CertFile string   // both or neither; neither: a certificate made once
 	KeyFile  string
+
+	WebSocket string // host:port, or empty
 }
 
 // Control is the section [control].

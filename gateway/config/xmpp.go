@@ -239,6 +239,9 @@ func readLocal(t *schema.Table) LocalServer {
 			t.Errorf("listen", "listen: %v: write it as in \"[::]:5222\" or \"127.0.0.1:5222\"", err)
 		}
 	}
+	if s.WebSocket = t.String("websocket"); s.WebSocket != "" {
+		checkDoor(t, "websocket", s.WebSocket, s.Listen)
+	}
 	switch cert, key := t.Has("cert_file"), t.Has("key_file"); {
 	case s.CertFile == "" && s.KeyFile == "":
 	case !cert || !key || cert && t.StringOr("cert_file", "?") == "" || t.StringOr("key_file", "?") == "":
@@ -247,6 +250,17 @@ func readLocal(t *schema.Table) LocalServer {
 		checkPair(t, s.CertFile, s.KeyFile)
 	}
 	return s
+}
+
+// checkDoor checks an address for HTTP: one that is taken by something else only fails when it is listened on.
+func checkDoor(t *schema.Table, key, addr string, taken []string) {
+	_, port, _ := net.SplitHostPort(addr)
+	switch err := checkListen(addr); {
+	case err != nil:
+		t.Errorf(key, "%s: %v: write it as in \"127.0.0.1:5280\"", key, err)
+	case port != "0" && slices.Contains(taken, addr):
+		t.Errorf(key, "%s: %s is taken: give it a port of its own", key, addr)
+	}
 }
 
 func checkPair(t *schema.Table, certFile, keyFile string) {

@@ -218,12 +218,17 @@ func devices() []Contact {
 // start runs a server with the accounts alice and bob on a free port.
 func start(t testing.TB, limits Limits) *fixture {
 	t.Helper()
-	store := &memory{accounts: map[string]Credentials{"alice": testCredentials(), "bob": testCredentials()},
-		items: make(map[string]map[string]Item)}
-	return startWith(t, limits, store)
+	return startWith(t, limits, people())
 }
 
-func startWith(t testing.TB, limits Limits, store *memory) *fixture {
+// people is a store with the accounts alice and bob.
+func people() *memory {
+	return &memory{accounts: map[string]Credentials{"alice": testCredentials(), "bob": testCredentials()},
+		items: make(map[string]map[string]Item)}
+}
+
+// startWith is start with a store; tune changes a server that is made before it runs.
+func startWith(t testing.TB, limits Limits, store *memory, tune ...func(*Server)) *fixture {
 	t.Helper()
 	h := &house{t: t, store: store, changed: make(chan struct{}), contacts: map[string][]Contact{
 		"alice": devices(), "bob": devices()[:1],
@@ -238,6 +243,9 @@ func startWith(t testing.TB, limits Limits, store *memory) *fixture {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range tune {
+		f(s)
 	}
 	h.server = s
 	ctx, cancel := context.WithCancel(context.Background())

@@ -22,6 +22,7 @@ import (
 type tlsSetup struct {
 	startTLS *tls.Config
 	direct   *tls.Config // with ALPN, as XEP-0368 wants it
+	web      *tls.Config // for HTTP
 	endPoint []byte      // tls-server-end-point
 }
 
@@ -43,7 +44,9 @@ func (s *Server) SetCertificate(cert tls.Certificate) error {
 	}
 	direct := config.Clone()
 	direct.NextProtos = []string{"xmpp-client"}
-	s.tls.Store(&tlsSetup{startTLS: config, direct: direct, endPoint: serverEndPoint(leaf)})
+	web := config.Clone()
+	web.NextProtos = []string{"http/1.1"}
+	s.tls.Store(&tlsSetup{startTLS: config, direct: direct, web: web, endPoint: serverEndPoint(leaf)})
 	return nil
 }
 
@@ -66,12 +69,22 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var listening, serving sync.WaitGroup
+	if err := s.openDoors(ctx, &serving); err != nil {
+		for _, l := range listeners[len(s.listeners):] {
+			l.Close()
+		}
+		return err
+	}
 	for _, l := range listeners {
 		s.addrs = append(s.addrs, l.Addr())
 	}
 	close(s.ready)
 
-	var listening, serving sync.WaitGroup
+	for _, d := range s.doors {
+		s.log.Debug("answering HTTP", "address", d.listener.Addr().String())
+		listening.Go(func() { s.serveHTTP(ctx, d) })
+	}
 	for _, l := range listeners {
 		s.log.Debug("listening for XMPP clients", "address", l.Addr().String())
 		listening.Go(func() { s.accept(ctx, l, &serving) })
@@ -113,7 +126,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, serving *sync.WaitG
 		conn, err := l.Accept()
 		switch {
 		case err == nil:
-			serving.Go(func() { s.serve(ctx, conn) })
+			serving.Go(func() { s.serve(ctx, conn, (*login).run) })
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
 		default:
@@ -126,8 +139,8 @@ func (s *Server) accept(ctx context.Context, l net.Listener, serving *sync.WaitG
 	}
 }
 
-// serve has one connection from its first byte to its last. A panic ends this connection only.
-func (s *Server) serve(ctx context.Context, conn net.Conn) {
+// serve has one connection from its first byte to its last; how says how it logs in. A panic ends this connection only.
+func (s *Server) serve(ctx context.Context, conn net.Conn, how func(*login, context.Context) (*session, error)) {
 	defer conn.Close()
 	defer func() {
 		if p := recover(); p != nil {
@@ -144,7 +157,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 		defer s.gate.leave(from)
 		// Until it is logged in, a connection has nothing to be told when the server stops.
 		defer context.AfterFunc(ctx, func() { conn.Close() })()
-		return in.run(ctx)
+		return how(in, ctx)
 	}()
 	if err != nil {
 		s.log.Debug("client did not log in", "address", conn.RemoteAddr().String(), "err", err)

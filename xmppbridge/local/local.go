@@ -148,6 +148,7 @@ type Options struct {
 	Domain      string         // whose server this is; "localhost" is one
 	Listen      []string       // addresses such as "[::]:5222"; STARTTLS and direct TLS on each
 	Listeners   []net.Listener // likewise, open already; Run closes them
+	WebSocket   string         // an address for web clients: with TLS, unless only this machine reaches it; "" for none
 	Certificate tls.Certificate
 	Backend     Backend
 	Store       Store
@@ -168,6 +169,7 @@ type Server struct {
 
 	tls       atomic.Pointer[tlsSetup]
 	listeners []net.Listener
+	doors     []*door       // for HTTP
 	addrs     []net.Addr    // listened on; see ready
 	ready     chan struct{} // closed when addrs is set
 
@@ -204,6 +206,9 @@ func New(o Options) (*Server, error) {
 		s.log = slog.Default()
 	}
 	s.gate = newGate(s.limits)
+	if o.WebSocket != "" {
+		s.doors = append(s.doors, &door{address: o.WebSocket, plain: isLoopback(o.WebSocket), answer: s.webSocketHandler})
+	}
 	if err := s.SetCertificate(o.Certificate); err != nil {
 		return nil, err
 	}
@@ -219,6 +224,22 @@ func (s *Server) Addrs(ctx context.Context) []net.Addr {
 	case <-s.ready:
 	}
 	return slices.Clone(s.addrs)
+}
+
+// WebAddr returns the address that a door for HTTP listens on, by the address it was given in the options. It waits as Addrs
+// does; nil says that there is no such door.
+func (s *Server) WebAddr(ctx context.Context, address string) net.Addr {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.ready:
+	}
+	for _, d := range s.doors {
+		if d.address == address {
+			return d.listener.Addr()
+		}
+	}
+	return nil
 }
 
 // locked runs f with the server's lock. A panic in f is one client's misfortune and must not leave the lock to everyone else.

@@ -42,6 +42,7 @@ type login struct {
 	wire   *wire
 	dec    *stream.Decoder
 
+	ready     bool // there is somebody who would hear
 	headed    bool // our stream header went out
 	shaking   bool // in the TLS handshake: nothing can be said
 	setup     *tlsSetup
@@ -54,17 +55,13 @@ type login struct {
 // run returns a session that is bound, or the reason why there is none: a *stream.Error to tell the client, or an error of the
 // connection.
 func (l *login) run(ctx context.Context) (*session, error) {
-	s := l.server
-	l.wire.SetDeadline(time.Now().Add(s.limits.LoginTime))
-	l.wire.left = loginTotal * s.limits.LoginBytes
-	l.setup = s.tls.Load()
-
+	l.begin()
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(l.wire, first); err != nil {
 		return nil, err
 	}
 	l.wire.Conn = &prefixed{Conn: l.wire.Conn, prefix: first}
-	l.dec = stream.NewDecoder(l.wire, stream.Limits{Bytes: s.limits.LoginBytes, Depth: 8, Attrs: 32, Nodes: 128})
+	l.ready = true
 
 	if first[0] == tlsRecord {
 		if err := l.handshake(ctx, l.setup.direct); err != nil {
@@ -73,6 +70,21 @@ func (l *login) run(ctx context.Context) (*session, error) {
 	} else if err := l.startTLS(ctx); err != nil {
 		return nil, err
 	}
+	return l.letIn(ctx)
+}
+
+// begin puts a connection under the bounds of strangers.
+func (l *login) begin() {
+	s := l.server
+	l.wire.SetDeadline(time.Now().Add(s.limits.LoginTime))
+	l.wire.left = loginTotal * s.limits.LoginBytes
+	l.setup = s.tls.Load()
+	l.dec = stream.NewDecoder(l.wire, stream.Limits{Bytes: s.limits.LoginBytes, Depth: 8, Attrs: 32, Nodes: 128})
+}
+
+// letIn is what follows once nobody can listen.
+func (l *login) letIn(ctx context.Context) (*session, error) {
+	l.ready = true
 	if err := l.authenticate(ctx); err != nil {
 		return nil, err
 	}
@@ -81,7 +93,7 @@ func (l *login) run(ctx context.Context) (*session, error) {
 
 // refuse says goodbye to a connection that is not let in.
 func (l *login) refuse(err error) {
-	if l.dec == nil || l.shaking { // not a byte came, or none would be understood
+	if !l.ready || l.shaking { // not a byte came, or none would be understood
 		return
 	}
 	var fault *stream.Error
