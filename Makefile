@@ -1,4 +1,5 @@
-# make test    everything: what it needs from Debian, format, vet, staticcheck, all tests with the race detector
+# make test    everything: what it needs from Debian, format, vet, staticcheck, all tests with the race detector;
+#              ARTIFACTS=DIR keeps the pictures they take there
 # make lint    format, vet and staticcheck alone
 # make bench   the benchmarks
 # make dist    static binaries for the boards, in dist/
@@ -19,7 +20,8 @@ TARGETS := arm64 armv7 armv6 amd64
 
 .PHONY: test
 test: deps lint
-	go test -race $(SERVERS) ./...
+	$(if $(ARTIFACTS),mkdir -p $(ARTIFACTS))
+	go test -race $(SERVERS) $(if $(ARTIFACTS),-artifacts -outputdir $(abspath $(ARTIFACTS))) ./...
 
 .PHONY: deps
 deps:
