@@ -271,7 +271,7 @@ func (g *Gateway) certificate(cfg *config.Config) (cert tls.Certificate, fingerp
 	l, wayOut := cfg.XMPP.Local, "name one in cert_file that does"
 	if l.CertFile == "" {
 		wayOut = "remove " + filepath.Join(certificateDir(cfg), local.CertificateFile) + " and start the gateway again, and a new one is made"
-		cert, fingerprint, err = local.Certificate(certificateDir(cfg), cfg.XMPP.Address)
+		cert, fingerprint, err = local.Certificate(certificateDir(cfg), cfg.XMPP.Address, machineNames(l)...)
 	} else if cert, err = tls.LoadX509KeyPair(l.CertFile, l.KeyFile); err != nil {
 		err = fmt.Errorf("certificate %s: %w", l.CertFile, err)
 	} else {

@@ -56,7 +56,7 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 	on.bridge, err = xmppbridge.New(ctx, xmppbridge.Options{
 		Name: cfg.Gateway.Name, Version: g.o.Version, Audience: audience, Addresses: g.addresses.Load(), Access: g.access.Load(),
 		House: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, Log: g.log,
-		Accounts: g.accounts.addresses, Knows: on.knows,
+		Accounts: g.accounts.addresses, Knows: on.knows, Server: on.inside,
 	})
 	if err != nil {
 		return nil, err
@@ -98,6 +98,14 @@ func (on *presenceOn) knows(ctx context.Context, person, bare string) bool {
 	name, _, _ := strings.Cut(person, "@")
 	shows, err := inside.server.Shows(ctx, name, bare)
 	return err != nil || shows
+}
+
+// inside is what the server inside does by its configuration.
+func (on *presenceOn) inside() []*stream.Element {
+	if inside, ok := on.network.(*localNetwork); ok {
+		return inside.server.Info()
+	}
+	return nil
 }
 
 // late is the network of a bridge that is made before its network is.
@@ -185,7 +193,7 @@ func (g *Gateway) newLocal(cfg *config.Config, on *presenceOn) (network, error) 
 	if err != nil {
 		return nil, err
 	}
-	server, err := local.New(local.Options{Domain: x.Address, Listen: x.Local.Listen, WebSocket: x.Local.WebSocket, Certificate: cert,
+	server, err := local.New(local.Options{Upload: g.upload(cfg), Domain: x.Address, Listen: x.Local.Listen, WebSocket: x.Local.WebSocket, Certificate: cert,
 		Store: g.store, Log: g.log, Backend: on.bridge.LocalHouse(g.accounts.is)})
 	if err != nil {
 		return nil, err

@@ -77,6 +77,9 @@ func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
 				answer.Add(stream.New(nsDiscoInfo, "feature", "var", v))
 			}
 		}
+		if b.o.Server != nil {
+			answer.Add(b.o.Server()...)
+		}
 	case node == nsCommands:
 		answer.Add(stream.New(nsDiscoInfo, "identity", "category", "automation", "type", "command-list", "name", "Commands"),
 			stream.New(nsDiscoInfo, "feature", "var", nsCommands))

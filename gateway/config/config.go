@@ -73,6 +73,15 @@ type LocalServer struct {
 	KeyFile  string
 
 	WebSocket string // host:port, or empty
+	Upload    Upload
+}
+
+// Upload is [xmpp.local] upload: a place for people's files and for pictures.
+type Upload struct {
+	Listen  string // host:port; empty: no such place
+	MaxSize int64  // bytes
+	Keep    time.Duration
+	URL     string // without a slash at the end, or empty
 }
 
 // Control is the section [control].

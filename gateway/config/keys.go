@@ -37,7 +37,14 @@ var localKeys = []schema.Key{
 	{Name: "key_file", Kind: schema.String, Help: "its key"},
 	{Name: "websocket", Kind: schema.String, Help: `an address for web clients (RFC 7395), such as "127.0.0.1:5280": in the clear where only this machine reaches it, else with TLS; default: none`},
 	{Name: "archive", Kind: schema.Duration, Later: true, Help: "how long messages are kept for people's clients"},
-	{Name: "upload", Kind: schema.SubTable, Later: true, Help: "a place for pictures"},
+	{Name: "upload", Kind: schema.SubTable, Spec: &schema.Spec{Keys: uploadKeys}, Help: "a place for people's files and the gateway's pictures; default: none"},
+}
+
+var uploadKeys = []schema.Key{
+	{Name: "listen", Kind: schema.String, Default: `"[::]:5281"`, Help: "the address for HTTPS, with the server's certificate"},
+	{Name: "max_size", Kind: schema.Size, Default: `"10MB"`, Help: "the largest file"},
+	{Name: "keep", Kind: schema.Duration, Default: `"30d"`, Help: "how long a file is kept"},
+	{Name: "url", Kind: schema.String, Help: `where clients find it, such as "https://files.example.org"; default: the domain with the port of listen where the domain's name leads to this machine, else the address that the client is connected to`},
 }
 
 var controlKeys = []schema.Key{

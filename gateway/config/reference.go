@@ -40,6 +40,7 @@ func Reference(types []devices.Type) []byte {
 	p.section(code("[gateway]"), "The gateway itself.", gatewayKeys)
 	p.section(code("[xmpp]"), "How the gateway joins the network. The secret's systemd credential is `xmpp-secret`.", xmppKeys)
 	p.section(code("[xmpp.local]"), "The server inside, with `mode = \"local\"`.", localKeys)
+	p.section(code("[xmpp.local.upload]"), "A place for people's files and the gateway's pictures (XEP-0363), which an empty table is enough for: `upload = {}`.", uploadKeys)
 	p.section(code("[access]"), "Who may see and do what. Each key is a person (`\"alice@example.org\"`) or everyone of a domain (`\"*@example.org\"`), "+
 		"each value a role or a table of the following. A person's own line counts before their domain's.", mapping.AccessSpec.Keys)
 	p.section(code("[drivers.NAME]"), "One table a connection. These keys are those of every driver.", schema.Join([]schema.Key{typeKey, enabledKey}, mapping.DriverKeys).Keys)

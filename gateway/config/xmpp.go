@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -242,6 +243,9 @@ func readLocal(t *schema.Table) LocalServer {
 	if s.WebSocket = t.String("websocket"); s.WebSocket != "" {
 		checkDoor(t, "websocket", s.WebSocket, s.Listen)
 	}
+	if upload := t.Table("upload"); upload != nil {
+		s.Upload = readUpload(upload, append(slices.Clone(s.Listen), s.WebSocket))
+	}
 	switch cert, key := t.Has("cert_file"), t.Has("key_file"); {
 	case s.CertFile == "" && s.KeyFile == "":
 	case !cert || !key || cert && t.StringOr("cert_file", "?") == "" || t.StringOr("key_file", "?") == "":
@@ -250,6 +254,25 @@ func readLocal(t *schema.Table) LocalServer {
 		checkPair(t, s.CertFile, s.KeyFile)
 	}
 	return s
+}
+
+// readUpload reads [xmpp.local] upload.
+func readUpload(t *schema.Table, taken []string) Upload {
+	u := Upload{
+		Listen: t.StringOr("listen", "[::]:5281"), MaxSize: t.Size("max_size", 10<<20), Keep: t.Duration("keep", 30*24*time.Hour),
+		URL: strings.TrimSuffix(t.String("url"), "/"),
+	}
+	checkDoor(t, "listen", u.Listen, taken)
+	if u.MaxSize < 10<<10 || u.MaxSize > 1<<30 {
+		t.Errorf("max_size", "max_size: %d bytes: between 10KB and 1GB can be used", u.MaxSize)
+	}
+	if u.Keep < time.Hour {
+		t.Errorf("keep", "keep: at least 1h: whoever is away is to find the file, too")
+	}
+	if at, err := url.Parse(u.URL); u.URL != "" && (err != nil || at.Scheme != "https" || at.Host == "" || at.RawQuery != "" || at.Fragment != "" || at.User != nil) {
+		t.Errorf("url", "url: %q is not where HTTPS is answered: write it as in \"https://files.example.org\"", u.URL)
+	}
+	return u
 }
 
 // checkDoor checks an address for HTTP: one that is taken by something else only fails when it is listened on.

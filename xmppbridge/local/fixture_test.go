@@ -135,6 +135,12 @@ func (h *house) Deliver(st *stream.Element) {
 	case st.Name == "message" && st.Body() != "":
 		h.send(stream.New(stream.NS, "message", "type", "chat", "from", to, "to", from).
 			Add(stream.New(stream.NS, "body").AddText("heard " + st.Body())))
+	case to == testDomain && stream.IsRequest(st) && st.Child(nsDiscoInfo, "query") != nil:
+		info := stream.New(nsDiscoInfo, "query").Add(stream.New(nsDiscoInfo, "identity", "category", "server", "type", "im"))
+		for _, v := range Features() {
+			info.Add(stream.New(nsDiscoInfo, "feature", "var", v))
+		}
+		h.send(stream.Result(st, info.Add(h.server.Info()...)))
 	case stream.IsRequest(st):
 		h.send(stream.Result(st))
 	case st.Body() == "panic":

@@ -65,6 +65,11 @@ func decoyKey(cert tls.Certificate) []byte {
 // stream and waits for it. An address that cannot be listened on is an error at once, after which Run may be called again; otherwise
 // it may be called once.
 func (s *Server) Run(ctx context.Context) error {
+	if s.uploads != nil {
+		if err := s.uploads.files.load(); err != nil {
+			return fmt.Errorf("xmpp server: %w", err)
+		}
+	}
 	listeners, err := s.open(ctx)
 	if err != nil {
 		return err
@@ -75,6 +80,9 @@ func (s *Server) Run(ctx context.Context) error {
 			l.Close()
 		}
 		return err
+	}
+	if s.uploads != nil {
+		listening.Go(func() { s.uploads.run(ctx) })
 	}
 	for _, l := range listeners {
 		s.addrs = append(s.addrs, l.Addr())

@@ -149,6 +149,7 @@ type Options struct {
 	Listen      []string       // addresses such as "[::]:5222"; STARTTLS and direct TLS on each
 	Listeners   []net.Listener // likewise, open already; Run closes them
 	WebSocket   string         // an address for web clients: with TLS, unless only this machine reaches it; "" for none
+	Upload      *Upload        // nil: no place for files
 	Certificate tls.Certificate
 	Backend     Backend
 	Store       Store
@@ -167,11 +168,13 @@ type Server struct {
 	decoys  []byte // key of the salts shown for accounts that do not exist
 	gate    *gate
 
-	tls       atomic.Pointer[tlsSetup]
-	listeners []net.Listener
-	doors     []*door       // for HTTP
-	addrs     []net.Addr    // listened on; see ready
-	ready     chan struct{} // closed when addrs is set
+	tls        atomic.Pointer[tlsSetup]
+	listeners  []net.Listener
+	doors      []*door  // for HTTP
+	uploads    *uploads // nil: none
+	uploadDoor *door
+	addrs      []net.Addr    // listened on; see ready
+	ready      chan struct{} // closed when addrs is set
 
 	mu       sync.Mutex // guards what follows and what of accounts and sessions says so; nothing blocks under it
 	stopping bool
@@ -208,6 +211,11 @@ func New(o Options) (*Server, error) {
 	s.gate = newGate(s.limits)
 	if o.WebSocket != "" {
 		s.doors = append(s.doors, &door{address: o.WebSocket, plain: isLoopback(o.WebSocket), answer: s.webSocketHandler})
+	}
+	if o.Upload != nil {
+		s.uploads = newUploads(*o.Upload)
+		s.uploadDoor = &door{address: o.Upload.Listen, answer: s.uploadHandler}
+		s.doors = append(s.doors, s.uploadDoor)
 	}
 	if err := s.SetCertificate(o.Certificate); err != nil {
 		return nil, err

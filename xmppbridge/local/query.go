@@ -21,10 +21,23 @@ func Features() []string {
 	return []string{nsDiscoInfo, nsDiscoItems, nsPing, nsRoster, nsCarbons}
 }
 
-// toDomain takes an IQ to the domain. All but a ping is the backend's, which knows what there is.
+// Info is what the server does for its domain besides Features, as its options have it: identities, features and forms for the
+// disco#info of the domain.
+func (s *Server) Info() []*stream.Element {
+	if s.uploads == nil {
+		return nil
+	}
+	return s.uploads.info()
+}
+
+// toDomain takes an IQ to the domain. All but a ping and a file is the backend's, which knows what there is.
 func (c *session) toDomain(_ context.Context, iq *stream.Element) {
 	if iq.Attr("type") == "get" && iq.Child(nsPing, "ping") != nil {
 		c.result(iq)
+		return
+	}
+	if request := iq.Child(nsUpload, "request"); request != nil && iq.Attr("type") == "get" && c.server.uploads != nil {
+		c.slot(iq, request)
 		return
 	}
 	c.server.backend.Deliver(iq)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"tidings/xmppbridge/stream"
@@ -124,5 +125,25 @@ func TestSlixmppPeople(t *testing.T) {
 	e := a.ExpectMessage(xmpptest.Expect{From: "bob@home.example", Type: "error"})
 	if e.Error == nil || e.Error.Condition != "service-unavailable" {
 		t.Errorf("bounce %+v", e)
+	}
+}
+
+// slixmpp uploads over HTTPS and fetches what it uploaded.
+func TestSlixmppUpload(t *testing.T) {
+	t.Parallel()
+	f := startUpload(t, t.TempDir())
+	login := f.slixmpp("alice", "phone")
+	c := xmpptest.StartClient(t, "SSL_CERT_FILE="+login.CAFile)
+	c.Login(login)
+	var got struct {
+		URL, Type, Content string
+		Status             int
+	}
+	c.Do("upload", map[string]any{"name": "note.txt", "content": "21.5 °C"}, &got)
+	if got.Status != 200 || got.Content != "21.5 °C" || got.Type != "text/plain; charset=utf-8" {
+		t.Errorf("%+v", got)
+	}
+	if err := c.Try("upload", map[string]any{"name": "big.txt", "content": strings.Repeat("a", 100<<10)}, nil); err == nil {
+		t.Error("a file that is too large is taken")
 	}
 }

@@ -100,10 +100,10 @@ type Stage struct {
 	Fields  map[string]any // submitted as a form when not nil: var to string or []string
 }
 
-// StartClient starts a client that logs out with the test.
-func StartClient(t testing.TB) *Client {
+// StartClient starts a client that logs out with the test, with env added to its environment.
+func StartClient(t testing.TB, env ...string) *Client {
 	t.Helper()
-	return &Client{Script: Slixmpp(t, clientSource)}
+	return &Client{Script: Slixmpp(t, clientSource, env...)}
 }
 
 // TryLogin logs in, fetches the roster and sends presence.
