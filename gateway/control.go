@@ -92,6 +92,17 @@ type AccountStatus struct {
 	Role string `json:"role"` // in force: what [access] says comes before the account's own
 }
 
+// An InviteRequest asks somebody to take the house as a contact.
+type InviteRequest struct {
+	JID string `json:"jid"`
+}
+
+// An InviteResult says how they can do it by themselves.
+type InviteResult struct {
+	URI   string `json:"uri"`
+	Asked bool   `json:"asked"` // they were asked; false: they have it already
+}
+
 // A ControlError is the body of an answer that is no success.
 type ControlError struct {
 	Error string `json:"error"`
@@ -171,6 +182,7 @@ func (g *Gateway) controlHandler() http.Handler {
 	mux.HandleFunc("POST /reload", answer(func(ctx context.Context, _ struct{}) (struct{}, error) {
 		return struct{}{}, g.detached(ctx, g.Reload)
 	}))
+	mux.HandleFunc("POST /invite", answer(func(_ context.Context, r InviteRequest) (InviteResult, error) { return g.Invite(r.JID) }))
 	mux.HandleFunc("POST /accounts", answer(func(ctx context.Context, r AccountRequest) (struct{}, error) {
 		return struct{}{}, g.AddAccount(ctx, r.Name, r.Role, r.Password)
 	}))
@@ -339,4 +351,14 @@ func sentWords(d *mapping.Device, p *mapping.Point, o devices.Outcome) string {
 		return what + " (confirmed by the device)"
 	}
 	return what + " was sent (the device does not confirm)"
+}
+
+// Invite asks somebody with a role to take the house as a contact.
+func (g *Gateway) Invite(jid string) (InviteResult, error) {
+	on := g.xmpp.Load()
+	if on == nil {
+		return InviteResult{}, devices.ErrStopping
+	}
+	uri, asked, err := on.bridge.Invite(jid)
+	return InviteResult{uri, asked}, err
 }

@@ -323,6 +323,7 @@ func (g *Gateway) tellRosters(ctx context.Context) error {
 		}
 		if on := g.xmpp.Load(); on != nil {
 			on.network.rosters()
+			on.bridge.ContactsChanged()
 		}
 	}
 }

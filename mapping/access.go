@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -126,6 +127,18 @@ func (a *Access) lookUp(j jid.JID) grant {
 		return g
 	}
 	return grant{role: a.accounts[j.String()]}
+}
+
+// People are those who have a line of their own in [access], by bare JID and sorted. Who comes with a domain is not known by name.
+func (a *Access) People() []string {
+	var out []string
+	for bare, g := range a.exact {
+		if g.role != None {
+			out = append(out, bare)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Role is the role of an address; None for a stranger. A resource does not matter.

@@ -149,6 +149,9 @@ func (a *Addresses) assign(id devices.ID) string {
 	return slug
 }
 
+// Contacts reports whether each device is a contact of its own.
+func (a *Addresses) Contacts() bool { return a.contact }
+
 // Slug is the name of a device in addresses and command nodes. A device not seen before is given one.
 func (a *Addresses) Slug(id devices.ID) string {
 	a.mu.RLock()

@@ -114,6 +114,7 @@ type Bridge struct {
 	alerts   *alerts
 	events   *events
 	readouts *readouts
+	lists    *contactLists
 
 	settings sync.RWMutex // guards o.Access and o.Name over a reload
 }
@@ -137,6 +138,9 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 	if b.replay, err = loadReplay(ctx, o.Store); err != nil {
 		return nil, err
 	}
+	if b.lists, err = loadContactLists(ctx, b); err != nil {
+		return nil, err
+	}
 	b.features = features(o.Audience)
 	b.routes = map[routeKey]handler{}
 	for _, f := range b.features {
@@ -156,6 +160,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	wg.Go(func() { b.keep(ctx, "alerts", b.alerts.run) })
 	wg.Go(func() { b.keep(ctx, "events", b.events.run) })
 	wg.Go(func() { b.keep(ctx, "expiry", b.expire) })
+	if b.o.Audience == Subscribers {
+		wg.Go(func() { b.keep(ctx, "contact lists", b.lists.run) })
+	}
 	<-ctx.Done()
 	b.work.stop()
 	wg.Wait()
@@ -212,6 +219,7 @@ func (b *Bridge) Configure(name string, access *mapping.Access) {
 	b.events.endIf(func(w *watch) bool { return !access.CanSee(w.asker.bare, w.device) })
 	b.presence.compare(old, access)
 	b.revokeLost()
+	b.lists.wake()
 	if name != oldName {
 		b.presence.mark(hubKey)
 	}

@@ -158,7 +158,7 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 		b.bounced(st)
 		return
 	}
-	if b.deliverSet(st, fresh) {
+	if b.deliverSet(st, fresh) || b.lists.deliver(st) {
 		return
 	}
 	a := b.asker(st)

@@ -363,8 +363,8 @@ func TestCommandLists(t *testing.T) {
 		equal(t, "viewer", list(f, vera, oven), []string{"Status"})
 		equal(t, "hub", list(f, alice, hub), []string{"Lamp: Power on", "Lamp: Power off", "Lamp: Status", "Oven: Heat on", "Oven: Really heat on",
 			"Oven: Heat off", "Oven: Really heat off", "Oven: Set target…", "Oven: Set mode…", "Oven: Status",
-			"All devices", "Alerts…", "Reload configuration", "Restart a driver…", "Log"})
-		equal(t, "limited", list(f, wim, hub), []string{"Lamp: Status", "All devices", "Alerts…"})
+			"All devices", "Alerts…", "Add devices…", "Reload configuration", "Restart a driver…", "Log"})
+		equal(t, "limited", list(f, wim, hub), []string{"Lamp: Status", "All devices", "Alerts…", "Add devices…"})
 	})
 }
 

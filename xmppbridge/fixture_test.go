@@ -319,7 +319,20 @@ func (h *testHouse) read(id devices.ID, point string, v devices.Value) {
 
 // step does what the router does.
 func (h *testHouse) step(c mapping.Change) {
-	for _, intent := range h.rules.Step(time.Now(), c) {
+	h.carryOut(h.rules.Step(time.Now(), c))
+	if h.bridge != nil {
+		h.bridge.Readings(c.Readings)
+	}
+}
+
+// reload puts another configuration in force, and is not noticed by the bridge.
+func (h *testHouse) reload(file string) {
+	h.config = readHouse(h.t, file)
+	h.carryOut(h.rules.Reload(h.config, mapping.RulesOptions{PresenceInterval: time.Second}, time.Now()))
+}
+
+func (h *testHouse) carryOut(intents []mapping.Intent) {
+	for _, intent := range intents {
 		h.mu.Lock()
 		switch i := intent.(type) {
 		case mapping.Appeared:
@@ -338,9 +351,6 @@ func (h *testHouse) step(c mapping.Change) {
 			h.alerts = append(h.alerts, i)
 		}
 		h.mu.Unlock()
-	}
-	if h.bridge != nil {
-		h.bridge.Readings(c.Readings)
 	}
 }
 
@@ -455,6 +465,28 @@ type testStore struct {
 	subscriptions []Subscription
 	executed      []Executed
 	outbox        []Outgoing
+	given         []Given
+}
+
+func (s *testStore) Given(context.Context) ([]Given, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.given), nil
+}
+
+func (s *testStore) SaveGiven(ctx context.Context, g Given) error {
+	_ = s.ForgetGiven(ctx, g.Watcher, g.Target)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.given = append(s.given, g)
+	return nil
+}
+
+func (s *testStore) ForgetGiven(_ context.Context, watcher, target string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.given = slices.DeleteFunc(s.given, func(g Given) bool { return g.Watcher == watcher && g.Target == target })
+	return nil
 }
 
 func (s *testStore) Subscriptions(context.Context) ([]Subscription, error) {

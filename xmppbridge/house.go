@@ -26,17 +26,21 @@ func (h localHouse) Deliver(st *stream.Element) { h.b.Deliver(st.Clone(), true) 
 
 // Contacts are the hub and, where devices are contacts, those the account's role may see, in a group by location.
 func (h localHouse) Contacts(account string) []local.Contact {
-	addresses, access := h.b.addresses(), h.b.access()
-	bare := account + "@" + addresses.Domain()
-	if access.Role(bare) == mapping.None {
+	return h.b.contacts(account + "@" + h.b.addresses().Domain())
+}
+
+// contacts are what the house has for somebody's contact list.
+func (b *Bridge) contacts(person string) []local.Contact {
+	addresses, access := b.addresses(), b.access()
+	if access.Role(person) == mapping.None {
 		return nil
 	}
 	hub, _ := addresses.Hub()
-	out := []local.Contact{{JID: hub, Name: h.b.name(), Groups: []string{h.b.name()}}}
-	for _, d := range h.b.o.House.Devices() {
+	out := []local.Contact{{JID: hub, Name: b.name(), Groups: []string{b.name()}}}
+	for _, d := range b.o.House.Devices() {
 		jid, _ := addresses.Device(d.ID)
-		if jid != hub && access.CanSee(bare, d.ID) {
-			out = append(out, local.Contact{JID: jid, Name: d.Name, Groups: []string{cmp.Or(d.Location, h.b.name())}})
+		if jid != hub && access.CanSee(person, d.ID) {
+			out = append(out, local.Contact{JID: jid, Name: d.Name, Groups: []string{cmp.Or(d.Location, b.name())}})
 		}
 	}
 	return out

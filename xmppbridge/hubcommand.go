@@ -27,6 +27,9 @@ func (b *Bridge) hubCommands(a asker) []*command {
 		{node: "devices", name: "All devices", steps: devicePages, do: showDevices},
 		{node: "alerts", name: "Alerts…", do: showAlerts},
 	}
+	if b.addsDevices() {
+		list = append(list, addCommand())
+	}
 	if a.role < mapping.Admin || b.o.Admin == nil {
 		return list
 	}

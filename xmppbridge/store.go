@@ -18,6 +18,11 @@ type Store interface {
 	SaveExecuted(Executed)
 	ForgetExecuted(from string)
 
+	// Given are the contacts that were put into people's lists. The others return when it is kept.
+	Given(ctx context.Context) ([]Given, error)
+	SaveGiven(context.Context, Given) error
+	ForgetGiven(ctx context.Context, watcher, target string) error
+
 	Outbox
 }
 
@@ -28,6 +33,15 @@ type Subscription struct {
 	From    bool   // they receive our presence
 	To      bool   // we receive theirs
 	Asked   bool   // we asked for theirs
+}
+
+// Given remembers a contact that was put into somebody's list: what is not there any more was removed by them, and what is
+// called otherwise was renamed.
+type Given struct {
+	Watcher string // the person's bare JID
+	Target  string // our bare JID
+	Name    string // as it was given; empty: they had the contact already
+	Group   string
 }
 
 // Executed remembers that a command was carried out, so that a stanza that comes twice does not act twice.

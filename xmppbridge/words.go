@@ -70,6 +70,9 @@ func (t *talk) hub(said []string) {
 		return
 	}
 	visible := t.b.visible(t.asker)
+	if !slices.ContainsFunc(visible, calledAdd) && t.addWords(words) {
+		return
+	}
 	matches, rest := named(visible, said)
 	if len(matches) == 0 {
 		matches, rest = named(visible, words)
@@ -82,6 +85,11 @@ func (t *talk) hub(said []string) {
 	default:
 		t.say(t.unknownName(visible, words))
 	}
+}
+
+// calledAdd reports whether a device is called as a word of the hub's.
+func calledAdd(d *mapping.Device) bool {
+	return strings.HasPrefix(strings.ToLower(d.Name), "add ") || strings.HasPrefix(string(d.ID), "add")
 }
 
 // named finds the devices whose name (or id) the words begin or end with, the longest name first. Noise in a name may be
@@ -264,7 +272,11 @@ func (t *talk) help() string {
 			return t.deviceHelp(d)
 		}
 	}
-	return "Say \"devices\", \"alerts\", \"all off\", or a device's name with what it should do: \"lamp on\", " +
+	add := ""
+	if t.b.addsDevices() {
+		add = "\"add devices\", "
+	}
+	return "Say \"devices\", \"alerts\", \"all off\", " + add + "or a device's name with what it should do: \"lamp on\", " +
 		"\"greenhouse set target 21.5\", \"greenhouse status\", \"lamp help\"."
 }
 

@@ -57,6 +57,11 @@ func (c *Client) Reload(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/reload", struct{}{}, nil)
 }
 
+// Invite asks somebody to take the house as a contact.
+func (c *Client) Invite(ctx context.Context, jid string) (out gateway.InviteResult, err error) {
+	return out, c.call(ctx, http.MethodPost, "/invite", gateway.InviteRequest{JID: jid}, &out)
+}
+
 // AddAccount makes an account of the server inside.
 func (c *Client) AddAccount(ctx context.Context, r gateway.AccountRequest) error {
 	return c.call(ctx, http.MethodPost, "/accounts", r, nil)

@@ -279,6 +279,16 @@ func (h *house) meet(c *xmpptest.Client, names ...string) {
 	}
 }
 
+// waitLog waits until the gateway has logged a text.
+func (h *house) waitLog(text string) {
+	h.t.Helper()
+	for deadline := time.Now().Add(patience); !strings.Contains(h.log.String(), text); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("the gateway never logged %q", text)
+		}
+	}
+}
+
 // logs is what the gateway logged, for a test that failed.
 type logs struct {
 	mu   sync.Mutex

@@ -329,3 +329,24 @@ func TestStoredAtTheEnd(t *testing.T) {
 		t.Errorf("%d of %d stored, %v", len(list), n, err)
 	}
 }
+
+func TestGiven(t *testing.T) {
+	t.Parallel()
+	s, stop := open(t, filepath.Join(t.TempDir(), "tidings.db"))
+	defer stop()
+	ctx := t.Context()
+	lamp := xmppbridge.Given{Watcher: "a@example.org", Target: "lamp@things", Name: "Lamp", Group: "Hall"}
+	oven := xmppbridge.Given{Watcher: "a@example.org", Target: "oven@things"}
+	for _, g := range []xmppbridge.Given{lamp, oven, {Watcher: "b@example.org", Target: "lamp@things"}} {
+		if err := s.SaveGiven(ctx, g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lamp.Name = "Light"
+	if err := errors.Join(s.SaveGiven(ctx, lamp), s.ForgetGiven(ctx, "b@example.org", "lamp@things"), s.ForgetGiven(ctx, "nobody", "x")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Given(ctx); err != nil || !slices.Equal(got, []xmppbridge.Given{lamp, oven}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

@@ -220,8 +220,8 @@ listen:
     access: c2s
     hosts: {"{{$domain}}": {password: "{{$.Secret}}"}}
 {{end}}
-acl: {here: {ip: ["127.0.0.0/8"]}}
-access_rules: {c2s: {allow: all}, register: {allow: all}}
+acl: {here: {ip: ["127.0.0.0/8"]}, trusted: {server: [{{range .O.Privileged}}"{{.}}", {{end}}"nobody.invalid"]}}
+access_rules: {c2s: {allow: all}, register: {allow: all}, trusted: {allow: trusted}}
 shaper_rules: {max_user_sessions: {{.O.MaxSessions}}, max_user_offline_messages: 1000}
 api_permissions: {tests: {from: [mod_http_api], who: {access: {allow: {acl: here}}}, what: [register]}}
 modules:
@@ -232,6 +232,7 @@ modules:
   mod_last: {}
   mod_offline: {}
   mod_ping: {}
+  mod_privilege: {roster: {both: trusted}}
   mod_pubsub: {plugins: [flat, pep]}
   mod_roster: {versioning: true}
   mod_stream_mgmt: {}

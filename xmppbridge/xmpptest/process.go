@@ -40,6 +40,9 @@ type Options struct {
 	NoTLS bool
 	// TLS12 keeps the server to TLS 1.2, where Prosody 0.12 can bind SCRAM to the channel. Prosody only.
 	TLS12 bool
+	// Privileged are components that may read and write everybody's contact list (XEP-0356). On Prosody that needs the Debian package
+	// prosody-modules.
+	Privileged []string
 	// Extra is appended to the global part of the configuration file, in the server's own language.
 	Extra string
 

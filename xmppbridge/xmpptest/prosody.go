@@ -150,12 +150,14 @@ unbound = { hoststxt = "{{.Hosts}}"; resolvconf = false; options = { ["local-zon
 {{end}}
 modules_disabled = { {{if not .Address}}"s2s"{{end}}{{if .O.NoTLS}}, "tls"{{end}} }
 modules_enabled = { "adhoc", "carbons", "disco", "lastactivity", "offline", "pep", "ping", "private", "roster",
-  "saslauth", "smacks", "time", "tls", "uptime", "vcard4", "vcard_legacy", "version" }
+  "saslauth", "smacks", "time", "tls", "uptime", "vcard4", "vcard_legacy", "version"{{if .O.Privileged}}, "privilege"{{end}} }
 {{.O.Extra}}
 VirtualHost "{{.O.Domain}}"
   disco_items = { {{range .O.Components}}{ "{{.}}", "gateway" }; {{end}} }
+  privileged_entities = { {{range .O.Privileged}}["{{.}}"] = { roster = "both" }; {{end}} }
 {{range .O.Components}}
 Component "{{.}}"
   component_secret = "{{$.Secret}}"
   validate_from_addresses = true
-{{end}}`))
+{{if $.O.Privileged}}  modules_enabled = { "privilege" }
+{{end}}{{end}}`))
