@@ -69,7 +69,7 @@ const (
 	Broadcast                   // the server sends it to whoever the account lets: client
 )
 
-// Options are what a Bridge is made of. All but Admin and Log must be set.
+// Options are what a Bridge is made of. All but Admin, History and Log must be set.
 type Options struct {
 	Name      string // the gateway's, for people
 	Version   string
@@ -81,6 +81,7 @@ type Options struct {
 	Executor  devices.Executor
 	Network   Network
 	Store     Store
+	History   History // nil: none is kept
 	Log       *slog.Logger
 	// Accounts lists the bare JIDs of the server inside, for the audience Rosters.
 	Accounts func() []string

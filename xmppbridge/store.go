@@ -63,27 +63,32 @@ type Outbox interface {
 }
 
 // A History answers from the readings that were kept. It is safe for concurrent use and may wait for a disk. Values are
-// mapped ones, as people see them; times are the readings'.
+// mapped ones, as people see them; times are the readings', to the millisecond.
+//
+// A value holds from its reading until the next: one that does not change is not kept each time it is read, and many devices
+// say only what changes. It ends without a successor, which is a gap, when a reading is not good, when the device goes
+// offline or is taken out, and when the gateway stops. Who draws must not join what is on two sides of a gap.
 type History interface {
-	// Records returns the readings of one point from a time on and before another, oldest first, at most limit of them: who
-	// gets that many asks again from the time of the last on.
+	// Records returns the readings of one point from a time on (zero: the first) and before another, oldest first, at most
+	// limit of them: who gets that many asks again from a millisecond after the last on. No two are of the same time.
 	Records(ctx context.Context, id devices.ID, point string, from, to time.Time, limit int) ([]Record, error)
 	// Spans cuts the time from one moment to another into n equal spans and says of each what the numbers of a point were
-	// in it; a switch counts as 0 and 1. A span without a reading has Count 0: it is a gap.
+	// in it; a switch counts as 0 and 1, a text not at all. A span in which nothing was known has Count 0: it is a gap.
 	Spans(ctx context.Context, id devices.ID, point string, from, to time.Time, n int) ([]Span, error)
 }
 
-// A Record is one reading as it was kept. Its value is known.
+// A Record is one reading as it was kept. A zero value says that from then on it was not known: a gap begins.
 type Record struct {
 	At    time.Time
 	Value devices.Value
 }
 
-// A Span sums up the readings of some time.
+// A Span sums up what was known in some time.
 type Span struct {
 	Start                time.Time
-	Count                int     // readings in it; the others mean nothing when it is 0
-	Min, Mean, Max, Last float64 // Mean is that of the readings, not weighted by time
+	Count                int           // readings in it, and the one that held when it began; the rest means nothing when it is 0
+	Min, Mean, Max, Last float64       // Mean is weighted by the time that each value held
+	Known                time.Duration // for how much of it the value was known
 }
 
 // Outgoing is one alert message to one person.
