@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tidings/devices"
+	"tidings/gateway/config"
 	"tidings/xmppbridge"
 	"tidings/xmppbridge/stream"
 )
@@ -176,6 +177,27 @@ func BenchmarkReadingToStream(b *testing.B) {
 // that change at once.
 func BenchmarkReadingThroughRouter(b *testing.B) {
 	_, _, c := benchGateway(b, 1000)
+	readMany(b, c)
+}
+
+// BenchmarkReadingWithHistory is the same where each reading is kept, too.
+func BenchmarkReadingWithHistory(b *testing.B) {
+	g, _, c := benchGateway(b, 1000)
+	cfg := *g.config.Load()
+	cfg.History = &config.History{Keep: time.Hour, MaxSize: 200_000_000, Flush: time.Second}
+	if err := g.beginHistory(&cfg); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := g.endHistory(); err != nil {
+			b.Error(err)
+		}
+	})
+	readMany(b, c)
+}
+
+// readMany has a thousand devices change at once, again and again.
+func readMany(b *testing.B, c *connection) {
 	ids := make([]devices.ID, 1000)
 	for i := range ids {
 		ids[i] = devices.ID(fmt.Sprintf("d%d", i))

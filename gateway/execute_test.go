@@ -66,6 +66,7 @@ type executing struct {
 type nobody struct{}
 
 func (nobody) present(mapping.Presence)        {}
+func (nobody) turned(devices.ID, bool)         {}
 func (nobody) alert(mapping.Alert, remembered) {}
 func (nobody) appeared(*mapping.Device)        {}
 func (nobody) gone(devices.ID)                 {}

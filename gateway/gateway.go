@@ -59,6 +59,7 @@ type Gateway struct {
 	addresses atomic.Pointer[mapping.Addresses]
 	xmpp      atomic.Pointer[presenceOn]
 	broker    atomic.Pointer[brokerOn]
+	history   atomic.Pointer[historyOn]
 
 	reload      sync.Mutex // held while parts are replaced
 	mu          sync.Mutex // guards what follows
@@ -196,10 +197,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return err
 	}
 	g.setBroker(cfg)
-	on, err := g.openXMPP(ctx, cfg)
+	on, err := (*presenceOn)(nil), g.beginHistory(cfg)
+	if err == nil {
+		on, err = g.openXMPP(ctx, cfg)
+	}
 	if err != nil {
 		g.stopBroker()
-		return errors.Join(err, listener.Close(), stop(routing, posting, storing))
+		return errors.Join(err, listener.Close(), stop(routing, posting), g.endHistory(), stop(storing))
 	}
 	g.xmpp.Store(on)
 	on.begin(g)
@@ -235,7 +239,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	err = errors.Join(err, g.xmpp.Load().end())
 	g.stopBroker()
 	// The postbox may still hold a state that is older than the last one.
-	return errors.Join(err, stop(posting), g.save(context.WithoutCancel(ctx)), stop(storing))
+	return errors.Join(err, stop(posting), g.save(context.WithoutCancel(ctx)), g.endHistory(), stop(storing))
 }
 
 // failed tells of a part that ended by itself.

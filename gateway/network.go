@@ -55,7 +55,7 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 	var err error
 	on.bridge, err = xmppbridge.New(ctx, xmppbridge.Options{
 		Name: cfg.Gateway.Name, Version: g.o.Version, Audience: audience, Addresses: g.addresses.Load(), Access: g.access.Load(),
-		House: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, Log: g.log,
+		House: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, History: g.bridgeHistory(cfg), Log: g.log,
 		Accounts: g.accounts.addresses, Knows: on.knows, Server: on.inside,
 	})
 	if err != nil {
@@ -266,7 +266,7 @@ func (n *localNetwork) add(string)    {}
 func (n *localNetwork) remove(string) {}
 func (n *localNetwork) rosters()      { n.server.RosterChanged() }
 
-// An outlet is what the router's intents go to: the bridge of the moment, and the store for alerts.
+// An outlet is what the router's intents and readings go to: the bridge of the moment, the store for alerts, and the history.
 type outlet struct{ g *Gateway }
 
 func (o outlet) present(p mapping.Presence) {
@@ -278,6 +278,9 @@ func (o outlet) present(p mapping.Presence) {
 func (o outlet) alert(a mapping.Alert, state remembered) { o.g.post.put(a, state) }
 
 func (o outlet) appeared(d *mapping.Device) {
+	if h := o.g.history.Load(); h != nil { // of points that it has no more, nothing is known from now on
+		h.Lost(d.ID, time.Now(), recorded(d)...)
+	}
 	_, full := o.g.addresses.Load().Device(d.ID)
 	if on := o.g.xmpp.Load(); on != nil {
 		on.network.add(full)
@@ -285,13 +288,27 @@ func (o outlet) appeared(d *mapping.Device) {
 	o.g.rosterChanged()
 }
 
+func (o outlet) turned(id devices.ID, online bool) {
+	switch h := o.g.history.Load(); {
+	case h == nil:
+	case online:
+		o.g.recordDevice(h, id, time.Now())
+	default:
+		h.Lost(id, time.Now())
+	}
+}
+
 func (o outlet) read(readings []devices.Reading) {
+	if h := o.g.history.Load(); h != nil {
+		o.g.record(h, readings)
+	}
 	if on := o.g.xmpp.Load(); on != nil {
 		on.bridge.Readings(readings)
 	}
 }
 
 func (o outlet) gone(id devices.ID) {
+	o.turned(id, false)
 	on := o.g.xmpp.Load()
 	if on == nil {
 		return

@@ -46,19 +46,27 @@ func (g *Gateway) replace(ctx context.Context) error {
 	var replaced *presenceOn
 	oldAddresses, oldAccess := g.addresses.Load(), g.access.Load()
 	g.access.Store(access)
-	if same := sameNetwork(old.XMPP, cfg.XMPP); !same {
+	back := func(err error) error {
+		g.access.Store(oldAccess)
+		g.accounts.configure(old.XMPP, old.Mapping.Access)
+		if old.History == nil {
+			err = errors.Join(err, g.endHistory())
+		}
+		return err
+	}
+	if err := g.beginHistory(cfg); err != nil {
+		return back(err)
+	}
+	// What the bridge offers depends on whether there is a history.
+	if same := sameNetwork(old.XMPP, cfg.XMPP) && (old.History == nil) == (cfg.History == nil); !same {
 		g.addresses.Store(g.newAddresses(cfg, oldAddresses.Kept()))
 		if replaced, err = g.openXMPP(ctx, cfg); err != nil {
 			g.addresses.Store(oldAddresses)
-			g.access.Store(oldAccess)
-			g.accounts.configure(old.XMPP, old.Mapping.Access)
-			return err
+			return back(err)
 		}
 	} else {
 		if err := g.renewCertificate(cfg); err != nil {
-			g.access.Store(oldAccess)
-			g.accounts.configure(old.XMPP, old.Mapping.Access)
-			return err
+			return back(err)
 		}
 		for id := range cfg.Mapping.Devices {
 			oldAddresses.Configure(id)
@@ -72,9 +80,17 @@ func (g *Gateway) replace(ctx context.Context) error {
 		}
 		g.xmpp.Store(replaced)
 	}
+	if err := g.configureHistory(cfg); err != nil {
+		g.log.Warn("history did not end cleanly", "err", err)
+	}
 	g.setBroker(cfg)
 	g.replaceDrivers(cfg)
-	if err := g.router.do(context.WithoutCancel(ctx), func() { g.router.reload(cfg.Mapping, g.rulesOptions(cfg)) }); err != nil {
+	if err := g.router.do(context.WithoutCancel(ctx), func() {
+		g.router.reload(cfg.Mapping, g.rulesOptions(cfg))
+		if old.History == nil {
+			g.recordAll()
+		}
+	}); err != nil {
 		return err
 	}
 	g.announceDisabled(cfg)

@@ -16,6 +16,7 @@ import (
 // An output takes what the rules intend. It must not block.
 type output interface {
 	present(mapping.Presence)
+	turned(id devices.ID, online bool) // what its presence says is new in this
 	alert(mapping.Alert, remembered)
 	appeared(*mapping.Device)
 	gone(devices.ID)
@@ -172,6 +173,7 @@ func (r *router) carryOut(intents []mapping.Intent) {
 			r.mu.Unlock()
 			if before.Online != i.Online {
 				r.log.Info("device changed", "device", i.Device, "online", i.Online, "status", i.Status)
+				r.out.turned(i.Device, i.Online)
 			}
 			r.out.present(i)
 		case mapping.Alert:
@@ -237,6 +239,13 @@ func (r *router) Device(id devices.ID) (*mapping.Device, devices.State, bool) {
 	}
 	state, ok := r.registry.State(id)
 	return d, state, ok
+}
+
+// model returns the model of a device, or nil.
+func (r *router) model(id devices.ID) *mapping.Device {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.models[id]
 }
 
 // Devices are all models, sorted by id. The slice is shared and never changed.

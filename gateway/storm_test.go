@@ -13,6 +13,7 @@ import (
 type deaf struct{ alerts int }
 
 func (*deaf) present(mapping.Presence)          {}
+func (*deaf) turned(devices.ID, bool)           {}
 func (d *deaf) alert(mapping.Alert, remembered) { d.alerts++ }
 func (*deaf) appeared(*mapping.Device)          {}
 func (*deaf) gone(devices.ID)                   {}

@@ -69,6 +69,7 @@ type pointConfig struct {
 	scale, offset float64
 	danger        bool
 	programs      bool
+	noHistory     bool
 	confirmWithin time.Duration
 	safe          devices.Value // mapped
 	has           pointKeys

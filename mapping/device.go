@@ -168,7 +168,7 @@ func mergePoint(raw *devices.Point, c *pointConfig, deviceClass string) Point {
 	p := Point{
 		Name: raw.Name, Label: label(raw.Name), Kind: raw.Kind, Unit: normalUnit(raw.Unit), Options: raw.Options,
 		Readable: raw.Readable, Writable: raw.Writable, Confirms: raw.Confirms,
-		Precision: -1, Min: math.Inf(-1), Max: math.Inf(1), Scale: 1, ConfirmWithin: defaultConfirm, Programs: true,
+		Precision: -1, Min: math.Inf(-1), Max: math.Inf(1), Scale: 1, ConfirmWithin: defaultConfirm, Programs: true, History: true,
 	}
 	if c != nil {
 		if c.has&hasKind != 0 {
@@ -179,7 +179,7 @@ func mergePoint(raw *devices.Point, c *pointConfig, deviceClass string) Point {
 		}
 		p.Class, p.Precision, p.Min, p.Max, p.Range, p.Step = c.class, int(c.precision), c.min, c.max, c.rng, c.step
 		p.Deadband, p.Scale, p.Offset, p.ConfirmWithin, p.Safe = c.deadband, c.scale, c.offset, c.confirmWithin, c.safe
-		p.Danger, p.Programs = c.danger, c.programs
+		p.Danger, p.Programs, p.History = c.danger, c.programs, !c.noHistory
 		if c.has&hasUnit != 0 {
 			p.Unit = c.unit
 		}

@@ -40,8 +40,8 @@ var PointKeys = []schema.Key{
 	{Name: "programs", Kind: schema.Bool, Help: "whether IoT IQs may set it, unasked; default: false where danger is true, else true"},
 	{Name: "confirm_within", Kind: schema.Duration, Default: "2s", Help: "how long the device has to confirm a command"},
 	{Name: "safe", Kind: schema.Scalar, Help: "what it is set to when the gateway stops"},
+	{Name: "history", Kind: schema.Bool, Default: "true", Help: "whether its readings are kept, where there is a [history]"},
 	{Name: "value", Kind: schema.String, Later: true, Help: "computed from other points"},
-	{Name: "history", Kind: schema.Bool, Later: true, Help: "whether its readings are kept"},
 }
 
 // AlertKeys are the keys of a table of [alerts].

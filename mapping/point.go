@@ -41,6 +41,7 @@ type Point struct {
 	Confirms bool // a reading tells whether a command was obeyed
 	Danger   bool // a command has to be confirmed by the person
 	Programs bool // IoT IQs may set it, unasked
+	History  bool // its readings are kept, where readings are
 
 	ConfirmWithin time.Duration // how long the device has to confirm
 	Safe          devices.Value // mapped; what it is set to when the gateway stops; zero: it is left alone

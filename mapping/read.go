@@ -120,6 +120,7 @@ func (r *reader) point(t *schema.Table, driver string) pointConfig {
 		danger: t.Bool("danger", false), confirmWithin: t.Duration("confirm_within", defaultConfirm),
 	}
 	p.programs = t.Bool("programs", !p.danger)
+	p.noHistory = !t.Bool("history", true)
 	if !pointName.MatchString(p.name) {
 		t.Errorf("", "%q is no name for a point: use small letters, digits and underscores, a letter first", p.name)
 	}

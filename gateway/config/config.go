@@ -19,6 +19,7 @@ type Config struct {
 	Mapping *mapping.Config
 	Drivers []Driver        // in the order of the file; those taken out are not among them
 	Broker  *broker.Options // nil: no broker inside
+	History *History        // nil: no readings are kept
 }
 
 // Gateway is the section [gateway].
@@ -82,6 +83,13 @@ type Upload struct {
 	MaxSize int64  // bytes
 	Keep    time.Duration
 	URL     string // without a slash at the end, or empty
+}
+
+// History is the section [history].
+type History struct {
+	Keep    time.Duration
+	MaxSize int64 // bytes
+	Flush   time.Duration
 }
 
 // Control is the section [control].

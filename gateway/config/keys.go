@@ -47,6 +47,12 @@ var uploadKeys = []schema.Key{
 	{Name: "url", Kind: schema.String, Help: `where clients find it, such as "https://files.example.org"; default: the domain with the port of listen where the domain's name leads to this machine, else the address that the client is connected to`},
 }
 
+var historyKeys = []schema.Key{
+	{Name: "keep", Kind: schema.Duration, Default: `"90d"`, Help: "older readings are removed"},
+	{Name: "max_size", Kind: schema.Size, Default: `"200MB"`, Help: "of the file, history.db in data_dir: the oldest readings are removed"},
+	{Name: "flush", Kind: schema.Duration, Default: `"30s"`, Help: "readings are written in batches this often, to spare an SD card; a crash loses what came since"},
+}
+
 var controlKeys = []schema.Key{
 	{Name: "socket", Kind: schema.String, Path: true, Help: "where `tidings devices`, `tidings send` and the others reach the running gateway, as its permissions allow; default: tidings.sock in $RUNTIME_DIRECTORY, else in $XDG_RUNTIME_DIR, else in data_dir"},
 }
@@ -72,10 +78,10 @@ func rootSpec() schema.Spec {
 		{Name: "broker", Kind: schema.SubTable, Spec: &schema.Spec{Keys: broker.Keys}, Help: "the MQTT broker inside"},
 		{Name: "devices", Kind: schema.Named, Help: "what the drivers' data means"},
 		{Name: "alerts", Kind: schema.Named, Spec: &alert, Help: "what is said to whom when something happens"},
+		{Name: "history", Kind: schema.SubTable, Spec: &schema.Spec{Keys: historyKeys}, Help: "readings that are kept"},
 		{Name: "control", Kind: schema.SubTable, Spec: &schema.Spec{Keys: controlKeys}, Help: "the socket of the command line"},
 		{Name: "rooms", Kind: schema.Named, Later: true, Help: "rooms that the gateway joins"},
 		{Name: "interlocks", Kind: schema.Named, Later: true, Help: "what must never happen together"},
-		{Name: "history", Kind: schema.SubTable, Later: true, Help: "readings that are kept"},
 		{Name: "publish", Kind: schema.SubTable, Later: true, Help: "readings as pubsub items"},
 		{Name: "web", Kind: schema.SubTable, Later: true, Help: "the status page"},
 	}}

@@ -83,6 +83,9 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 		options := broker.Parse(section, l.Log)
 		cfg.Broker = &options
 	}
+	if section := root.Table("history"); section != nil {
+		cfg.History = readHistory(section)
+	}
 	mode := cfg.XMPP.Mode
 	if mode == Local && cfg.XMPP.Address == "" {
 		mode = "" // without a domain nobody would be of it

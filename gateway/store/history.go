@@ -6,11 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
+	"os"
 	"slices"
 	"sync"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"tidings/devices"
 	"tidings/xmppbridge"
@@ -103,8 +108,25 @@ type segment struct {
 	fresh       bool  // in History.fresh
 }
 
-// OpenHistory opens or makes the file.
+// OpenHistory opens or makes the file. One that is damaged, as by a card that fails, is put aside: the house goes on.
 func OpenHistory(path string, o HistoryOptions, log *slog.Logger) (*History, error) {
+	h, err := openHistory(path, o, log)
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB) {
+		log.Error("the history is damaged: it is put aside, and a new one begun", "err", err, "kept", path+".damaged")
+		for _, beside := range []string{"-wal", "-shm"} { // they are of that file only
+			if err := os.Remove(path + beside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("history: %w", err)
+			}
+		}
+		if err := os.Rename(path, path+".damaged"); err != nil {
+			return nil, fmt.Errorf("history: %w", err)
+		}
+		return openHistory(path, o, log)
+	}
+	return h, err
+}
+
+func openHistory(path string, o HistoryOptions, log *slog.Logger) (*History, error) {
 	if err := private(path); err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
@@ -281,12 +303,14 @@ func (h *History) Note(id devices.ID, point string, v devices.Value, at time.Tim
 	}
 }
 
-// Lost says that from then on nothing is known of a device. It does not wait.
-func (h *History) Lost(id devices.ID, at time.Time) {
+// Lost says that from then on nothing is known of a device but of the points excepted. It does not wait.
+func (h *History) Lost(id devices.ID, at time.Time, except ...string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range h.devices[id] {
-		h.note(s, devices.Value{}, at.UnixMilli())
+		if !slices.Contains(except, s.point) {
+			h.note(s, devices.Value{}, at.UnixMilli())
+		}
 	}
 }
 

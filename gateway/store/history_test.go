@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,8 +17,8 @@ import (
 
 var kept = HistoryOptions{Keep: 90 * 24 * time.Hour, MaxSize: 200e6, Flush: time.Hour}
 
-// openHistory opens a history that runs; the function it returns stops it and waits.
-func openHistory(t testing.TB, path string, o HistoryOptions) (*History, func()) {
+// runHistory opens a history that runs; the function it returns stops it and waits.
+func runHistory(t testing.TB, path string, o HistoryOptions) (*History, func()) {
 	t.Helper()
 	h, err := OpenHistory(path, o, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -36,7 +37,7 @@ func TestHistoryRuns(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "history.db")
 	start := time.Now().Add(-time.Minute)
-	h, stop := openHistory(t, path, HistoryOptions{Keep: 90 * 24 * time.Hour, MaxSize: 200e6, Flush: 10 * time.Millisecond})
+	h, stop := runHistory(t, path, HistoryOptions{Keep: 90 * 24 * time.Hour, MaxSize: 200e6, Flush: 10 * time.Millisecond})
 	h.Note("lamp", "p", devices.Number(1), start)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		h.mu.Lock()
@@ -55,11 +56,11 @@ func TestHistoryRuns(t *testing.T) {
 	stop()
 	h.Note("lamp", "p", devices.Number(3), start.Add(2*time.Second)) // too late
 
-	h, stop = openHistory(t, path, kept)
+	h, stop = runHistory(t, path, kept)
 	same(t, "after the end", values(t, h, "p", time.Time{}, start.Add(time.Minute/2), 10), "1", "2")
 	stop()
 	o.Keep = time.Second
-	h, _ = openHistory(t, path, o)
+	h, _ = runHistory(t, path, o)
 	for deadline := time.Now().Add(10 * time.Second); len(values(t, h, "p", time.Time{}, start.Add(time.Minute/2), 10)) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the old are still there after ten seconds")
@@ -401,5 +402,21 @@ func TestHistoryConcurrently(t *testing.T) {
 		if got := values(t, h, fmt.Sprint("p", p), time.Time{}, start.Add(n*100*time.Millisecond), 2*n); len(got) != n {
 			t.Errorf("p%d: %d readings, want %d", p, len(got), n)
 		}
+	}
+}
+
+// A damaged file is put aside.
+func TestDamagedHistory(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "history.db")
+	junk := strings.Repeat("this was a history once\n", 500)
+	if err := os.WriteFile(path, []byte(junk), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := still(t, path, kept)
+	h.Note("lamp", "p", devices.Number(1), time.Now().Add(-time.Minute))
+	same(t, "a new one", values(t, h, "p", time.Time{}, time.Now(), 10), "1")
+	if text, err := os.ReadFile(path + ".damaged"); err != nil || string(text) != junk {
+		t.Errorf("put aside: %d bytes, %v", len(text), err)
 	}
 }
