@@ -194,7 +194,7 @@ func (g *Gateway) newLocal(cfg *config.Config, on *presenceOn) (network, error) 
 		return nil, err
 	}
 	server, err := local.New(local.Options{Upload: g.upload(cfg), Domain: x.Address, Listen: x.Local.Listen, WebSocket: x.Local.WebSocket, Certificate: cert,
-		Store: g.store, Log: g.log, Backend: on.bridge.LocalHouse(g.accounts.is)})
+		Store: g.store, Log: g.log, Backend: on.bridge.LocalHouse(g.accounts.is), Archive: x.Local.Archive})
 	if err != nil {
 		return nil, err
 	}
@@ -246,6 +246,8 @@ func (n *localNetwork) Send(st *stream.Element) error {
 		return nil
 	case errors.Is(err, local.ErrOffline) && st.Name == "message":
 		return fmt.Errorf("%w: %w", xmppbridge.ErrAway, err)
+	case errors.Is(err, local.ErrBlocked) && st.Name == "message":
+		return fmt.Errorf("%w: %w", xmppbridge.ErrUnwanted, err)
 	}
 	return err
 }

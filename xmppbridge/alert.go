@@ -29,6 +29,9 @@ const (
 // the outbox until they come.
 var ErrAway = errors.New("recipient is away")
 
+// ErrUnwanted is returned by a Network that knows the recipient to have blocked the sender: the alert is not sent, now or later.
+var ErrUnwanted = errors.New("recipient has blocked the sender")
+
 // alerts sends what the outbox holds and takes it out once the recipient's server, or the recipient, has it: after a
 // reconnection, or a crash, what was not confirmed goes again under the same id. Each recipient has a lane: theirs come in
 // order, and one whose connection hangs holds nobody else up. There are as many lanes as there are people who are told

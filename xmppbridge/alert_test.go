@@ -2,6 +2,7 @@ package xmppbridge
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -147,6 +148,28 @@ func TestAlertsAway(t *testing.T) {
 		f.network.set(func(n *testNetwork) { n.refuse = nil })
 		f.Alert()
 		equal(t, "here", bodies(f.sent()), []string{"a", "c"})
+	})
+}
+
+// An alert of a device that its recipient blocks is done with: it does not wait, and holds nothing up.
+func TestAlertsUnwanted(t *testing.T) {
+	bubble(t, setup{audience: Rosters}, func(f *fixture) {
+		f.network.set(func(n *testNetwork) {
+			n.refuse = func(st *stream.Element) error {
+				if st.Body() == "a" {
+					return fmt.Errorf("%w", ErrUnwanted)
+				}
+				return nil
+			}
+		})
+		f.post(1, veraBare, "a")
+		f.post(2, veraBare, "b")
+		equal(t, "what is wanted", bodies(f.sent()), []string{"b"})
+		if len(f.store.outbox) != 0 {
+			t.Errorf("in the outbox: %+v", f.store.outbox)
+		}
+		f.Alert()
+		equal(t, "later", bodies(f.sent()), nil)
 	})
 }
 

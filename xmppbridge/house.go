@@ -2,6 +2,7 @@ package xmppbridge
 
 import (
 	"cmp"
+	"strings"
 
 	"tidings/mapping"
 	"tidings/xmppbridge/local"
@@ -41,6 +42,23 @@ func (b *Bridge) contacts(person string) []local.Contact {
 		jid, _ := addresses.Device(d.ID)
 		if jid != hub && access.CanSee(person, d.ID) {
 			out = append(out, local.Contact{JID: jid, Name: d.Name, Groups: []string{cmp.Or(d.Location, b.name())}})
+		}
+	}
+	return out
+}
+
+// Resources are the full JID of a device, also of one that is gone, or the hub's with those of the devices that are its resources.
+func (h localHouse) Resources(contact string) []string {
+	addresses := h.b.addresses()
+	hub, full := addresses.Hub()
+	if hub != contact {
+		name, _, _ := strings.Cut(contact, "@")
+		return []string{contact + "/" + name}
+	}
+	out := []string{full}
+	for _, d := range h.b.o.House.Devices() {
+		if bare, full := addresses.Device(d.ID); bare == contact {
+			out = append(out, full)
 		}
 	}
 	return out

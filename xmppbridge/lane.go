@@ -161,13 +161,19 @@ func (a *alerts) flush(ctx context.Context, l *lane) error {
 		if l.flies(m.Seq) {
 			continue
 		}
-		if err := a.send(ctx, m); err != nil {
+		err := a.send(ctx, m)
+		if errors.Is(err, ErrUnwanted) {
+			a.b.log.Info("alert not told: the recipient blocks its sender", "jid", m.To, "device", m.Device)
+			l.flying[m.Seq], l.taken = m.ID, append(l.taken, m.Seq)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		l.flying[m.Seq] = m.ID
 		l.fresh = append(l.fresh, m.Seq)
 	}
-	return nil
+	return a.settle(ctx, l)
 }
 
 // settle takes what was confirmed out of the outbox, also when the bridge stops: it would be said again by the next life of

@@ -72,6 +72,7 @@ type LocalServer struct {
 	Listen   []string // host:port
 	CertFile string   // both or neither; neither: a certificate made once
 	KeyFile  string
+	Archive  time.Duration // how long messages are kept for people's clients; 0: not at all
 
 	WebSocket string // host:port, or empty
 	Upload    Upload

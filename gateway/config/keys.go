@@ -36,7 +36,7 @@ var localKeys = []schema.Key{
 	{Name: "cert_file", Kind: schema.String, Help: "the server's certificate, in PEM; default: one made once and kept in data_dir"},
 	{Name: "key_file", Kind: schema.String, Help: "its key"},
 	{Name: "websocket", Kind: schema.String, Help: `an address for web clients (RFC 7395), such as "127.0.0.1:5280": in the clear where only this machine reaches it, else with TLS; default: none`},
-	{Name: "archive", Kind: schema.Duration, Later: true, Help: "how long messages are kept for people's clients"},
+	{Name: "archive", Kind: schema.Duration, Help: "how long messages are kept for people's clients; without it they are not"},
 	{Name: "upload", Kind: schema.SubTable, Spec: &schema.Spec{Keys: uploadKeys}, Help: "a place for people's files and the gateway's pictures; default: none"},
 }
 

@@ -34,6 +34,7 @@ var keysOfMode = map[string][]string{
 const (
 	defaultComponentServer  = "127.0.0.1:5347"
 	defaultPresenceInterval = 10 * time.Second
+	longestArchive          = 3650 * 24 * time.Hour
 )
 
 // readXMPP reads [xmpp].
@@ -238,6 +239,12 @@ func readLocal(t *schema.Table) LocalServer {
 	for _, addr := range s.Listen {
 		if err := checkListen(addr); err != nil {
 			t.Errorf("listen", "listen: %v: write it as in \"[::]:5222\" or \"127.0.0.1:5222\"", err)
+		}
+	}
+	if t.Has("archive") {
+		s.Archive = t.Duration("archive", 0)
+		if s.Archive < time.Hour || s.Archive > longestArchive {
+			t.Errorf("archive", "archive: between 1h and 3650d: leave it out to keep no messages")
 		}
 	}
 	if s.WebSocket = t.String("websocket"); s.WebSocket != "" {

@@ -53,14 +53,18 @@ func (s *Store) SetRole(ctx context.Context, name, role string) error {
 	return s.do(ctx, updateAccount(name, "UPDATE account SET role = ? WHERE name = ?", role, name))
 }
 
-// RemoveAccount forgets an account and its roster; local.ErrNoAccount when there is none.
+// RemoveAccount forgets an account with all that is kept for it; local.ErrNoAccount when there is none.
 func (s *Store) RemoveAccount(ctx context.Context, name string) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
 		if err := updateAccount(name, "DELETE FROM account WHERE name = ?", name)(tx); err != nil {
 			return err
 		}
-		_, err := tx.Exec("DELETE FROM roster WHERE account = ?", name)
-		return err
+		for _, table := range []string{"roster", "archive", "offline", "blocked"} {
+			if _, err := tx.Exec("DELETE FROM "+table+" WHERE account = ?", name); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -10,7 +10,8 @@ import (
 
 // later keeps what is saved without anybody waiting for it until the writer comes. Whoever saves must never wait for a disk:
 // it is the router, or the reader of a stream. Of what is said of one thing the last counts, so there is no more of it
-// than there are subscriptions and commands of the last minutes, which the bridge bounds.
+// than there are subscriptions and commands of the last minutes, which the bridge bounds, and messages for the archive, which
+// have a bound of their own.
 type later struct {
 	ready chan struct{} // holds one token while something is there
 
@@ -18,6 +19,7 @@ type later struct {
 	ended         bool // nobody comes any more
 	subscriptions map[subscriptionKey]xmppbridge.Subscription
 	executed      map[string]*senderNews // by full JID
+	archiving     archiving
 }
 
 type subscriptionKey struct{ target, watcher string }

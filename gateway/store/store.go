@@ -40,6 +40,16 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE given (
 	watcher TEXT NOT NULL, target TEXT NOT NULL, name TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (watcher, target)
 ) WITHOUT ROWID;
+`, `
+CREATE TABLE archive (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL, peer TEXT NOT NULL,
+	resource TEXT NOT NULL, size INTEGER NOT NULL, stanza BLOB NOT NULL, UNIQUE (account, id)
+);
+CREATE INDEX archive_order ON archive (account, seq, at, peer, resource, size);
+CREATE INDEX archive_age ON archive (at);
+CREATE TABLE offline (seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, stanza BLOB NOT NULL);
+CREATE INDEX offline_account ON offline (account, seq);
+CREATE TABLE blocked (account TEXT NOT NULL, jid TEXT NOT NULL, PRIMARY KEY (account, jid)) WITHOUT ROWID;
 `}
 
 const (
@@ -252,6 +262,9 @@ func (s *Store) do(ctx context.Context, write func(*sql.Tx) error) error {
 
 // writeLater writes what nobody waits for.
 func (s *Store) writeLater() {
+	if c, some := s.takeArchiving(); some {
+		s.write([]change{c})
+	}
 	for batch := range slices.Chunk(s.later.take(), batchLength) {
 		s.write(batch)
 	}

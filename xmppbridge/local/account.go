@@ -28,6 +28,7 @@ type account struct {
 	sessions map[string]*session // by resource
 	house    map[string]Contact  // what the house gives, by JID
 	items    map[string]Item     // what the Store remembers, by JID
+	blocked  map[string]struct{} // addresses, replaced as house is
 	// What the house sent to the account since Confirm was last asked: how many messages, and how many each client got.
 	sent     int
 	got      map[*session]int
@@ -59,10 +60,18 @@ func (s *Server) load(ctx context.Context, name string) (*account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
+	blocked, err := s.store.Blocked(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
 	house := s.contacts(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.house, a.loaded = house, true
+	a.blocked = make(map[string]struct{}, len(blocked))
+	for _, address := range blocked {
+		a.blocked[address] = struct{}{}
+	}
 	a.items = make(map[string]Item, len(kept))
 	for _, i := range kept {
 		a.items[i.JID] = i
@@ -180,8 +189,10 @@ func (a *account) from(jid string) bool {
 	return a.shows(jid) || a.items[jid].From
 }
 
-// sees reports whether a sees the presence of b: both sides have to say so.
-func (a *account) sees(b *account) bool { return a == b || a.to(b.bare) && b.from(a.bare) }
+// sees reports whether a sees the presence of b: both sides have to say so, and neither blocks the other.
+func (a *account) sees(b *account) bool {
+	return a == b || a.to(b.bare) && b.from(a.bare) && !a.blocks(b.bare) && !b.blocks(a.bare)
+}
 
 func (a *account) appendAvailable(out []string) []string {
 	for _, c := range a.sessions {
@@ -294,7 +305,7 @@ func (s *Server) refresh(a *account) {
 			case shown && !was.shown:
 				probes = append(probes, a.probes(jid)...)
 			case was.shown && !shown:
-				a.vanish(jid)
+				s.vanish(a, jid)
 			}
 		}
 	}()

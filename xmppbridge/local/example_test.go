@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"tidings/xmppbridge/local"
 	"tidings/xmppbridge/stream"
@@ -18,6 +19,8 @@ func (h *home) Account(name string) bool { return name == "alice" }
 func (h *home) Contacts(string) []local.Contact {
 	return []local.Contact{{JID: "lamp@home.example", Name: "Lamp", Groups: []string{"Hall"}}}
 }
+
+func (h *home) Resources(string) []string { return []string{"lamp@home.example/lamp"} }
 
 func (h *home) Available(full string, _ *stream.Element, initial bool) {
 	if initial {
@@ -47,6 +50,17 @@ func (a accounts) Credentials(_ context.Context, name string) (local.Credentials
 func (accounts) Items(context.Context, string) ([]local.Item, error) { return nil, nil }
 func (accounts) PutItem(context.Context, string, local.Item) error   { return nil }
 func (accounts) DeleteItem(context.Context, string, string) error    { return nil }
+
+// It keeps no messages either, and nobody is blocked.
+func (accounts) Archive(local.Archived) {}
+func (accounts) Archived(context.Context, string, local.ArchiveQuery) (local.ArchivePage, error) {
+	return local.ArchivePage{}, nil
+}
+func (accounts) PruneArchive(context.Context, time.Time, int, int) error      { return nil }
+func (accounts) PutOffline(context.Context, string, []byte, int, int) error   { return local.ErrFull }
+func (accounts) TakeOffline(context.Context, string) ([][]byte, error)        { return nil, nil }
+func (accounts) Blocked(context.Context, string) ([]string, error)            { return nil, nil }
+func (accounts) SetBlocked(context.Context, string, []string, []string) error { return nil }
 
 func Example() {
 	dir, err := os.MkdirTemp("", "example")

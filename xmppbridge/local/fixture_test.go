@@ -52,6 +52,11 @@ type memory struct {
 	accounts map[string]Credentials
 	items    map[string]map[string]Item
 	broken   error
+
+	keep    time.Duration // of the archive
+	archive []Archived
+	offline map[string][][]byte
+	blocked map[string]map[string]bool
 }
 
 func (m *memory) Credentials(_ context.Context, account string) (Credentials, error) {
@@ -146,6 +151,11 @@ func (h *house) Deliver(st *stream.Element) {
 	case st.Body() == "panic":
 		panic("asked to")
 	}
+}
+
+func (h *house) Resources(contact string) []string {
+	name, _, _ := strings.Cut(contact, "@")
+	return []string{contact + "/" + name}
 }
 
 func (h *house) Available(full string, _ *stream.Element, initial bool) {
@@ -245,7 +255,7 @@ func startWith(t testing.TB, limits Limits, store *memory, tune ...func(*Server)
 	}
 	s, err := New(Options{
 		Domain: testDomain, Listen: []string{"127.0.0.1:0"}, Certificate: testCertificate(),
-		Backend: h, Store: store, Log: log, Limits: limits,
+		Backend: h, Store: store, Log: log, Limits: limits, Archive: store.keep,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -97,6 +97,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.log.Debug("listening for XMPP clients", "address", l.Addr().String())
 		listening.Go(func() { s.accept(ctx, l, &serving) })
 	}
+	listening.Go(func() { s.pruneArchive(ctx) })
 	<-ctx.Done()
 	for _, l := range listeners {
 		l.Close()

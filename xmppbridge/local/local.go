@@ -29,7 +29,7 @@ var (
 
 // Backend is the house behind the server: everything at the domain that is no account. Its methods are called from the
 // connections' goroutines, concurrently for different clients and in order for each; they must not block. Deliver, Available and
-// Unavailable may call the Server; Account and Contacts must not, for they are asked with its locks held. Elements are
+// Unavailable may call the Server; Account, Contacts and Resources must not, for they are asked with its locks held. Elements are
 // theirs to read, not to change, and to Clone if kept.
 type Backend interface {
 	// Account reports whether a name (a normalised localpart) is an account.
@@ -40,6 +40,9 @@ type Backend interface {
 	Deliver(st *stream.Element)
 	// Contacts are the contacts that the house gives an account.
 	Contacts(account string) []Contact
+	// Resources are the full JIDs that a contact of the house shows itself under, available or not. Locks are held as for
+	// Contacts.
+	Resources(contact string) []string
 	// Available says that a client came (initial) or that its presence changed. On initial the backend sends the presence of the
 	// account's contacts, to that full JID. Messages that Send refused with ErrOffline may go through after either: a
 	// client takes those to the bare JID when its priority is not negative.
@@ -66,6 +69,9 @@ type Store interface {
 	PutItem(ctx context.Context, account string, item Item) error
 	// DeleteItem forgets the item of a JID; it is no error if there is none.
 	DeleteItem(ctx context.Context, account, jid string) error
+
+	Messages
+	Blocklist
 }
 
 // An Item is what is remembered about one address in one account's roster: for a contact of the house, what the person changed
@@ -110,8 +116,15 @@ type Limits struct {
 	Directed int // addresses one client may have sent directed presence to: 200
 
 	Roster   int // items a person may add to what the house gives: 500
+	Blocked  int // addresses a person may block: 500
 	Groups   int // groups of one item: 16
 	NameSize int // bytes of a name or a group: 256
+
+	// What is kept for one account.
+	Archive      int // messages in its archive: 10,000
+	ArchiveBytes int // and their bytes: 16 MiB
+	Offline      int // messages that wait while nobody is there: 100; the next are refused
+	OfflineBytes int // and their bytes: 1 MiB
 
 	Idle time.Duration // silence after which a client is pinged: 1 min; it is dead after twice that
 }
@@ -131,6 +144,11 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Streams, 16)
 	def(&l.Directed, 200)
 	def(&l.Roster, 500)
+	def(&l.Blocked, 500)
+	def(&l.Archive, 10000)
+	def(&l.ArchiveBytes, 16<<20)
+	def(&l.Offline, 100)
+	def(&l.OfflineBytes, 1<<20)
 	def(&l.Groups, 16)
 	def(&l.NameSize, 256)
 	def(&l.Idle, time.Minute)
@@ -155,6 +173,7 @@ type Options struct {
 	Store       Store
 	Log         *slog.Logger // nil: slog.Default()
 	Limits      Limits
+	Archive     time.Duration // how long messages are kept for people's clients (XEP-0313); 0: not at all
 }
 
 // Server is the server inside the gateway. Make one with New; its methods may be called concurrently, also before and after Run.
@@ -167,6 +186,9 @@ type Server struct {
 	limits  Limits
 	decoys  []byte // key of the salts shown for accounts that do not exist
 	gate    *gate
+	archive time.Duration // 0: there is none
+	prune   chan struct{} // one token: the archives have grown
+	reading sync.Mutex    // held while an archive is read
 
 	tls        atomic.Pointer[tlsSetup]
 	listeners  []net.Listener
@@ -178,6 +200,7 @@ type Server struct {
 
 	mu       sync.Mutex // guards what follows and what of accounts and sessions says so; nothing blocks under it
 	stopping bool
+	grown    int                 // of the archives, since they were last pruned
 	accounts map[string]*account // those somebody was logged in to or wrote to, by name
 }
 
@@ -202,6 +225,8 @@ func New(o Options) (*Server, error) {
 		store:     o.Store,
 		log:       o.Log,
 		limits:    o.Limits.withDefaults(),
+		archive:   max(0, o.Archive),
+		prune:     make(chan struct{}, 1),
 		ready:     make(chan struct{}),
 		accounts:  make(map[string]*account),
 	}

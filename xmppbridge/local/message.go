@@ -1,65 +1,91 @@
 package local
 
 import (
+	"context"
+
 	"mellium.im/xmpp/jid"
 
 	"tidings/xmppbridge/stream"
 )
 
 // message routes a client's message (RFC 6121 §8.5), and copies it to the person's other clients.
-func (c *session) message(st *stream.Element, to jid.JID) {
+func (c *session) message(ctx context.Context, st *stream.Element, to jid.JID) {
 	s := c.server
-	switch {
-	case to.Domainpart() != s.domain:
+	if to.Domainpart() != s.domain {
 		c.refuse(st, stream.RemoteServerNotFound)
-	case s.isHouse(to):
+		return
+	}
+	if c.severed(st, to) {
+		return
+	}
+	s.unforged(st)
+	if s.isHouse(to) {
 		s.locked(func() { c.spoke(st) })
 		s.backend.Deliver(st)
-	case !s.deliver(st, to, c):
-		switch st.Attr("type") {
-		case "headline", "error":
-		default:
-			c.refuse(st, stream.ServiceUnavailable)
-		}
+		return
+	}
+	b, err := s.load(ctx, to.Localpart())
+	if err != nil {
+		c.refuse(st, stream.ServiceUnavailable)
+		return
+	}
+	switch s.deliver(st, to, c) {
+	case away:
+		c.undelivered(ctx, b, st)
+	case blocked:
+		c.refuse(st, stream.ServiceUnavailable)
 	}
 }
 
-// spoke copies what this client said to the person's others. It needs Server.mu.
+// spoke keeps what this client said and copies it to the person's others. It needs Server.mu.
 func (c *session) spoke(st *stream.Element) {
+	out := c.outgoing(st)
 	if copied(st) {
-		c.account.copyTo("sent", st, func(other *session) bool { return other == c })
+		c.account.copyTo("sent", out, func(other *session) bool { return other == c })
 		c.account.expect(st)
 	}
 }
 
-// deliver gives a message to the clients of an account that RFC 6121 §8.5 says, and copies to its others; it reports whether there
-// were any to get it. By is the client it comes from, nil for the house, of which what is sent to an account as a whole is counted
-// for Confirm.
-func (s *Server) deliver(st *stream.Element, to jid.JID, by *session) bool {
+// fate is what became of a message.
+type fate uint8
+
+const (
+	away    fate = iota // nobody is there who would take it
+	given               // somebody got it
+	blocked             // nobody wants it
+)
+
+// deliver gives a message to the clients of an account that RFC 6121 §8.5 says, and copies to its others. By is the client it
+// comes from, nil for the house, of which what is sent to an account as a whole is counted for Confirm.
+func (s *Server) deliver(st *stream.Element, to jid.JID, by *session) fate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.online(to)
 	if a == nil {
-		return false
+		return away
+	}
+	if a.blocks(st.Attr("from")) && (by == nil || by.account != a) {
+		return blocked
 	}
 	one := a.sessions[to.Resourcepart()]
 	switch st.Attr("type") {
 	case "groupchat", "error":
 		if one == nil {
-			return false
+			return away
 		}
 	case "headline":
 		if one == nil && to.Resourcepart() != "" {
-			return false
+			return away
 		}
 	}
 	gets := func(c *session) bool {
 		if one != nil {
 			return c == one
 		}
-		return c.available && c.priority >= 0
+		return c.takes()
 	}
-	out := withoutPrivate(st)
+	var out *stream.Element
+	var kept *Archived
 	count := by == nil && to.Resourcepart() == ""
 	var b []byte
 	for _, c := range a.sessions {
@@ -67,6 +93,7 @@ func (s *Server) deliver(st *stream.Element, to jid.JID, by *session) bool {
 			continue
 		}
 		if b == nil {
+			out, kept = s.incoming(a, st, by)
 			b = out.AppendXML(nil)
 		}
 		c.sendBytes(out, b)
@@ -78,8 +105,9 @@ func (s *Server) deliver(st *stream.Element, to jid.JID, by *session) bool {
 		}
 	}
 	if b == nil {
-		return false
+		return away
 	}
+	s.keep(kept)
 	if count {
 		a.sent++
 	}
@@ -89,5 +117,5 @@ func (s *Server) deliver(st *stream.Element, to jid.JID, by *session) bool {
 	if by != nil && by.account != a { // one's notes to oneself are copied once
 		by.spoke(st)
 	}
-	return true
+	return given
 }

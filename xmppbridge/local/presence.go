@@ -21,7 +21,7 @@ func (c *session) presenceStanza(ctx context.Context, st *stream.Element, to jid
 		if directed {
 			c.direct(st, to)
 		} else {
-			c.announce(st)
+			c.announce(ctx, st)
 		}
 	case "unavailable":
 		if directed {
@@ -47,7 +47,7 @@ func (c *session) presenceStanza(ctx context.Context, st *stream.Element, to jid
 }
 
 // announce takes undirected presence: the first makes the client available and tells it of everyone it sees.
-func (c *session) announce(st *stream.Element) {
+func (c *session) announce(ctx context.Context, st *stream.Element) {
 	priority, ok := priority(st)
 	if !ok {
 		c.refuse(st, stream.BadRequest)
@@ -59,16 +59,20 @@ func (c *session) announce(st *stream.Element) {
 	}
 	s := c.server
 	kept := st.Clone()
-	initial := false
+	initial, took, takes := false, false, false
 	s.locked(func() {
-		initial = !c.available
+		initial, took = !c.available, c.takes()
 		c.available, c.priority, c.presence = true, priority, kept
 		c.broadcast(kept)
 		if initial {
 			c.catchUp()
 		}
+		takes = c.takes()
 	})
 	s.backend.Available(c.full, kept, initial)
+	if takes && !took {
+		s.handOut(ctx, c.account)
+	}
 }
 
 func priority(st *stream.Element) (int, bool) {
@@ -84,7 +88,7 @@ func priority(st *stream.Element) (int, bool) {
 // §4.2.2) among them. It needs Server.mu.
 func (c *session) broadcast(st *stream.Element) {
 	for _, b := range c.server.accounts {
-		if b.sees(c.account) {
+		if b.sees(c.account) && !b.blocks(c.full) {
 			b.sendAvailable(withTo(st, b.bare))
 		}
 	}
@@ -106,7 +110,7 @@ func (c *session) catchUp() {
 			continue
 		}
 		for _, other := range b.sessions {
-			if other.available && other != c {
+			if other.available && other != c && !c.account.blocks(other.full) {
 				c.send(withTo(other.presence, c.full))
 			}
 		}
@@ -165,6 +169,9 @@ func (c *session) direct(st *stream.Element, to jid.JID) {
 		c.refuse(st, stream.RemoteServerNotFound)
 		return
 	}
+	if st.Attr("type") != "unavailable" && c.severed(st, to) {
+		return
+	}
 	house := s.isHouse(to)
 	address := to.String()
 	full := false
@@ -182,7 +189,7 @@ func (c *session) direct(st *stream.Element, to jid.JID) {
 		case "unavailable":
 			delete(c.directed, address)
 		}
-		if b := s.online(to); b != nil && !house {
+		if b := s.online(to); b != nil && !house && !b.blocks(c.full) {
 			b.sendTo(st, to)
 		}
 	})
@@ -212,7 +219,7 @@ func (c *session) probe(st *stream.Element, to jid.JID) {
 		return
 	}
 	for _, other := range b.sessions {
-		if other.available {
+		if other.available && !c.account.blocks(other.full) {
 			c.send(withTo(other.presence, c.full))
 		}
 	}
@@ -229,9 +236,11 @@ func (a *account) probes(contact string) []*stream.Element {
 	return all
 }
 
-// vanish makes a contact that is no longer in the roster unavailable. It needs Server.mu.
-func (a *account) vanish(contact string) {
-	a.sendAvailable(stream.New(stream.NS, "presence", "type", "unavailable", "from", contact, "to", a.bare))
+// vanish makes a contact that is no longer in the roster unavailable, under each of its addresses. It needs Server.mu.
+func (s *Server) vanish(a *account, contact string) {
+	for _, full := range append(s.backend.Resources(contact), contact) {
+		a.sendAvailable(stream.New(stream.NS, "presence", "type", "unavailable", "from", full, "to", a.bare))
+	}
 }
 
 // reappear asks for the presence of a contact of the house that was added again.

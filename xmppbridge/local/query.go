@@ -18,7 +18,7 @@ const (
 // Features are what the server itself does for its domain, for the disco#info of the domain, which the Backend answers together
 // with its own: an identity of category "server" and type "im" belongs there, too.
 func Features() []string {
-	return []string{nsDiscoInfo, nsDiscoItems, nsPing, nsRoster, nsCarbons}
+	return []string{nsDiscoInfo, nsDiscoItems, nsPing, nsRoster, nsCarbons, nsBlocking, nsOffline}
 }
 
 // Info is what the server does for its domain besides Features, as its options have it: identities, features and forms for the
@@ -50,6 +50,15 @@ type query struct{ typ, space, name string }
 var own = map[query]func(c *session, ctx context.Context, iq, payload *stream.Element){
 	{"set", nsCarbons, "enable"}:  (*session).carbons,
 	{"set", nsCarbons, "disable"}: (*session).carbons,
+
+	{"get", nsBlocking, "blocklist"}: (*session).blocklist,
+	{"set", nsBlocking, "block"}:     (*session).block,
+	{"set", nsBlocking, "unblock"}:   (*session).block,
+
+	{"get", nsMAM, "query"}:    (*session).archiveForm,
+	{"set", nsMAM, "query"}:    (*session).archiveQuery,
+	{"get", nsMAM, "prefs"}:    (*session).archivePreferences,
+	{"get", nsMAM, "metadata"}: (*session).archiveMetadata,
 }
 
 // toAccount answers an IQ to an account's bare JID in its name (RFC 6121 §8.5.2.2.3).
@@ -86,6 +95,15 @@ func (c *session) toAccount(ctx context.Context, iq *stream.Element, to jid.JID)
 	}
 }
 
+// accountFeatures are what an account's bare JID does, for itself or for others.
+func (s *Server) accountFeatures(self bool) []string {
+	features := []string{nsDiscoInfo, nsDiscoItems}
+	if self && s.archive > 0 {
+		features = append(features, nsMAM, nsMAMExtended, nsStanzaID)
+	}
+	return features
+}
+
 // disco describes an account to itself and to who sees its presence (XEP-0030 §8: nobody else learns that it exists).
 func (c *session) disco(iq, query *stream.Element, to jid.JID) {
 	s := c.server
@@ -104,7 +122,7 @@ func (c *session) disco(iq, query *stream.Element, to jid.JID) {
 	answer := stream.New(query.Space, "query")
 	if query.Space == nsDiscoInfo {
 		answer.Add(stream.New(nsDiscoInfo, "identity", "category", "account", "type", "registered"))
-		for _, f := range []string{nsDiscoInfo, nsDiscoItems} {
+		for _, f := range s.accountFeatures(to.Equal(c.jid.Bare())) {
 			answer.Add(stream.New(nsDiscoInfo, "feature", "var", f))
 		}
 	} else {

@@ -198,7 +198,7 @@ func (c *session) rosterRemove(ctx context.Context, contact jid.JID) error {
 	if house {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		a.vanish(contact.String())
+		s.vanish(a, contact.String())
 		return nil
 	}
 	if was.To || was.Ask {

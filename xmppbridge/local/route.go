@@ -38,6 +38,7 @@ func (c *session) iq(ctx context.Context, st *stream.Element, to jid.JID) {
 		c.refuse(st, stream.RemoteServerNotFound)
 	case to.Localpart() == "":
 		c.toDomain(ctx, st)
+	case c.severed(st, to):
 	case s.isHouse(to):
 		s.backend.Deliver(st)
 	case to.Resourcepart() == "":
@@ -45,7 +46,7 @@ func (c *session) iq(ctx context.Context, st *stream.Element, to jid.JID) {
 	default:
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if a := s.online(to); a != nil && a.sessions[to.Resourcepart()] != nil {
+		if a := s.online(to); a != nil && a.sessions[to.Resourcepart()] != nil && !a.blocks(c.full) {
 			a.sessions[to.Resourcepart()].send(st)
 		} else {
 			c.refuse(st, stream.ServiceUnavailable)
@@ -68,7 +69,7 @@ func onlyChild(st *stream.Element) bool {
 // It queues and never blocks. A message to a bare JID goes to every available client whose priority is not negative (RFC 6121
 // §8.5.2.1), one to a full JID that is not there likewise unless it is groupchat or headline; presence to every
 // available client; an IQ to the one client it names. ErrOffline says that nobody got it, ErrNoAccount that there
-// is no such account. Presence from a contact that the person removed is dropped without an error, and so are subscription
+// is no such account, ErrBlocked that the person does not want it. Presence from a contact that the person removed is dropped without an error, and so are subscription
 // stanzas: contacts of the house are always subscribed. The element is not kept and not changed.
 func (s *Server) Send(st *stream.Element) error {
 	to, err := jid.Parse(st.Attr("to"))
@@ -81,7 +82,12 @@ func (s *Server) Send(st *stream.Element) error {
 	sent := false
 	switch st.Name {
 	case "message":
-		sent = s.deliver(st, to, nil)
+		switch s.deliver(st, to, nil) {
+		case blocked:
+			return fmt.Errorf("xmpp server: send to %s: %w", to, ErrBlocked)
+		case given:
+			sent = true
+		}
 	case "presence":
 		sent = s.show(st, to)
 	case "iq":
@@ -113,7 +119,7 @@ func (s *Server) show(st *stream.Element, to jid.JID) bool {
 	if a == nil {
 		return false
 	}
-	if a.items[bare(st.Attr("from"))].Hidden {
+	if a.items[bare(st.Attr("from"))].Hidden || a.blocks(st.Attr("from")) {
 		return true
 	}
 	sent := false
@@ -135,7 +141,7 @@ func (s *Server) Broadcast(st *stream.Element) int {
 	n := 0
 	var b []byte
 	for _, a := range s.accounts {
-		if !a.shows(contact) {
+		if !a.shows(contact) || a.blocks(st.Attr("from")) {
 			continue
 		}
 		b = b[:0]
@@ -153,14 +159,15 @@ func (s *Server) Broadcast(st *stream.Element) int {
 	return n
 }
 
-// Audience returns the full JIDs of the available clients that have an address of the house in the roster, sorted.
+// Audience returns the full JIDs of the available clients that have an address of the house in the roster and do not
+// block it, sorted.
 func (s *Server) Audience(contact string) []string {
 	contact = bare(contact)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []string
 	for _, a := range s.accounts {
-		if a.shows(contact) {
+		if a.shows(contact) && !a.blocks(contact) {
 			out = a.appendAvailable(out)
 		}
 	}

@@ -34,13 +34,14 @@ type session struct {
 	held     held
 
 	// Guarded by Server.mu.
-	copies     bool // wants what the person's other clients send and get (XEP-0280)
-	available  bool
-	priority   int
-	presence   *stream.Element    // the last one broadcast, from = full
-	interested bool               // asked for the roster: gets pushes
-	versioned  bool               // asked for it with a version
-	directed   map[string]jid.JID // addresses sent directed presence, which have to be told when it goes
+	blocklisted bool // asked whom the person blocks: gets pushes
+	copies      bool // wants what the person's other clients send and get (XEP-0280)
+	available   bool
+	priority    int
+	presence    *stream.Element    // the last one broadcast, from = full
+	interested  bool               // asked for the roster: gets pushes
+	versioned   bool               // asked for it with a version
+	directed    map[string]jid.JID // addresses sent directed presence, which have to be told when it goes
 }
 
 // join makes the session of a login that asks for a resource, and answers the request. A session with the same resource
@@ -222,7 +223,7 @@ func (c *session) handle(ctx context.Context, st *stream.Element) {
 	case "iq":
 		c.iq(ctx, st, to)
 	case "message":
-		c.message(st, to)
+		c.message(ctx, st, to)
 	case "presence":
 		c.presenceStanza(ctx, st, to)
 	}

@@ -21,6 +21,9 @@ func (c *session) subscription(ctx context.Context, st *stream.Element, contact 
 	case contact.Equal(c.jid.Bare()):
 		return // one always sees oneself
 	}
+	if st.Attr("type") == "subscribe" && c.severed(st, contact) {
+		return
+	}
 	st.SetAttr("from", a.bare).SetAttr("to", contact.String())
 	var err error
 	switch typ := st.Attr("type"); {
@@ -89,6 +92,11 @@ func (c *session) subscribe(ctx context.Context, st *stream.Element, contact jid
 	})
 	if err != nil {
 		return err
+	}
+	unwanted := false
+	s.locked(func() { unwanted = b.blocks(a.bare) })
+	if unwanted { // and is not to know it
+		return nil
 	}
 	agreed := false
 	_, err = s.change(ctx, b, a.bare, func(i *Item) error {
@@ -175,6 +183,9 @@ func (c *session) tell(ctx context.Context, contact jid.JID, typ string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if b.blocks(a.bare) {
+		return
+	}
 	b.sendAvailable(stream.New(stream.NS, "presence", "type", typ, "from", a.bare, "to", b.bare))
 	if typ == "unsubscribe" { // a no longer sees b
 		hide(b, a)
