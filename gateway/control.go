@@ -179,6 +179,11 @@ func (g *Gateway) controlHandler() http.Handler {
 	mux.HandleFunc("GET /status", answer(func(_ context.Context, _ struct{}) (Status, error) { return g.Status(), nil }))
 	mux.HandleFunc("GET /devices", answer(func(_ context.Context, _ struct{}) ([]DeviceStatus, error) { return g.DeviceStatus(), nil }))
 	mux.HandleFunc("POST /send", answer(g.Send))
+	mux.HandleFunc("GET /alerts", answer(func(_ context.Context, _ struct{}) ([]AlertStatus, error) { return g.AlertStatus(), nil }))
+	mux.HandleFunc("POST /alerts/ack", answer(g.Acknowledge))
+	mux.HandleFunc("POST /alerts/silence", answer(func(ctx context.Context, r SilenceRequest) (struct{}, error) {
+		return struct{}{}, g.Silence(ctx, r)
+	}))
 	mux.HandleFunc("POST /reload", answer(func(ctx context.Context, _ struct{}) (struct{}, error) {
 		return struct{}{}, g.detached(ctx, g.Reload)
 	}))

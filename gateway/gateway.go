@@ -161,6 +161,7 @@ func (g *Gateway) rulesOptions(cfg *config.Config) mapping.RulesOptions {
 	return mapping.RulesOptions{
 		PresenceInterval: cfg.XMPP.PresenceInterval,
 		CanSee:           func(bare string, id devices.ID) bool { return g.access.Load().CanSee(bare, id) },
+		Location:         cfg.Gateway.Location,
 	}
 }
 

@@ -55,7 +55,7 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 	var err error
 	on.bridge, err = xmppbridge.New(ctx, xmppbridge.Options{
 		Name: cfg.Gateway.Name, Version: g.o.Version, Audience: audience, Addresses: g.addresses.Load(), Access: g.access.Load(),
-		House: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, History: g.bridgeHistory(cfg), Log: g.log,
+		House: g.router, Desk: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, History: g.bridgeHistory(cfg), Log: g.log,
 		Accounts: g.accounts.addresses, Knows: on.knows, Server: on.inside,
 	})
 	if err != nil {
@@ -278,6 +278,7 @@ func (o outlet) present(p mapping.Presence) {
 }
 
 func (o outlet) alert(a mapping.Alert, state remembered) { o.g.post.put(a, state) }
+func (o outlet) remember(state remembered)               { o.g.post.remember(state) }
 
 func (o outlet) appeared(d *mapping.Device) {
 	if h := o.g.history.Load(); h != nil { // of points that it has no more, nothing is known from now on

@@ -54,7 +54,8 @@ func (p *postbox) put(a mapping.Alert, state remembered) {
 			p.lost++
 			continue
 		}
-		p.waiting = append(p.waiting, xmppbridge.Outgoing{ID: id, To: to, Device: a.Device, Body: a.Text, At: a.At})
+		p.waiting = append(p.waiting, xmppbridge.Outgoing{ID: id, To: to, Device: a.Device, Body: a.Text, At: a.At,
+			Alert: a.Name, Occasion: a.Occasion, Began: a.Began, Offer: a.Offer, Chart: a.Chart})
 	}
 	p.state = &state
 	p.mu.Unlock()

@@ -18,14 +18,16 @@ type output interface {
 	present(mapping.Presence)
 	turned(id devices.ID, online bool) // what its presence says is new in this
 	alert(mapping.Alert, remembered)
+	remember(remembered) // what changed without anything to say
 	appeared(*mapping.Device)
 	gone(devices.ID)
 	read([]devices.Reading) // the registry has them; the slice is not to be kept
 }
 
-// remembered is what of the rules survives a restart: their own state, and what was said in the alerts that are active.
+// remembered is what of the rules survives a restart.
 type remembered struct {
 	mapping.State
+	// Active is what was said in the alerts that are active, as earlier versions kept it.
 	Active []mapping.Alert `json:"active,omitempty"`
 }
 
@@ -47,7 +49,9 @@ type router struct {
 	models map[devices.ID]*mapping.Device
 	sorted []*mapping.Device // never changed in place
 	shown  map[devices.ID]mapping.Presence
-	active []mapping.Alert
+
+	active   []mapping.Alert // the rules': never changed in place
+	silences []mapping.SilenceState
 }
 
 func newRouter(rules *mapping.Rules, registry *devices.Registry, out output, log *slog.Logger) *router {
@@ -133,29 +137,35 @@ func (r *router) alive(within time.Duration) bool {
 func (r *router) reload(cfg *mapping.Config, o mapping.RulesOptions) {
 	r.drain(nil, nil) // what drivers that are stopped by now have said belongs to the old one
 	r.carryOut(r.rules.Reload(cfg, o, time.Now()))
-	r.prune()
 }
 
 // restore takes over what an earlier life has kept, before run.
 func (r *router) restore(m remembered) {
+	for _, said := range m.Active {
+		for i := range m.Alerts {
+			if a := &m.Alerts[i]; a.Alert == said.Name && a.Device == said.Device && a.Text == "" {
+				a.Text = said.Text
+			}
+		}
+	}
 	r.rules.Restore(m.State, time.Now())
-	r.active = m.Active
-	r.prune()
+	r.see()
 }
 
 // snapshot is what to keep. It is called between two steps, or when run has ended.
-func (r *router) snapshot() remembered { return remembered{r.rules.Snapshot(), r.Alerts()} }
+func (r *router) snapshot() remembered { return remembered{State: r.rules.Snapshot()} }
 
-// prune forgets active alerts that the rules do not have any more, and of whose end nobody could be told.
-func (r *router) prune() {
-	state := r.rules.Snapshot()
+// see takes over which alerts are active, and reports whether something about them has changed.
+func (r *router) see() bool {
+	active := r.rules.Active()
+	if len(active) == len(r.active) && (len(active) == 0 || &active[0] == &r.active[0]) {
+		return false
+	}
+	silences := r.rules.Silences()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.active = slices.DeleteFunc(slices.Clone(r.active), func(a mapping.Alert) bool {
-		return !slices.ContainsFunc(state.Alerts, func(s mapping.AlertState) bool {
-			return s.Active && s.Alert == a.Name && s.Device == a.Device
-		})
-	})
+	r.active, r.silences = active, silences
+	return true
 }
 
 // step lets the rules take one change and carries out what they intend.
@@ -177,8 +187,10 @@ func (r *router) carryOut(intents []mapping.Intent) {
 			}
 			r.out.present(i)
 		case mapping.Alert:
-			r.log.Info("alert", "device", i.Device, "alert", i.Name, "over", i.Recovery, "text", i.Text)
-			alerts = append(alerts, i)
+			r.log.Info("alert", "device", i.Device, "alert", i.Name, "occasion", i.Occasion, "by", i.By, "text", i.Text)
+			if len(i.To) > 0 {
+				alerts = append(alerts, i)
+			}
 		case mapping.Appeared:
 			r.set(i.Device)
 			r.out.appeared(i.Device)
@@ -187,29 +199,15 @@ func (r *router) carryOut(intents []mapping.Intent) {
 			r.out.gone(i.ID)
 		}
 	}
-	if len(alerts) == 0 {
-		return
-	}
-	r.keep(alerts)
-	state := r.snapshot()
-	for _, a := range alerts {
-		r.out.alert(a, state)
-	}
-}
-
-// keep notes which alerts are active.
-func (r *router) keep(said []mapping.Alert) {
-	last := make(map[string]int, len(said)) // by key: of an alert that comes and goes in one step the end counts
-	for i, a := range said {
-		last[a.Key] = i
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.active = slices.DeleteFunc(slices.Clone(r.active), func(x mapping.Alert) bool { _, again := last[x.Key]; return again })
-	for i, a := range said {
-		if !a.Recovery && last[a.Key] == i {
-			r.active = append(r.active, a)
+	changed := r.see()
+	switch {
+	case len(alerts) > 0:
+		state := r.snapshot()
+		for _, a := range alerts {
+			r.out.alert(a, state)
 		}
+	case changed:
+		r.out.remember(r.snapshot())
 	}
 }
 
@@ -225,7 +223,6 @@ func (r *router) drop(id devices.ID) {
 	defer r.mu.Unlock()
 	delete(r.models, id)
 	delete(r.shown, id)
-	r.active = slices.DeleteFunc(slices.Clone(r.active), func(x mapping.Alert) bool { return x.Device == id })
 	r.sorted = nil
 }
 
@@ -286,4 +283,46 @@ func (r *router) Alerts() []mapping.Alert {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.active
+}
+
+// Silences are those under way.
+func (r *router) Silences() []mapping.SilenceState {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	now := time.Now()
+	return slices.DeleteFunc(slices.Clone(r.silences), func(s mapping.SilenceState) bool { return !s.Until.After(now) })
+}
+
+// Acknowledge implements xmppbridge.Desk.
+func (r *router) Acknowledge(ctx context.Context, a mapping.Acknowledge) ([]mapping.Alert, error) {
+	var done []mapping.Alert
+	err := r.tell(ctx, mapping.Change{Acknowledge: &a}, func(i mapping.Alert) {
+		if i.Occasion == mapping.Acknowledged {
+			done = append(done, i)
+		}
+	})
+	return done, err
+}
+
+// Silence implements xmppbridge.Desk.
+func (r *router) Silence(ctx context.Context, s mapping.Silence) error {
+	return r.tell(ctx, mapping.Change{Silence: &s}, func(mapping.Alert) {})
+}
+
+// Undelivered implements xmppbridge.Desk.
+func (r *router) Undelivered(ctx context.Context, u mapping.Undelivered) error {
+	return r.tell(ctx, mapping.Change{Undelivered: &u}, func(mapping.Alert) {})
+}
+
+// tell lets the rules take what people or the network say, between two other steps, and shows each what followed.
+func (r *router) tell(ctx context.Context, c mapping.Change, each func(mapping.Alert)) error {
+	return r.do(ctx, func() {
+		intents := r.rules.Step(time.Now(), c)
+		for _, i := range intents {
+			if a, ok := i.(mapping.Alert); ok {
+				each(a)
+			}
+		}
+		r.carryOut(intents)
+	})
 }

@@ -21,7 +21,7 @@ type instance struct {
 	device *device
 	since  time.Duration // when `when` began to hold; since Rules.zero
 	state  instanceState
-	sent   bool // somebody was told
+	life   *life // what became of it since it was active; nil where it never was, or long ago
 }
 
 type instanceState uint8
@@ -102,12 +102,16 @@ func (r *Rules) unwatch(d *device) {
 	d.alerts = nil
 }
 
-// end takes back an alert that nothing watches any more.
+// end takes back an alert that nothing watches any more: at once, whatever the hour, for there is no later.
 func (r *Rules) end(i *instance, how string) {
-	if i.state == active && i.sent {
-		r.emit(i, i.device.model.Name+" "+how+r.over(i), true)
+	if l := i.life; l != nil {
+		if i.state == active {
+			l.ended = r.now
+		}
+		r.emit(i, Over, l.told, i.device.model.Name+" "+how+r.over(i))
+		r.alertsChanged()
 	}
-	i.state = idle
+	i.state, i.life = idle, nil
 }
 
 func (r *Rules) unwatchForeign(d *device) {
@@ -155,26 +159,39 @@ func (r *Rules) updateAlerts(d *device) {
 		return
 	}
 	for _, i := range d.alerts {
-		if d.evaluate || i.state == pending && i.since+i.alert.For <= r.now {
+		if due, waits := i.due(); d.evaluate || waits && due <= r.now {
 			r.updateAlert(i)
 		}
 	}
 	d.evaluate = false
 }
 
-func (r *Rules) updateAlert(i *instance) {
-	if i.state == active {
-		over, known := false, false
-		if i.alert.until != nil {
-			over, known = r.holds(i.alert.until, i.device)
-		} else if over, known = r.holds(i.alert.when, i.device); known {
-			over = !over
-		}
-		if known && over {
-			r.clear(i)
-		}
-		return
+// due is when an alert wants to be looked at although nothing happens.
+func (i *instance) due() (at time.Duration, waits bool) {
+	if i.state == pending {
+		at, waits = i.since+i.alert.For, true
 	}
+	if l := i.life; l != nil && l.waits && (!waits || l.due < at) {
+		at, waits = l.due, true
+	}
+	return at, waits
+}
+
+func (r *Rules) updateAlert(i *instance) {
+	switch {
+	case i.state != active:
+		r.updateIdle(i)
+	case i.life.damped:
+		r.updateDamped(i)
+	default:
+		if over, known := r.isOver(i); known && over {
+			r.clear(i, r.now)
+		}
+	}
+	r.attend(i)
+}
+
+func (r *Rules) updateIdle(i *instance) {
 	holds, known := r.holds(i.alert.when, i.device)
 	switch {
 	case !known:
@@ -188,6 +205,15 @@ func (r *Rules) updateAlert(i *instance) {
 	if r.now-i.since >= i.alert.For {
 		r.fire(i)
 	}
+}
+
+// isOver reports whether what is active is over, if that is known.
+func (r *Rules) isOver(i *instance) (over, known bool) {
+	if i.alert.until != nil {
+		return r.holds(i.alert.until, i.device)
+	}
+	holds, known := r.holds(i.alert.when, i.device)
+	return !holds, known
 }
 
 // holds evaluates a condition. It reports false when a value in it is not known.
@@ -221,56 +247,21 @@ func (r *Rules) value(ref *ref, d *device) (devices.Value, bool) {
 	return state.Value, ok && state.Quality == devices.Good && !state.Value.IsZero()
 }
 
-// fire makes an alert active and tells people.
-func (r *Rules) fire(i *instance) {
-	i.state = active
-	if i.alert.Level == Critical {
-		i.device.critical++
-	}
-	message := ""
+// message is what is said of an alert that is active.
+func (r *Rules) message(i *instance) string {
 	if t := i.alert.text; t != nil {
-		message = t.fill(func(name string) string { return r.field(i.device, name) })
-	} else {
-		message = r.describe(i) + " (" + i.alert.Name + ")"
+		return t.fill(func(name string) string { return r.field(i.device, name) })
 	}
-	i.sent = r.emit(i, message, false)
-}
-
-// clear ends an alert and tells those who were told of it.
-func (r *Rules) clear(i *instance) {
-	i.state = idle
-	if i.alert.Level == Critical {
-		i.device.critical--
-	}
-	if i.sent {
-		r.emit(i, r.describe(i)+r.over(i), true)
-	}
-	i.sent = false
+	return r.describe(i) + " (" + i.alert.Name + ")"
 }
 
 // over is how a recovery ends: " (too-hot over, lasted 4 min)".
 func (r *Rules) over(i *instance) string {
 	text := " (" + i.alert.Name + " over"
-	if lasted := r.now - i.since; lasted >= time.Second {
+	if lasted := i.life.ended - i.since; lasted >= time.Second {
 		text += ", lasted " + Duration(lasted)
 	}
 	return text + ")"
-}
-
-// emit appends an alert's message for those who may see the device, and reports whether there is anybody.
-func (r *Rules) emit(i *instance, message string, recovery bool) bool {
-	id, to := i.device.model.ID, i.alert.To
-	if r.o.CanSee != nil {
-		to = slices.DeleteFunc(slices.Clone(to), func(jid string) bool { return !r.o.CanSee(jid, id) })
-	}
-	if len(to) == 0 {
-		return false
-	}
-	r.out = append(r.out, Alert{
-		Key: instanceKey{i.alert.Name, id}.String(), Name: i.alert.Name, Device: id, Level: i.alert.Level, To: to,
-		Text: message, Recovery: recovery, At: r.at(r.now),
-	})
-	return true
 }
 
 // field is what {{.name}} stands for.

@@ -272,7 +272,9 @@ func TestAlertModel(t *testing.T) {
 		w := hot(t, strings.Replace(tooHot, `"1m"`, `"10s"`, 1))
 		const hold = 10 * time.Second
 		var since time.Time
-		pending, active := false, false
+		pending, active, damped, gone := false, false, false, false
+		var begins []time.Time
+		var steady time.Time
 		var want []string
 		record := func(now time.Time, what string) {
 			want = append(want, fmt.Sprintf("%v %s", now.Sub(w.start), what))
@@ -280,6 +282,19 @@ func TestAlertModel(t *testing.T) {
 		value, known := 0.0, false
 		model := func() {
 			if !known {
+				return
+			}
+			if active && damped {
+				now := value < 33 || gone && value <= 35
+				if now != gone {
+					gone, steady = now, w.now
+				}
+				if w.now.Sub(steady) >= flapWindow {
+					if damped, begins = false, nil; gone {
+						active, pending = false, false
+						record(w.now, "over")
+					}
+				}
 				return
 			}
 			switch {
@@ -295,6 +310,8 @@ func TestAlertModel(t *testing.T) {
 			if !active && pending && w.now.Sub(since) >= hold {
 				active = true
 				record(w.now, "alert")
+				begins = append(slices.DeleteFunc(begins, func(t time.Time) bool { return w.now.Sub(t) >= flapWindow }), w.now)
+				damped, gone, steady = len(begins) >= flapCount, false, w.now
 			}
 		}
 		for range rapid.IntRange(1, 60).Draw(rt, "readings") {

@@ -108,7 +108,19 @@ type AlertConfig struct {
 	To     []string // normalised bare JIDs
 	Level  Level
 	For    time.Duration
+	// Repeat is how often it is said again until somebody acknowledges it; 0: never.
+	Repeat   time.Duration
+	Escalate *Escalation // nil: to nobody else
+	Offer    []string    // commands of the device, in words
+	Chart    time.Duration
 
+	quiet       *quietHours // nil: none
 	when, until *expression // until nil: when `when` no longer holds
 	text        *text       // nil: the default
+}
+
+// An Escalation is whom else an alert is said to when nobody has acknowledged it.
+type Escalation struct {
+	After time.Duration // at least this long after it was said
+	To    []string      // normalised bare JIDs
 }

@@ -37,16 +37,40 @@ type Presence struct {
 	Since  time.Time // when it came online or went offline
 }
 
-// An Alert is a message for people.
+// An Occasion is why something is said of an alert.
+type Occasion uint8
+
+// The occasions, in the order in which they come in an alert's life.
+const (
+	Begun        Occasion = iota
+	Repeated              // nobody has acknowledged it yet
+	Acknowledged          // By has
+	Escalated             // nobody has, and now others are told
+	Over
+)
+
+var occasionNames = [...]string{Begun: "begun", Repeated: "repeated", Acknowledged: "acknowledged", Escalated: "escalated", Over: "over"}
+
+// Active reports whether what is said is that the alert is active.
+func (o Occasion) Active() bool { return o == Begun || o == Repeated || o == Escalated }
+
+// String is for logs.
+func (o Occasion) String() string { return occasionNames[o] }
+
+// An Alert is a message for people, or, from [Rules.Active], what is active.
 type Alert struct {
 	Key      string // the alert's name and the device's ID: the same for an alert and its recovery
 	Name     string // of the alert
 	Device   devices.ID
 	Level    Level
-	To       []string // normalised bare JIDs; shared: not to be changed
+	To       []string // normalised bare JIDs, as the configuration has them; shared: not to be changed. It may be empty
 	Text     string
-	Recovery bool // it is over
-	At       time.Time
+	Occasion Occasion
+	By       string        // who has acknowledged it; empty: nobody
+	Began    time.Time     // when it became active, by the clock of that moment: tells it from an earlier one of the same key
+	Offer    []string      // commands of the device to have at hand; shared
+	Chart    time.Duration // how much of the time before to show; 0: none
+	At       time.Time     // of this message; of what is active, when it became so
 }
 
 // Appeared says that a device is new or has another model: another name, location, point, …

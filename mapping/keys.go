@@ -54,11 +54,22 @@ var AlertKeys = []schema.Key{
 	{Name: "level", Kind: schema.String, Default: "warning", Choices: levelNames[:], Help: "critical shows in the device's presence, too"},
 	{Name: "text", Kind: schema.String, Help: "the message; {{.temperature}} is a point with its unit, {{.device}} and {{.location}} are the device's"},
 	{Name: "enabled", Kind: schema.Bool, Default: "true", Help: "false takes the alert out"},
-	{Name: "repeat", Kind: schema.Duration, Later: true, Help: "said again until someone acknowledges it"},
-	{Name: "escalate", Kind: schema.SubTable, Later: true, Help: "who is told when nobody acknowledges"},
-	{Name: "quiet", Kind: schema.SubTable, Later: true, Help: "hours without messages"},
-	{Name: "offer", Kind: schema.Strings, Later: true, Help: "commands under the message"},
-	{Name: "chart", Kind: schema.Duration, Later: true, Help: "a picture of the time before"},
+	{Name: "repeat", Kind: schema.Duration, Help: "said again this often until someone acknowledges it; default: never"},
+	{Name: "escalate", Kind: schema.SubTable, Spec: &schema.Spec{Keys: escalateKeys}, Help: "who else is told when nobody acknowledges it"},
+	{Name: "quiet", Kind: schema.SubTable, Spec: &schema.Spec{Keys: quietKeys}, Help: "hours of the day without messages, in the timezone of [gateway]; what is still so is said at their end"},
+	{Name: "offer", Kind: schema.Strings, Help: "commands of the device to have at hand under the message, as in [\"pump on\"]; whoever may not control it gets none"},
+	{Name: "chart", Kind: schema.Duration, Help: "a picture of so much of the time before goes with it"},
+}
+
+var escalateKeys = []schema.Key{
+	{Name: "after", Kind: schema.Duration, Required: true, Help: "how long nobody has acknowledged it; at once when it reached nobody"},
+	{Name: "to", Kind: schema.Strings, Required: true, Help: "who is told then"},
+}
+
+var quietKeys = []schema.Key{
+	{Name: "from", Kind: schema.String, Required: true, Help: "their beginning, as in \"22:00\""},
+	{Name: "to", Kind: schema.String, Required: true, Help: "their end; earlier than from: on the next day"},
+	{Name: "except", Kind: schema.String, Choices: levelNames[:], Help: "alerts of this level and above are said all the same"},
 }
 
 // AccessSpec describes the table form of a line of [access]; the other form is a role alone.

@@ -8,12 +8,16 @@ import (
 	"tidings/devices"
 )
 
-// A Change is one thing that happened, as drivers tell it: one of its fields is set, or none when only time passed.
+// A Change is one thing that happened, as drivers and people tell it: one of its fields is set, or none when only time passed.
 type Change struct {
 	Announce *devices.Info     // a device exists, or is another one now
 	Withdraw *Withdrawal       // a device does not exist any more
 	Link     *Link             // a device can be reached, or not
 	Readings []devices.Reading // raw, of any devices; the slice is not kept
+
+	Acknowledge *Acknowledge // somebody has seen alerts
+	Silence     *Silence     // somebody wants to hear nothing of alerts for a while
+	Undelivered *Undelivered // a message did not reach whom it was for
 }
 
 // A Withdrawal is what Sink.Withdraw says.
@@ -35,11 +39,16 @@ type RulesOptions struct {
 	PresenceInterval time.Duration
 	// CanSee decides who of an alert's recipients is told of a device: Access.CanSee. Nil: all of them.
 	CanSee func(bare string, id devices.ID) bool
+	// Location is where quiet hours are. Nil: the system's time zone.
+	Location *time.Location
 }
 
 func (o RulesOptions) withDefaults() RulesOptions {
 	if o.PresenceInterval <= 0 {
 		o.PresenceInterval = defaultInterval
+	}
+	if o.Location == nil {
+		o.Location = time.Local
 	}
 	return o
 }
@@ -66,6 +75,8 @@ type Rules struct {
 	programs programs
 	watchers map[devices.ID][]*instance // alerts of other devices that name a point of this one
 	restored map[instanceKey]AlertState // of devices not announced yet
+	silences []silence                  // those that are over, too, until another one comes
+	active   []Alert                    // see Active; nil when it has to be made
 
 	snapshot *State // of the last Step, once it was asked for
 	touched  []*device
@@ -141,6 +152,12 @@ func (r *Rules) Step(now time.Time, c Change) []Intent {
 		r.withdraw(*c.Withdraw)
 	case c.Link != nil:
 		r.link(*c.Link)
+	case c.Acknowledge != nil:
+		r.acknowledge(c.Acknowledge)
+	case c.Silence != nil:
+		r.silence(c.Silence)
+	case c.Undelivered != nil:
+		r.undelivered(c.Undelivered)
 	}
 	for i := range c.Readings {
 		r.read(&c.Readings[i])

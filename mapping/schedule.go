@@ -33,7 +33,7 @@ func (r *Rules) nextDue(d *device) (due time.Duration, ok bool) {
 		at(t)
 	}
 	for _, i := range d.alerts {
-		if t := i.since + i.alert.For; i.state == pending && t > r.now {
+		if t, waits := i.due(); waits && t > r.now {
 			at(t)
 		}
 	}

@@ -8,18 +8,42 @@ import (
 	"tidings/devices"
 )
 
-// A State is what of the rules survives a restart: which alerts are active or about to be. It is made for JSON.
+// A State is what of the rules survives a restart: which alerts are active or about to be, who was told and what people
+// said to it. It is made for JSON.
 type State struct {
-	Alerts []AlertState `json:"alerts,omitempty"`
+	Alerts   []AlertState   `json:"alerts,omitempty"`
+	Silences []SilenceState `json:"silences,omitempty"`
 }
 
-// An AlertState is one alert on one device that is not idle.
+// An AlertState is one alert on one device that is not idle, or of whose end somebody has yet to be told.
 type AlertState struct {
 	Alert  string     `json:"alert"`
 	Device devices.ID `json:"device"`
 	Since  time.Time  `json:"since"` // when its condition began to hold
 	Active bool       `json:"active,omitempty"`
-	Sent   bool       `json:"sent,omitempty"` // somebody was told, and is told when it is over
+	Sent   bool       `json:"sent,omitempty"` // somebody was told. Before there was Told: everyone
+	Idle   bool       `json:"idle,omitempty"` // it is over
+
+	Text      string    `json:"text,omitempty"`
+	Began     time.Time `json:"began,omitzero"`
+	Ended     time.Time `json:"ended,omitzero"`
+	Told      []string  `json:"told,omitempty"`
+	Failed    []string  `json:"failed,omitempty"` // of these, whom it did not reach
+	By        string    `json:"by,omitempty"`     // who has acknowledged it
+	Repeat    time.Time `json:"repeat,omitzero"`
+	Escalate  time.Time `json:"escalate,omitzero"`
+	Escalated bool      `json:"escalated,omitempty"`
+	Damped    bool      `json:"damped,omitempty"`
+	Gone      bool      `json:"gone,omitempty"` // of a damped one: its condition does not hold at the moment
+	Steady    time.Time `json:"steady,omitzero"`
+}
+
+// A SilenceState is a [Silence] that was begun.
+type SilenceState struct {
+	Alert  string     `json:"alert,omitempty"`
+	Device devices.ID `json:"device,omitempty"`
+	Who    string     `json:"who,omitempty"`
+	Until  time.Time  `json:"until"`
 }
 
 // Snapshot returns the state to be kept, as it is after the last Step. It is shared until the next one, however often
@@ -33,13 +57,11 @@ func (r *Rules) Snapshot() State {
 }
 
 func (r *Rules) state() State {
-	var s State
+	s := State{Silences: r.Silences()}
 	for _, d := range r.devices {
 		for _, i := range d.alerts {
-			if i.state != idle {
-				s.Alerts = append(s.Alerts, AlertState{
-					Alert: i.alert.Name, Device: d.model.ID, Since: r.at(i.since), Active: i.state == active, Sent: i.sent,
-				})
+			if i.state != idle || i.life != nil && len(i.life.told) > 0 {
+				s.Alerts = append(s.Alerts, r.keep(i))
 			}
 		}
 	}
@@ -63,7 +85,10 @@ func (r *Rules) Restore(s State, now time.Time) {
 	if r.zero.IsZero() {
 		r.zero, r.told = now, now
 	}
-	r.snapshot = nil
+	r.snapshot, r.active = nil, nil
+	for _, kept := range s.Silences {
+		r.silences = append(r.silences, silence{kept.Alert, kept.Device, kept.Who, min(kept.Until.Sub(r.zero), longestSilence)})
+	}
 	for _, a := range s.Alerts {
 		if r.cfg.Devices[a.Device] == nil && now.Sub(a.Since) > orphaned {
 			continue
@@ -87,10 +112,16 @@ func (r *Rules) restore(i *instance) {
 	delete(r.restored, key)
 	// A wall clock that was set back must not put it into the future.
 	i.since = min(a.Since.Sub(r.zero), r.now)
-	i.state, i.sent = pending, a.Sent
+	if i.state = pending; a.Idle {
+		i.state = idle
+	}
+	if !a.Active && !a.Idle {
+		return
+	}
 	if a.Active {
 		i.state = active
 	}
+	r.revive(i, a)
 }
 
 // Reload takes a new configuration and new options in the place of the old ones. Devices keep their online state and what they read,
@@ -100,6 +131,7 @@ func (r *Rules) Reload(cfg *Config, o RulesOptions, now time.Time) []Intent {
 	r.begin(now)
 	r.cfg, r.o = cfg, o.withDefaults()
 	r.programs = programs{}
+	r.alertsChanged()
 	for key := range r.restored {
 		if !slices.ContainsFunc(cfg.Alerts, func(a *AlertConfig) bool { return a.Name == key.alert }) {
 			delete(r.restored, key)

@@ -151,9 +151,9 @@ func (w *world) note(intents []Intent) {
 			}
 			w.lines = append(w.lines, fmt.Sprintf("%v %s %s: %s", at, i.Device, state, i.Status))
 		case Alert:
-			kind := "alert"
-			if i.Recovery {
-				kind = "over"
+			kind := occasionNames[i.Occasion]
+			if i.Occasion == Begun {
+				kind = "alert"
 			}
 			w.lines = append(w.lines, fmt.Sprintf("%v %s %s to %s: %s", at, kind, i.Key, strings.Join(i.To, " "), i.Text))
 		case Appeared:

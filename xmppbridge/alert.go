@@ -2,6 +2,7 @@ package xmppbridge
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -14,6 +15,7 @@ import (
 const (
 	nsHints    = "urn:xmpp:hints"
 	nsReceipts = "urn:xmpp:receipts"
+	nsCorrect  = "urn:xmpp:message-correct:0"
 
 	// delayedAfter is how old an alert may be before it says so (XEP-0203).
 	delayedAfter = 10 * time.Second
@@ -101,22 +103,67 @@ func (b *Bridge) SendNow(ctx context.Context, messages []Outgoing) error {
 }
 
 // send makes the message: from the device itself to those who have it among their contacts, else from the hub, since
-// a stranger's message lands where nobody looks.
+// a stranger's message lands where nobody looks. One that says that an alert is over is preceded by a correction of the
+// alert, where that is the last thing they heard.
 func (a *alerts) send(ctx context.Context, m Outgoing) error {
+	from := a.sender(ctx, m)
+	if m.Occasion == mapping.Over {
+		if err := a.correct(m, from); err != nil {
+			return err // nothing may come between the two
+		}
+	}
+	st := a.message(m, from)
+	err := a.b.o.Network.Send(st)
+	if up := a.b.hubUp.Load(); err != nil && a.b.o.Audience == Broadcast && up != nil && time.Since(*up) > streamsUp {
+		_, from = a.b.addresses().Hub() // the device has no stream: the server allows too few
+		st = a.message(m, from)
+		err = a.b.o.Network.Send(st)
+	}
+	if err != nil {
+		return err
+	}
+	a.b.told.said(st)
+	if m.Alert != "" && m.Occasion.Active() {
+		a.b.told.note(&m, from, m.Body, time.Now())
+	}
+	return nil
+}
+
+// message is what is said of an alert from one of our addresses.
+func (a *alerts) message(m Outgoing, from string) *stream.Element {
 	_, hub := a.b.addresses().Hub()
-	st := stream.New(stream.NS, "message", "type", "chat", "id", m.ID, "from", a.sender(ctx, m), "to", m.To).Add(
-		stream.New(stream.NS, "body").AddText(m.Body),
+	words, buttons := a.b.offers(m, from)
+	st := stream.New(stream.NS, "message", "type", "chat", "id", m.ID, "from", from, "to", m.To).Add(
+		stream.New(stream.NS, "body").AddText(m.Body+words), buttons,
 		stream.New(nsStanzaID, "origin-id", "id", m.ID),
-		stream.New(nsHints, "store"),
-		stream.New(nsReceipts, "request"))
+		stream.New(nsHints, "store"))
+	if m.Occasion != mapping.Acknowledged { // that nobody waits for
+		st.Add(stream.New(nsReceipts, "request"))
+	}
 	if age := time.Since(m.At); age > delayedAfter {
 		st.Add(stream.New(nsDelay, "delay", "from", hub, "stamp", m.At.UTC().Format(xmppTime)))
 	}
-	err := a.b.o.Network.Send(st)
-	if up := a.b.hubUp.Load(); err != nil && a.b.o.Audience == Broadcast && up != nil && time.Since(*up) > streamsUp {
-		err = a.b.o.Network.Send(st.SetAttr("from", hub)) // the device has no stream: the server allows too few
+	return st
+}
+
+// correct puts into an alert that it is over (XEP-0308), if it is the last thing that its address has said to somebody. It
+// goes out once, and may be lost: the message that follows says the same.
+func (a *alerts) correct(m Outgoing, from string) error {
+	old, ok := a.b.told.correctable(&m, from)
+	if !ok {
+		return nil
 	}
-	return err
+	id := rand.Text()
+	st := stream.New(stream.NS, "message", "type", "chat", "id", id, "from", from, "to", m.To).Add(
+		stream.New(stream.NS, "body").AddText("Over: "+old.Body),
+		stream.New(nsCorrect, "replace", "id", old.ID),
+		stream.New(nsStanzaID, "origin-id", "id", id),
+		stream.New(nsHints, "store"))
+	if err := a.b.o.Network.Send(st); err != nil {
+		return err
+	}
+	a.b.told.said(st)
+	return nil
 }
 
 func (a *alerts) sender(ctx context.Context, m Outgoing) string {
@@ -136,13 +183,4 @@ func (a *alerts) sender(ctx context.Context, m Outgoing) string {
 		return full
 	}
 	return hub
-}
-
-// bounced notes that a message of ours came back. To those without a role we send none.
-func (b *Bridge) bounced(st *stream.Element) {
-	if b.asker(st).role == mapping.None {
-		return
-	}
-	b.endProgram(st.Attr("from"))
-	b.log.Warn("message was returned", "jid", st.Attr("from"), "err", stream.ParseError(st))
 }

@@ -77,6 +77,7 @@ type Options struct {
 	Addresses *mapping.Addresses
 	Access    *mapping.Access
 	House     House
+	Desk      Desk
 	Admin     Admin
 	Executor  devices.Executor
 	Network   Network
@@ -113,6 +114,7 @@ type Bridge struct {
 	chats    *chats
 	work     *workers
 	alerts   *alerts
+	told     *told
 	events   *events
 	readouts *readouts
 	lists    *contactLists
@@ -140,6 +142,9 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 		return nil, err
 	}
 	if b.lists, err = loadContactLists(ctx, b); err != nil {
+		return nil, err
+	}
+	if b.told, err = loadTold(ctx, o.Store); err != nil {
 		return nil, err
 	}
 	b.features = features(o.Audience)
@@ -201,6 +206,7 @@ func (b *Bridge) expire(ctx context.Context) {
 			b.sessions.expire(now)
 			b.chats.expire(now)
 			b.replay.expire(now)
+			b.missReceipts(now)
 		}
 	}
 }
@@ -292,8 +298,10 @@ func (b *Bridge) send(st *stream.Element) error {
 	err := b.o.Network.Send(st)
 	if err != nil {
 		b.log.Debug("stanza not sent", "jid", st.Attr("to"), "err", err)
+		return err
 	}
-	return err
+	b.told.said(st)
+	return nil
 }
 
 // asker is who sent a stanza.

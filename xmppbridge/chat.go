@@ -165,6 +165,10 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 	if a.role != mapping.None {
 		if got := st.Child(nsReceipts, "received"); got != nil {
 			b.alerts.received(person(a.full), got.Attr("id"))
+			b.told.arrived(person(a.full), got.Attr("id"))
+		}
+		if b.reacted(a, st, fresh) {
+			return
 		}
 	}
 	if a.role == mapping.None || typ != "" && typ != "chat" && typ != "normal" || body == "" && !encrypted(st) {

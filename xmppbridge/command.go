@@ -145,6 +145,9 @@ func (b *Bridge) command(r *request, node string) (*command, error) {
 	if rest == statusNode {
 		return b.statusCommand(d), nil
 	}
+	if c := b.alertCommand(d, rest); c != nil {
+		return c, nil
+	}
 	for _, a := range d.Actions() {
 		if a.Node == rest {
 			if !b.access().CanControl(r.bare, id) {
@@ -158,7 +161,7 @@ func (b *Bridge) command(r *request, node string) (*command, error) {
 
 const statusNode = "status"
 
-// deviceCommands are one device's commands: what can be done with it, then "Status".
+// deviceCommands are one device's commands: what can be done with it, "Status", and what can be done about its alerts.
 func (b *Bridge) deviceCommands(a asker, d *mapping.Device) []*command {
 	var out []*command
 	if b.access().CanControl(a.bare, d.ID) {
@@ -166,7 +169,7 @@ func (b *Bridge) deviceCommands(a asker, d *mapping.Device) []*command {
 			out = append(out, b.actionCommand(d, action))
 		}
 	}
-	return append(out, b.statusCommand(d))
+	return append(append(out, b.statusCommand(d)), b.alertCommands(a, d)...)
 }
 
 // actionCommand makes the command of one action: one step for what needs no value, a form for what does, and

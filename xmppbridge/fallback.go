@@ -46,5 +46,10 @@ func spoken(st *stream.Element) string {
 	}
 	i := -1
 	body = slices.DeleteFunc(body, func(rune) bool { i++; return !said[i] })
-	return strings.TrimSpace(string(body))
+	text := strings.TrimSpace(string(body))
+	for st.Child(nsReply, "reply") != nil && strings.HasPrefix(text, ">") { // quoted, and not marked as such
+		_, text, _ = strings.Cut(text, "\n")
+		text = strings.TrimSpace(text)
+	}
+	return text
 }

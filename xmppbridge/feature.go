@@ -17,7 +17,7 @@ type feature struct {
 // features lists every XEP the bridge answers, one file each. Some are the server's to answer, for some audience.
 func features(audience Audience) []feature {
 	return []feature{discoFeature(), capsFeature(), pingFeature(), versionFeature(), timeFeature(), lastFeature(),
-		commandsFeature(), chatFeature(), iotFeature(),
+		commandsFeature(), chatFeature(), reactionFeature(), iotFeature(),
 		vcardFeature(audience)}
 }
 

@@ -129,7 +129,7 @@ func begin(t *testing.T, s setup) *fixture {
 	var err error
 	f.Bridge, err = New(t.Context(), Options{
 		Name: "House", Version: "1.2.3", Audience: s.audience, Addresses: addresses, Access: f.house.config.Access, House: f.house,
-		Admin: s.admin, Executor: f, Network: f.network, Store: f.store, Pace: s.pace,
+		Desk: f.house, Admin: s.admin, Executor: f, Network: f.network, Store: f.store, Pace: s.pace,
 		Accounts: func() []string { return s.accounts },
 	})
 	if err != nil {
@@ -260,10 +260,13 @@ type testHouse struct {
 	registry *devices.Registry
 	rules    *mapping.Rules
 
+	stepping sync.Mutex // around the rules
+
 	mu     sync.Mutex
 	models map[devices.ID]*mapping.Device
 	shown  map[devices.ID]mapping.Presence
-	alerts []mapping.Alert
+	said   []mapping.Alert
+	lost   []mapping.Undelivered
 }
 
 func readHouse(t testing.TB, file string) *mapping.Config {
@@ -319,7 +322,10 @@ func (h *testHouse) read(id devices.ID, point string, v devices.Value) {
 
 // step does what the router does.
 func (h *testHouse) step(c mapping.Change) {
-	h.carryOut(h.rules.Step(time.Now(), c))
+	h.stepping.Lock()
+	intents := slices.Clone(h.rules.Step(time.Now(), c))
+	h.stepping.Unlock()
+	h.carryOut(intents)
 	if h.bridge != nil {
 		h.bridge.Readings(c.Readings)
 	}
@@ -348,7 +354,7 @@ func (h *testHouse) carryOut(intents []mapping.Intent) {
 				h.bridge.Present(i)
 			}
 		case mapping.Alert:
-			h.alerts = append(h.alerts, i)
+			h.said = append(h.said, i)
 		}
 		h.mu.Unlock()
 	}
@@ -386,9 +392,45 @@ func (h *testHouse) Online(id devices.ID) (bool, string) {
 }
 
 func (h *testHouse) Alerts() []mapping.Alert {
+	h.stepping.Lock()
+	defer h.stepping.Unlock()
+	return h.rules.Active()
+}
+
+// Acknowledge implements Desk.
+func (h *testHouse) Acknowledge(_ context.Context, a mapping.Acknowledge) ([]mapping.Alert, error) {
+	h.step(mapping.Change{Acknowledge: &a})
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.alerts
+	var done []mapping.Alert
+	for _, said := range h.said {
+		if said.Occasion == mapping.Acknowledged && said.At.Equal(time.Now()) {
+			done = append(done, said)
+		}
+	}
+	return done, nil
+}
+
+// Silence implements Desk.
+func (h *testHouse) Silence(_ context.Context, s mapping.Silence) error {
+	h.step(mapping.Change{Silence: &s})
+	return nil
+}
+
+// Silences implements Desk.
+func (h *testHouse) Silences() []mapping.SilenceState {
+	h.stepping.Lock()
+	defer h.stepping.Unlock()
+	return h.rules.Silences()
+}
+
+// Undelivered implements Desk.
+func (h *testHouse) Undelivered(_ context.Context, u mapping.Undelivered) error {
+	h.mu.Lock()
+	h.lost = append(h.lost, u)
+	h.mu.Unlock()
+	h.step(mapping.Change{Undelivered: &u})
+	return nil
 }
 
 // A testNetwork writes down what is sent. It can be down, and refuse single stanzas.
@@ -466,6 +508,8 @@ type testStore struct {
 	executed      []Executed
 	outbox        []Outgoing
 	given         []Given
+	told          []Told
+	receipting    []string
 }
 
 func (s *testStore) Given(context.Context) ([]Given, error) {
@@ -487,6 +531,30 @@ func (s *testStore) ForgetGiven(_ context.Context, watcher, target string) error
 	defer s.mu.Unlock()
 	s.given = slices.DeleteFunc(s.given, func(g Given) bool { return g.Watcher == watcher && g.Target == target })
 	return nil
+}
+
+func (s *testStore) Told(context.Context) ([]Told, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.told), nil
+}
+
+func (s *testStore) SaveTold(t Told) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = append(slices.DeleteFunc(s.told, func(x Told) bool { return x.ID == t.ID && x.To == t.To }), t)
+}
+
+func (s *testStore) Receipting(context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.receipting), nil
+}
+
+func (s *testStore) SaveReceipting(person string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.receipting = append(s.receipting, person)
 }
 
 func (s *testStore) Subscriptions(context.Context) ([]Subscription, error) {

@@ -25,7 +25,7 @@ const (
 func (b *Bridge) hubCommands(a asker) []*command {
 	list := []*command{
 		{node: "devices", name: "All devices", steps: devicePages, do: showDevices},
-		{node: "alerts", name: "Alerts…", do: showAlerts},
+		{node: "alerts", name: "Alerts…", acts: true, steps: alertSteps, do: attendAlerts},
 	}
 	if b.addsDevices() {
 		list = append(list, addCommand())
@@ -78,23 +78,6 @@ func showDevices(_ context.Context, b *Bridge, c *call) (*outcome, error) {
 		note = "1 device"
 	}
 	return &outcome{level: "info", note: note, table: &t}, nil
-}
-
-func showAlerts(_ context.Context, b *Bridge, c *call) (*outcome, error) {
-	t := &table{title: "Alerts", columns: []string{"Alert", "Device", "Level", "For", "What"}}
-	for _, a := range b.o.House.Alerts() {
-		if d, _, ok := b.o.House.Device(a.Device); ok && b.sees(c.asker, a.Device) {
-			t.rows = append(t.rows, []string{a.Name, d.Name, a.Level.String(), mapping.Duration(since(a.At)), a.Text})
-		}
-	}
-	if len(t.rows) == 0 {
-		return &outcome{level: "info", note: "No alert is active"}, nil
-	}
-	note := t.rows[0][4]
-	if n := len(t.rows); n > 1 {
-		note = fmt.Sprintf("%d alerts; the oldest: %s", n, note)
-	}
-	return &outcome{level: "warn", note: note, table: t}, nil
 }
 
 // chooseCommand leads to the commands of one of many devices: by a part of its name where even a list would be long.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidings/devices"
+	"tidings/mapping"
 )
 
 // A Store is what the bridge needs remembered over a restart. Save and Forget queue and do not wait for a disk; the
@@ -22,6 +23,12 @@ type Store interface {
 	Given(ctx context.Context) ([]Given, error)
 	SaveGiven(context.Context, Given) error
 	ForgetGiven(ctx context.Context, watcher, target string) error
+
+	// Told are the alerts that were sent lately, oldest first, and Receipting who has ever sent a receipt.
+	Told(ctx context.Context) ([]Told, error)
+	SaveTold(Told)
+	Receipting(ctx context.Context) ([]string, error)
+	SaveReceipting(person string)
 
 	Outbox
 }
@@ -91,12 +98,44 @@ type Span struct {
 	Known                time.Duration // for how much of it the value was known
 }
 
-// Outgoing is one alert message to one person.
+// Outgoing is one message about an alert to one person.
 type Outgoing struct {
 	Seq    int64  // order of the outbox
 	ID     string // the stanza's id: the same however often it is sent
 	To     string // bare JID
 	Device devices.ID
-	Body   string
+	Body   string // without the words to type
 	At     time.Time
+
+	Alert    string // its name; empty: of an earlier version, and nothing can be done about it
+	Occasion mapping.Occasion
+	Began    time.Time     // of the alert
+	Offer    []string      // commands to have at hand, in words
+	Chart    time.Duration // how much of the time before a picture shows; 0: none
 }
+
+// Ref is the alert a message is about.
+func (m *Outgoing) Ref() mapping.AlertRef {
+	return mapping.AlertRef{Alert: m.Alert, Device: m.Device, Began: m.Began}
+}
+
+// Told is a message about an active alert that was sent: what people answer to.
+type Told struct {
+	ID, To string // To: bare JID
+	From   string // full JID
+	mapping.AlertRef
+	Body    string
+	At      time.Time
+	Arrival Arrival
+}
+
+// Arrival is what is known of a message's arrival.
+type Arrival uint8
+
+// What may be known.
+const (
+	Unknown  Arrival = iota // and nothing will be: the person's clients send no receipts, or it is settled otherwise
+	Awaited                 // a receipt should come
+	Arrived                 // it came
+	Returned                // the message did, as an error
+)

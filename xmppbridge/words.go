@@ -63,7 +63,7 @@ func (t *talk) hub(said []string) {
 		t.sayDevices()
 		return
 	case "alerts":
-		t.sayAlerts()
+		t.sayAlerts("")
 		return
 	case "all off", "everything off", "off all", "off everything":
 		t.allOff()
@@ -76,6 +76,9 @@ func (t *talk) hub(said []string) {
 	matches, rest := named(visible, said)
 	if len(matches) == 0 {
 		matches, rest = named(visible, words)
+	}
+	if len(matches) == 0 && t.hearAlerts(words, "") {
+		return
 	}
 	switch {
 	case len(matches) == 1:
@@ -164,6 +167,9 @@ func (t *talk) tell(d *mapping.Device, said []string) {
 	if action == nil {
 		action, value = d.Understand(words)
 	}
+	if action == nil && t.hearAlerts(said, d.ID) {
+		return
+	}
 	if action == nil {
 		t.say(t.notUnderstood(d, all))
 		return
@@ -233,19 +239,6 @@ func (t *talk) sayDevices() {
 	t.say(strings.Join(lines, "\n"))
 }
 
-func (t *talk) sayAlerts() {
-	var lines []string
-	for _, a := range t.b.o.House.Alerts() {
-		if t.b.sees(t.asker, a.Device) {
-			lines = append(lines, fmt.Sprintf("%s (%s, for %s)", a.Text, a.Level, mapping.Duration(since(a.At))))
-		}
-	}
-	if len(lines) == 0 {
-		lines = []string{"No alert is active."}
-	}
-	t.say(strings.Join(lines, "\n"))
-}
-
 // allOff turns off every switch the asker may control.
 func (t *talk) allOff() {
 	var requests []devices.Request
@@ -276,7 +269,7 @@ func (t *talk) help() string {
 	if t.b.addsDevices() {
 		add = "\"add devices\", "
 	}
-	return "Say \"devices\", \"alerts\", \"all off\", " + add + "or a device's name with what it should do: \"lamp on\", " +
+	return "Say \"devices\", \"alerts\", \"ack\", \"silence 2h\", \"all off\", " + add + "or a device's name with what it should do: \"lamp on\", " +
 		"\"greenhouse set target 21.5\", \"greenhouse status\", \"lamp help\"."
 }
 
@@ -292,6 +285,9 @@ func (t *talk) deviceHelp(d *mapping.Device) string {
 				words = append(words, strings.ToLower(a.Name))
 			}
 		}
+	}
+	if len(t.b.activeAt(t.asker, d.ID)) > 0 {
+		words = append(words, "ack", "silence 2h")
 	}
 	return d.Name + " understands: " + strings.Join(words, ", ") + "."
 }

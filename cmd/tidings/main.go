@@ -83,7 +83,8 @@ func rootCommand() *cobra.Command {
 		c.GroupID = "gateway"
 		root.AddCommand(c)
 	}
-	for _, c := range []*cobra.Command{statusCommand(), devicesCommand(), sendCommand(), accountCommand(), inviteCommand(), reloadCommand()} {
+	for _, c := range []*cobra.Command{statusCommand(), devicesCommand(), sendCommand(), alertsCommand(), ackCommand(), silenceCommand(),
+		accountCommand(), inviteCommand(), reloadCommand()} {
 		c.GroupID = "running"
 		root.AddCommand(c)
 	}

@@ -279,11 +279,11 @@ func (t *tour) alert(ctx context.Context) error {
 			return st.Name == "message" && strings.HasPrefix(st.Attr("from"), "greenhouse@localhost/") && strings.Contains(st.Body(), word)
 		}
 	}
-	m, err := t.await(ctx, 0, "the alert of the greenhouse", alert("open the window"))
+	m, err := t.await(ctx, 0, "the alert of the greenhouse", alert("open the window.\nSay"))
 	if err != nil {
 		return err
 	}
-	t.say("Alert from %s:\n  %s", m.Attr("from"), m.Body())
+	t.say("Alert from %s:\n  %s", m.Attr("from"), strings.ReplaceAll(m.Body(), "\n", "\n  "))
 	m, err = t.await(ctx, 0, "the end of the alert", alert("too-hot over"))
 	if err != nil {
 		return err

@@ -52,6 +52,21 @@ func (c *Client) Send(ctx context.Context, r gateway.SendRequest) (out gateway.S
 	return out, c.call(ctx, http.MethodPost, "/send", r, &out)
 }
 
+// Alerts asks which alerts are active.
+func (c *Client) Alerts(ctx context.Context) (list []gateway.AlertStatus, err error) {
+	return list, c.call(ctx, http.MethodGet, "/alerts", nil, &list)
+}
+
+// Acknowledge says that alerts were seen, and returns those that nobody had acknowledged.
+func (c *Client) Acknowledge(ctx context.Context, r gateway.AlertRequest) (list []gateway.AlertStatus, err error) {
+	return list, c.call(ctx, http.MethodPost, "/alerts/ack", r, &list)
+}
+
+// Silence keeps alerts from everyone for a while, or ends that.
+func (c *Client) Silence(ctx context.Context, r gateway.SilenceRequest) error {
+	return c.call(ctx, http.MethodPost, "/alerts/silence", r, nil)
+}
+
 // Reload has the gateway read its configuration again.
 func (c *Client) Reload(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/reload", struct{}{}, nil)

@@ -133,7 +133,7 @@ func grounds(n label) []*ground {
 	return []*ground{
 		component("prosody component", prosody.Domain, prosody.Component, prosody.Components[n], prosody),
 		component("ejabberd component", ejabberd.Domain, ejabberd.ComponentAddrs[n], ejabberd.Components[n], ejabberd),
-		account("prosody client", prosody, [...]string{"gateway", "gateway2", "gateway3"}[n]),
+		account("prosody client", prosody, [...]string{"gateway", "gateway2", "gateway3", "gateway4"}[n]),
 		inside(),
 	}
 }

@@ -27,8 +27,12 @@ func (s *Store) AddAlerts(ctx context.Context, messages []xmppbridge.Outgoing, k
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		clear(dropped) // it may be tried twice
 		for _, m := range messages {
-			_, err := tx.Exec("INSERT OR IGNORE INTO outbox (id, recipient, device, body, at) VALUES (?, ?, ?, ?, ?)",
-				m.ID, m.To, string(m.Device), m.Body, m.At.UnixMilli())
+			offer, began, chart, err := outgoingExtra(&m)
+			if err != nil {
+				return err
+			}
+			_, err = tx.Exec("INSERT OR IGNORE INTO outbox (id, recipient, device, body, at, alert, occasion, began, offer, chart) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+				m.ID, m.To, string(m.Device), m.Body, m.At.UnixMilli(), m.Alert, m.Occasion, began, offer, chart)
 			if err != nil {
 				return err
 			}
@@ -62,12 +66,8 @@ func (s *Store) Recipients(ctx context.Context) ([]string, error) {
 
 // Pending implements xmppbridge.Outbox.
 func (s *Store) Pending(ctx context.Context, to string, limit int) ([]xmppbridge.Outgoing, error) {
-	return rows(ctx, s, func(r *sql.Rows) (m xmppbridge.Outgoing, err error) {
-		var at int64
-		err = r.Scan(&m.Seq, &m.ID, &m.To, &m.Device, &m.Body, &at)
-		m.At = time.UnixMilli(at)
-		return m, err
-	}, "SELECT seq, id, recipient, device, body, at FROM outbox WHERE recipient = ? ORDER BY seq LIMIT ?", to, limit)
+	return rows(ctx, s, readOutgoing,
+		"SELECT seq, id, recipient, device, body, at, alert, occasion, began, offer, chart FROM outbox WHERE recipient = ? ORDER BY seq LIMIT ?", to, limit)
 }
 
 // Sent implements xmppbridge.Outbox.

@@ -20,6 +20,8 @@ type later struct {
 	subscriptions map[subscriptionKey]xmppbridge.Subscription
 	executed      map[string]*senderNews // by full JID
 	archiving     archiving
+	told          map[toldKey]xmppbridge.Told
+	receipting    map[string]struct{} // people
 }
 
 type subscriptionKey struct{ target, watcher string }
@@ -33,7 +35,8 @@ type senderNews struct {
 type executedKey struct{ id, sum string }
 
 func newLater() later {
-	return later{ready: make(chan struct{}, 1), subscriptions: map[subscriptionKey]xmppbridge.Subscription{}, executed: map[string]*senderNews{}}
+	return later{ready: make(chan struct{}, 1), subscriptions: map[subscriptionKey]xmppbridge.Subscription{}, executed: map[string]*senderNews{},
+		told: map[toldKey]xmppbridge.Told{}, receipting: map[string]struct{}{}}
 }
 
 // note lets do change what is kept. It reports false once nobody comes any more.
@@ -72,9 +75,17 @@ func (l *later) end() {
 func (l *later) take() []change {
 	l.mu.Lock()
 	subscriptions, executed := l.subscriptions, l.executed
+	told, receipting := l.told, l.receipting
 	l.subscriptions, l.executed = map[subscriptionKey]xmppbridge.Subscription{}, map[string]*senderNews{}
+	l.told, l.receipting = map[toldKey]xmppbridge.Told{}, map[string]struct{}{}
 	l.mu.Unlock()
-	batch := make([]change, 0, len(subscriptions)+len(executed))
+	batch := make([]change, 0, len(subscriptions)+len(executed)+len(told)+len(receipting))
+	for _, t := range told {
+		batch = append(batch, change{write: saveTold(t)})
+	}
+	for person := range receipting {
+		batch = append(batch, change{write: exec("INSERT OR IGNORE INTO receipting (person) VALUES (?)", person)})
+	}
 	for key, sub := range subscriptions {
 		if sub == (xmppbridge.Subscription{}) {
 			batch = append(batch, change{write: exec("DELETE FROM subscription WHERE target = ? AND watcher = ?", key.target, key.watcher)})

@@ -32,7 +32,7 @@ type Options struct {
 	// and gw4 under Domain, so that tests that share a server need not share a component.
 	Components []string
 	// Accounts are localparts of accounts that exist from the start, with [Password] as password; when empty: alice, bob,
-	// carol, mallory, gateway, gateway2 and gateway3.
+	// carol, mallory, gateway, gateway2, gateway3 and gateway4.
 	Accounts []string
 	// CA signs the server's certificate; [TestCA] when nil.
 	CA *CA
@@ -65,7 +65,7 @@ func (o Options) withDefaults(domain string) Options {
 		}
 	}
 	if len(o.Accounts) == 0 {
-		o.Accounts = []string{"alice", "bob", "carol", "mallory", "gateway", "gateway2", "gateway3"}
+		o.Accounts = []string{"alice", "bob", "carol", "mallory", "gateway", "gateway2", "gateway3", "gateway4"}
 	}
 	if o.CA == nil {
 		o.CA = TestCA()
