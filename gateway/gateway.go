@@ -146,6 +146,9 @@ func (g *Gateway) newAddresses(cfg *config.Config, kept map[devices.ID]string) *
 	// No driver of this version discovers devices: what has no table is gone for good, and so are its subscriptions.
 	maps.DeleteFunc(kept, func(id devices.ID, _ string) bool { return cfg.Mapping.Devices[id] == nil })
 	a := mapping.NewAddresses(cfg.XMPP.Mode, cfg.XMPP.Layout, cfg.XMPP.Address, cfg.XMPP.Hub, kept)
+	if cfg.XMPP.Streams == config.StreamsSingle {
+		a.MakeSingle()
+	}
 	a.Reserve(g.accounts.names()...)
 	for id := range cfg.Mapping.Devices {
 		a.Configure(id)

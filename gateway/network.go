@@ -25,8 +25,8 @@ import (
 type network interface {
 	xmppbridge.Network
 	Run(ctx context.Context) error
-	add(full string)    // an address of a device
-	remove(full string) // it is gone
+	add(slug string)    // a device
+	remove(slug string) // it is gone
 	rosters()           // what the house gives people has changed
 }
 
@@ -73,8 +73,7 @@ func (on *presenceOn) begin(g *Gateway) {
 	// nothing is shown.
 	_ = g.router.do(context.Background(), func() {
 		for _, d := range g.router.Devices() {
-			_, full := g.addresses.Load().Device(d.ID)
-			on.network.add(full)
+			on.network.add(g.addresses.Load().Slug(d.ID))
 			if shown, known := g.router.shown[d.ID]; known {
 				on.bridge.Present(shown)
 			}
@@ -123,7 +122,7 @@ func (g *Gateway) newNetwork(cfg *config.Config, on *presenceOn) (network, error
 		Log:     g.log,
 		Handle:  func(st *stream.Element, m link.Meta) { b.Deliver(st, m.Fresh) },
 		Backoff: g.o.Backoff,
-		Limited: func(err error) { g.log.Warn("the server limits streams", "err", err) },
+		Single:  func(error) { b.Single() },
 	}
 	trust := link.TLS{CAFile: x.CAFile, Pins: x.Pins}
 	switch x.Mode {
@@ -151,7 +150,7 @@ func (g *Gateway) newNetwork(cfg *config.Config, on *presenceOn) (network, error
 			}
 		}
 		return clientNetwork{link.NewClient(link.ClientConfig{JID: x.Address, Resource: x.Hub, Password: x.Secret, Server: x.Server,
-			TLS: trust}, options)}, nil
+			TLS: trust, Streams: streams[x.Streams]}, options)}, nil
 	}
 	return g.newLocal(cfg, on)
 }
@@ -164,9 +163,12 @@ func (componentNetwork) rosters()      {}
 
 type clientNetwork struct{ *link.Client }
 
-// add opens a stream for a device. Where the server allows few, all devices are alike.
-func (n clientNetwork) add(full string)    { n.Add(resource(full), 0) }
-func (n clientNetwork) remove(full string) { n.Remove(resource(full)) }
+var streams = map[string]link.Streams{config.StreamsAuto: link.StreamsAuto, config.StreamsPerDevice: link.StreamsPerDevice,
+	config.StreamsSingle: link.StreamsSingle}
+
+// add opens a stream for a device, unless the hub speaks for all of them.
+func (n clientNetwork) add(slug string)    { n.Add(slug) }
+func (n clientNetwork) remove(slug string) { n.Remove(slug) }
 func (n clientNetwork) rosters()           {}
 
 // addressed says whom a stanza is to where the server left that out: to whoever's stream brought it (RFC 6120 §8.1.1.1).
@@ -175,15 +177,6 @@ func addressed(st *stream.Element, full string) *stream.Element {
 		st.SetAttr("to", full)
 	}
 	return st
-}
-
-func resource(full string) string {
-	for i := range len(full) {
-		if full[i] == '/' {
-			return full[i+1:]
-		}
-	}
-	return ""
 }
 
 // newLocal makes the server inside.
@@ -284,9 +277,9 @@ func (o outlet) appeared(d *mapping.Device) {
 	if h := o.g.history.Load(); h != nil { // of points that it has no more, nothing is known from now on
 		h.Lost(d.ID, time.Now(), recorded(d)...)
 	}
-	_, full := o.g.addresses.Load().Device(d.ID)
+	slug := o.g.addresses.Load().Slug(d.ID)
 	if on := o.g.xmpp.Load(); on != nil {
-		on.network.add(full)
+		on.network.add(slug)
 	}
 	o.g.rosterChanged()
 }
@@ -316,9 +309,9 @@ func (o outlet) gone(id devices.ID) {
 	if on == nil {
 		return
 	}
-	_, full := o.g.addresses.Load().Device(id)
+	slug := o.g.addresses.Load().Slug(id)
 	on.bridge.Withdraw(id)
-	on.network.remove(full)
+	on.network.remove(slug)
 	o.g.addresses.Load().Forget(id)
 	o.g.rosterChanged()
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"mellium.im/xmpp/jid"
 
@@ -39,6 +40,7 @@ type Addresses struct {
 	domain  string
 	hub     string
 	client  bool
+	single  atomic.Bool // client mode: devices are nodes of the hub
 
 	mu       sync.RWMutex
 	slugs    map[devices.ID]string
@@ -190,8 +192,21 @@ func (a *Addresses) Kept() map[devices.ID]string {
 	return maps.Clone(a.slugs)
 }
 
-// Device returns the addresses of a device. A device not seen before is given some.
-func (a *Addresses) Device(id devices.ID) (bare, full string) { return a.address(a.Slug(id)) }
+// Device returns the addresses of a device. A device not seen before is given some. In Single they are the hub's.
+func (a *Addresses) Device(id devices.ID) (bare, full string) {
+	slug := a.Slug(id)
+	if a.Single() {
+		return a.Hub()
+	}
+	return a.address(slug)
+}
+
+// MakeSingle has the hub's address be that of all devices from now on, of which each is a node there, named by its slug. It is
+// for client mode, where each address of its own takes a stream.
+func (a *Addresses) MakeSingle() { a.single.Store(a.client) }
+
+// Single reports whether devices are nodes of the hub. What is sent to the address that a device had is still for it.
+func (a *Addresses) Single() bool { return a.single.Load() }
 
 // Hub returns the addresses of the gateway itself.
 func (a *Addresses) Hub() (bare, full string) { return a.address(a.hub) }

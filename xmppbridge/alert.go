@@ -51,7 +51,10 @@ func newAlerts(b *Bridge) *alerts {
 }
 
 // Alert says that the outbox has something new.
-func (b *Bridge) Alert() { b.alerts.wake() }
+func (b *Bridge) Alert() {
+	b.alerts.wake()
+	b.presence.sumUp()
+}
 
 func (a *alerts) wake() { poke(a.kick) }
 
@@ -115,7 +118,7 @@ func (a *alerts) send(ctx context.Context, m Outgoing) error {
 	st := a.message(m, from)
 	err := a.b.o.Network.Send(st)
 	if up := a.b.hubUp.Load(); err != nil && a.b.o.Audience == Broadcast && up != nil && time.Since(*up) > streamsUp {
-		_, from = a.b.addresses().Hub() // the device has no stream: the server allows too few
+		_, from = a.b.addresses().Hub() // the device has no stream: the server lets it have none
 		st = a.message(m, from)
 		err = a.b.o.Network.Send(st)
 	}

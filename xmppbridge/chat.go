@@ -191,6 +191,9 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 		b.send(stream.ErrorReply(st, stream.NewStanzaError(stream.ItemNotFound, "")))
 		return
 	}
+	if b.addresses().Single() { // whichever address it is for, the hub answers
+		_, to = b.addresses().Hub()
+	}
 	if id := st.Attr("id"); id != "" {
 		reply := func(payload *stream.Element) {
 			b.send(stream.New(stream.NS, "message", "from", to, "to", a.full, "type", typ, "id", rand.Text()).Add(payload))

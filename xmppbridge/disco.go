@@ -59,6 +59,7 @@ var deviceIdentity = identity{category: "client", kind: "bot"}
 
 func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
 	node := r.query.Attr("node")
+	device := b.deviceNode(r, node)
 	answer := stream.New(nsDiscoInfo, "query", "node", node)
 	switch {
 	case node == "" || strings.HasPrefix(node, capsNode+"#"):
@@ -83,6 +84,10 @@ func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
 	case node == nsCommands:
 		answer.Add(stream.New(nsDiscoInfo, "identity", "category", "automation", "type", "command-list", "name", "Commands"),
 			stream.New(nsDiscoInfo, "feature", "var", nsCommands))
+	case device != nil:
+		id := deviceIdentity
+		id.name = device.Name
+		b.caps.describe(answer, id)
 	default:
 		c, err := b.command(r, node)
 		if err != nil {
@@ -96,6 +101,7 @@ func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
 
 func answerItems(b *Bridge, r *request) (*stream.Element, error) {
 	node := r.query.Attr("node")
+	device := b.deviceNode(r, node)
 	answer := stream.New(nsDiscoItems, "query", "node", node)
 	switch {
 	case node == nsCommands:
@@ -110,6 +116,10 @@ func answerItems(b *Bridge, r *request) (*stream.Element, error) {
 		b.addDevices(answer, r.asker)
 	case node == "":
 		// A device has no parts; its commands are under their node.
+	case device != nil:
+		for _, c := range b.deviceCommands(r.asker, device) {
+			answer.Add(stream.New(nsDiscoItems, "item", "jid", r.to, "node", c.node, "name", c.name))
+		}
 	default:
 		if _, err := b.command(r, node); err != nil {
 			return nil, err
@@ -118,12 +128,30 @@ func answerItems(b *Bridge, r *request) (*stream.Element, error) {
 	return answer, nil
 }
 
+// deviceNode returns the device that a node of the hub stands for where devices have no address of their own, or nil. The node
+// is the device's slug, as in the IQs of programs.
+func (b *Bridge) deviceNode(r *request, node string) *mapping.Device {
+	if !b.addresses().Single() {
+		return nil
+	}
+	id, ok := b.addresses().Lookup(node)
+	if !ok || !b.sees(r.asker, id) {
+		return nil
+	}
+	d, _, _ := b.o.House.Device(id)
+	return d
+}
+
 func (b *Bridge) addDevices(answer *stream.Element, a asker) {
 	visible := b.visible(a)
 	slices.SortStableFunc(visible, func(x, y *mapping.Device) int { return cmp.Compare(x.Name, y.Name) })
 	for _, d := range visible[:min(len(visible), maxItems)] {
 		_, full := b.addresses().Device(d.ID)
-		answer.Add(stream.New(nsDiscoItems, "item", "jid", full, "name", d.Name))
+		node := ""
+		if b.addresses().Single() {
+			node = b.addresses().Slug(d.ID)
+		}
+		answer.Add(stream.New(nsDiscoItems, "item", "jid", full, "node", node, "name", d.Name))
 	}
 }
 

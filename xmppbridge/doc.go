@@ -4,7 +4,7 @@
 // A [Bridge] stands between the house (what the gateway knows and can do, the [House] interface) and a [Network], one
 // of the three ways onto XMPP: a component or client streams (package link) or the server inside (package local). All
 // three look alike from here: stanzas go out with Send, come in through the bridge's Deliver, and only the question of
-// who watches a device differs ([Audience]).
+// who watches a device differs ([Audience]). An account with one stream only has the hub speak for all devices (single.go).
 //
 // What the bridge answers is a list of features, one file a XEP: ping.go, version.go, disco.go and so on. A feature
 // holds the disco features it stands for and the IQ payloads it answers; service discovery and entity capabilities

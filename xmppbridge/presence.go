@@ -25,6 +25,10 @@ type presences struct {
 	suspended map[string]struct{} // subscribers whose server returned our presence
 	queue     queue               // what goes to single watchers
 	ready     chan struct{}
+
+	// Where the hub speaks for all devices, its presence sums them up.
+	stale  bool      // they have changed
+	summed time.Time // when it was last sent because of that
 }
 
 const nsIdle = "urn:xmpp:idle:1"
@@ -56,6 +60,9 @@ func (b *Bridge) Present(p mapping.Presence) {
 	if before.Since = p.Since; !known || before != p {
 		b.presence.mark(p.Device)
 	}
+	if !known || before.Online != p.Online || before.Show != p.Show {
+		b.presence.sumUp()
+	}
 }
 
 // Withdraw ends what a device had on XMPP: it is gone for good. Those who watched it see it go.
@@ -63,6 +70,7 @@ func (b *Bridge) Withdraw(id devices.ID) {
 	bare, full := b.addresses().Device(id)
 	hub, _ := b.addresses().Hub()
 	b.presence.forget(id, full)
+	b.presence.sumUp()
 	b.events.endIf(func(w *watch) bool { return w.device == id })
 	if bare == hub {
 		return // a resource of the hub: its subscriptions stand
@@ -122,11 +130,17 @@ func (p *presences) run(ctx context.Context) {
 		}
 		return pace.wait(ctx, n)
 	}
+	later := time.NewTimer(0)
+	defer later.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.ready:
+		case <-later.C:
+		}
+		if wait := p.sum(); wait > 0 {
+			later.Reset(wait)
 		}
 		for more := true; more; {
 			var id devices.ID
@@ -156,8 +170,8 @@ func (p *presences) run(ctx context.Context) {
 // first error in sending.
 func (p *presences) broadcast(id devices.ID) (n int, err error) {
 	if id != hubKey {
-		if _, _, ok := p.b.o.House.Device(id); !ok {
-			return 0, nil // gone since it was marked
+		if _, _, ok := p.b.o.House.Device(id); !ok || p.b.addresses().Single() {
+			return 0, nil // gone since it was marked, or without an address of its own
 		}
 	}
 	st := p.stanza(id)
@@ -250,8 +264,13 @@ func (p *presences) hubStanza(kind mapping.TargetKind) *stream.Element {
 	if kind == mapping.ToDomain {
 		from = p.b.addresses().Domain()
 	}
-	return stream.New(stream.NS, "presence", "from", from).Add(
-		stream.New(stream.NS, "status").AddText(p.b.name()), p.priority(5),
+	st := stream.New(stream.NS, "presence", "from", from)
+	if p.b.addresses().Single() {
+		st = p.sumStanza(from)
+	} else {
+		st.Add(stream.New(stream.NS, "status").AddText(p.b.name()))
+	}
+	return st.Add(p.priority(5),
 		p.b.caps.element(p.b.identify(mapping.Target{Kind: kind})), p.b.photo(hubKey))
 }
 
@@ -292,6 +311,9 @@ func (p *presences) forget(id devices.ID, full string) {
 	p.mu.Lock()
 	delete(p.shown, id)
 	p.mu.Unlock()
+	if p.b.addresses().Single() {
+		return
+	}
 	if p.b.o.Audience == Broadcast {
 		p.b.send(stream.New(stream.NS, "presence", "type", "unavailable", "from", full))
 		return

@@ -51,6 +51,13 @@ const (
 	TLSOff      = "off"      // component: plain text, to this machine only
 )
 
+// How many streams a client has, as [XMPP].Streams has it.
+const (
+	StreamsAuto      = "auto"       // one a device, until the server limits them; then a single one
+	StreamsPerDevice = "per-device" // one a device
+	StreamsSingle    = "single"     // the hub's
+)
+
 // XMPP is the section [xmpp].
 type XMPP struct {
 	Mode    string // Component, Client or Local
@@ -59,6 +66,7 @@ type XMPP struct {
 	Secret  link.Secret
 	Layout  string // ContactLayout or ResourceLayout; always the latter in client mode
 	Hub     string // localpart or resource of the gateway itself
+	Streams string // of a client, one of the constants; else empty
 	TLS     string // one of the constants; empty in local mode
 	CAFile  string // absolute, or empty
 	Pins    []link.Pin

@@ -22,7 +22,7 @@ var xmppKeys = []schema.Key{
 	{Name: "secret", Kind: schema.String, Secret: true, Help: "the component's secret or the account's password; the systemd credential is xmpp-secret"},
 	{Name: "layout", Kind: schema.String, Default: `"contact"`, Choices: []string{ContactLayout, ResourceLayout}, Help: "component, local: a contact a device (lamp@things.example.org/lamp), or a resource of the gateway a device (home@things.example.org/lamp), as always in client mode"},
 	{Name: "hub", Kind: schema.String, Default: `"home"`, Help: "the name of the gateway itself in addresses"},
-	{Name: "streams", Kind: schema.String, Default: `"auto"`, Choices: []string{"auto", "per-device"}, LaterChoices: []string{"single"}, Help: "client: a stream a device, as many as the server allows"},
+	{Name: "streams", Kind: schema.String, Default: `"auto"`, Choices: []string{StreamsAuto, StreamsPerDevice, StreamsSingle}, Help: "client: a stream a device, so that each is online by itself, or a single one, on which the hub speaks for all; auto: a stream a device until the server shows that it limits them, then a single one"},
 	{Name: "tls", Kind: schema.String, Choices: []string{TLSRequired, TLSPinned, TLSOff, TLSDirect}, Help: "client: required (default) or pinned; component: off (default, and allowed, to this machine only), direct (default elsewhere) or pinned"},
 	{Name: "tls_ca_file", Kind: schema.String, Help: "a private CA's certificates, in PEM, believed instead of the system's"},
 	{Name: "tls_pin", Kind: schema.Strings, Help: `SHA-256 of the server's public key, in hexadecimal or base64, with tls = "pinned"`},

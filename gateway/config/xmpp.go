@@ -78,6 +78,7 @@ func readXMPP(root *schema.Table) XMPP {
 			t.Errorf("layout", `layout: with mode = "client" every device is a resource of the account: leave it out`)
 		}
 		x.Layout = ResourceLayout
+		x.Streams = t.StringOr("streams", StreamsAuto)
 	}
 	x.Server = server(t, x.Mode)
 	readTLS(t, &x)

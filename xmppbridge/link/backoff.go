@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -8,7 +9,7 @@ import (
 // Backoff says how long to wait before a stream is opened again. The zero value is what a gateway wants.
 type Backoff struct {
 	Min     time.Duration // after the first failure; 1 s
-	Max     time.Duration // at most, and at once after a permanent failure; 2 min
+	Max     time.Duration // at most, and at once after a permanent failure or a limit of the server's; 2 min
 	Healthy time.Duration // a stream that lasted this long starts over at Min; 1 min
 }
 
@@ -30,7 +31,7 @@ func (b Backoff) withDefaults() Backoff {
 // a half either way so that gateways that lost the same server do not come back together.
 func (b Backoff) wait(failures int, err error) time.Duration {
 	d := b.Max
-	if !Permanent(err) {
+	if !Permanent(err) && !errors.Is(err, ErrLimit) {
 		d = b.Min
 		for range failures - 1 {
 			if d *= 2; d >= b.Max {

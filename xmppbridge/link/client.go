@@ -17,10 +17,11 @@ type ClientConfig struct {
 	JID       string // the account's bare JID
 	Resource  string // asked for, and the only one accepted; empty leaves the choice to the server
 	Password  Secret
-	Server    string // "host:port"; empty: what DNS says of the JID's domain (SRV, then the domain itself)
-	DirectTLS bool   // with Server: TLS from the first byte instead of STARTTLS, as on ports 5223 and 443 always
-	TLS       TLS    // the certificate must be for the JID's domain, wherever Server is, unless pinned
-	Dial      Dialer // net.Dialer when nil; used with Server only
+	Server    string  // "host:port"; empty: what DNS says of the JID's domain (SRV, then the domain itself)
+	DirectTLS bool    // with Server: TLS from the first byte instead of STARTTLS, as on ports 5223 and 443 always
+	TLS       TLS     // the certificate must be for the JID's domain, wherever Server is, unless pinned
+	Dial      Dialer  // net.Dialer when nil; used with Server only
+	Streams   Streams // of a Client
 }
 
 func (c ClientConfig) who() string {
@@ -45,15 +46,15 @@ func DialClient(ctx context.Context, c ClientConfig) (*Conn, error) {
 	if account, err := jid.Parse(c.JID); err == nil {
 		user = account.Localpart()
 	}
-	return dialClient(ctx, c, newLogin(user, c.Password))
+	return dialClient(ctx, c, newLogin(user, c.Password), nil)
 }
 
-func dialClient(ctx context.Context, c ClientConfig, l *login) (*Conn, error) {
-	conn, a, err := tryClient(ctx, c, l, l.plusAvoided())
+func dialClient(ctx context.Context, c ClientConfig, l *login, was *resumption) (*Conn, error) {
+	conn, a, err := tryClient(ctx, c, l, was, l.plusAvoided())
 	if a.plus && a.bindings == nil && errors.Is(err, ErrCredentials) {
 		// Servers before XEP-0440 do not say which channel bindings they know, and refuse one they do not like a wrong
 		// password (ejabberd 23.01 over TLS 1.3). The certificate was verified all the same.
-		if second, _, retryErr := tryClient(ctx, c, l, true); retryErr == nil {
+		if second, _, retryErr := tryClient(ctx, c, l, was, true); retryErr == nil {
 			l.avoidPlusFromNow()
 			return second, nil
 		}
@@ -61,9 +62,9 @@ func dialClient(ctx context.Context, c ClientConfig, l *login) (*Conn, error) {
 	return conn, err
 }
 
-func tryClient(ctx context.Context, c ClientConfig, l *login, withoutPlus bool) (*Conn, attempt, error) {
+func tryClient(ctx context.Context, c ClientConfig, l *login, was *resumption, withoutPlus bool) (*Conn, attempt, error) {
 	var a attempt
-	conn, err := negotiateClient(ctx, c, l, &a, withoutPlus)
+	conn, err := negotiateClient(ctx, c, l, was, &a, withoutPlus)
 	if err == nil {
 		return conn, a, nil
 	}
@@ -73,7 +74,7 @@ func tryClient(ctx context.Context, c ClientConfig, l *login, withoutPlus bool) 
 	return nil, a, explain(c.who(), c.server(), err)
 }
 
-func negotiateClient(ctx context.Context, c ClientConfig, l *login, a *attempt, withoutPlus bool) (*Conn, error) {
+func negotiateClient(ctx context.Context, c ClientConfig, l *login, was *resumption, a *attempt, withoutPlus bool) (*Conn, error) {
 	account, err := jid.Parse(c.JID)
 	if err != nil || account.Localpart() == "" || account.Resourcepart() != "" {
 		return nil, failf(ErrConfig, err, "%s: [xmpp] address is not an account (name@domain)", c.who())
@@ -102,7 +103,8 @@ func negotiateClient(ctx context.Context, c ClientConfig, l *login, a *attempt, 
 			startTLS(cfg, outer, &secure),
 			bindingTypes(a),
 			l.feature(a, withoutPlus),
-			bind(account, c.Resource, result),
+			management(result),
+			bind(account, c.Resource, was, result),
 		}
 		session, err := xmpp.NewSession(ctx, account.Domain(), account, outer, state,
 			xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {

@@ -1,12 +1,10 @@
 package link
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,8 +18,8 @@ import (
 // resource asked for. Its methods may be called from any goroutine.
 //
 // The hub's stream is opened first, the others one after another once it is up, so that a wrong password or an absent
-// server is tried by one stream only. Where the server is found to allow fewer streams, the hub keeps one,
-// devices of higher priority the rest, and the others stay down until Run starts anew.
+// server is tried by one stream only. Where the server is found to allow fewer streams, Streams decides: with StreamsAuto the
+// hub's is the only one from then on, until Run starts anew.
 type Client struct {
 	config ClientConfig
 	bare   string
@@ -34,20 +32,18 @@ type Client struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when anything below changes
 	slots    map[string]*slot
-	order    int
 	active   int       // streams open or being opened
-	checking int       // streams that ended in a way that suggests a limit, not yet counted
-	budget   int       // how many the server allows; 0: not known to be limited
-	counts   int       // how often that was counted
+	single   bool      // the hub's is the only one wanted
+	limited  bool      // that the server limits streams is known
+	fallen   bool      // that it is the only one because of that was told
 	told     bool      // that the hub itself is refused for a limit
 	lastOpen time.Time // when a stream of ours was last opened
+	last     *slot     // whose
 }
 
 // slot is one resource.
 type slot struct {
 	resource string
-	priority int
-	order    int
 	hub      bool
 	keeper   *keeper
 	up       bool
@@ -67,37 +63,36 @@ func NewClient(c ClientConfig, o Options) *Client {
 		link.bare, user = account.String(), account.Localpart()
 	}
 	link.login = newLogin(user, c.Password)
-	hub := link.newSlot(c.Resource, 0)
+	hub := link.newSlot(c.Resource)
 	hub.hub = true
 	return link
 }
 
 // newSlot makes a slot; the lock is held, or the link not shared yet.
-func (c *Client) newSlot(resource string, priority int) *slot {
-	s := &slot{resource: resource, priority: priority, order: c.order}
-	c.order++
+func (c *Client) newSlot(resource string) *slot {
+	s := &slot{resource: resource}
 	_, domain, _ := strings.Cut(c.bare, "@")
 	s.keeper = &keeper{
 		jid: c.bare + "/" + resource, server: c.config.server(), self: domain, opt: c.opt, follows: true,
-		open:  func(ctx context.Context, redirect string) (*Conn, error) { return c.open(ctx, s, redirect) },
-		ended: func(ctx context.Context, err error) error { return c.ended(ctx, s, err) },
+		open: func(ctx context.Context, redirect string, was *resumption) (*Conn, error) {
+			return c.open(ctx, s, redirect, was)
+		},
+		ended: func(err error) error { return c.ended(s, err) },
 		quiet: func() bool { return c.quiet(s) },
 	}
 	c.slots[resource] = s
 	return s
 }
 
-// Add asks for a stream of this resource, now or when Run starts. Where the server limits streams, higher priorities
-// go first, then those added earlier. Adding a resource that is there changes its priority.
-func (c *Client) Add(resource string, priority int) {
+// Add asks for a stream of this resource, now or when Run starts, unless the hub's is to be the only one.
+func (c *Client) Add(resource string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.slots[resource]
 	if s == nil {
-		s = c.newSlot(resource, priority)
+		s = c.newSlot(resource)
 	}
 	s.removed = false
-	s.priority = priority
 	c.broadcast()
 }
 
@@ -122,7 +117,7 @@ func (c *Client) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	c.mu.Lock()
-	c.budget = 0
+	c.single, c.limited, c.fallen = c.config.Streams == StreamsSingle, false, false
 	c.mu.Unlock()
 	for {
 		c.mu.Lock()
@@ -139,9 +134,8 @@ func (c *Client) Run(ctx context.Context) error {
 
 // reconcile starts what should run and stops what should not; the lock is held.
 func (c *Client) reconcile(ctx context.Context, running *sync.WaitGroup) {
-	allowed := c.allowed()
 	for resource, s := range c.slots {
-		switch wanted := allowed[s]; {
+		switch wanted := s.hub || !s.removed && !c.single; {
 		case s.running && !wanted:
 			s.cancel()
 		case !s.running && wanted:
@@ -161,35 +155,8 @@ func (c *Client) reconcile(ctx context.Context, running *sync.WaitGroup) {
 	}
 }
 
-// allowed returns the slots that may have a stream; the lock is held.
-func (c *Client) allowed() map[*slot]bool {
-	var wanted []*slot
-	for _, s := range c.slots {
-		if !s.removed {
-			wanted = append(wanted, s)
-		}
-	}
-	slices.SortFunc(wanted, func(a, b *slot) int {
-		if a.hub != b.hub {
-			if a.hub {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.order, b.order))
-	})
-	if c.budget > 0 && len(wanted) > c.budget {
-		wanted = wanted[:c.budget]
-	}
-	allowed := make(map[*slot]bool, len(wanted))
-	for _, s := range wanted {
-		allowed[s] = true
-	}
-	return allowed
-}
-
 // open waits for its turn and opens the stream of a slot.
-func (c *Client) open(ctx context.Context, s *slot, redirect string) (*Conn, error) {
+func (c *Client) open(ctx context.Context, s *slot, redirect string, was *resumption) (*Conn, error) {
 	if err := c.admit(ctx, s); err != nil {
 		return nil, err
 	}
@@ -201,37 +168,37 @@ func (c *Client) open(ctx context.Context, s *slot, redirect string) (*Conn, err
 			config.Server = net.JoinHostPort(strings.Trim(redirect, "[]"), "5222")
 		}
 	}
-	conn, err := dialClient(ctx, config, c.login)
-	var limited error
+	conn, err := dialClient(ctx, config, c.login, was)
+	var news error
 	c.mu.Lock()
 	switch {
 	case err == nil:
 		s.up = true
 		c.told = c.told && !s.hub
-		c.lastOpen = time.Now()
+		c.lastOpen, c.last = time.Now(), s
 	default:
 		c.active--
 		if errors.Is(err, ErrLimit) {
-			limited = c.refused(s, err)
+			news = c.refused(s, err)
 		}
 	}
 	c.broadcast()
 	c.mu.Unlock()
-	c.report(limited)
+	c.report(news)
 	sleep(ctx, c.opt.Pace)
 	<-c.turn
 	return conn, err
 }
 
-// admit waits until s may log in: the hub is up or s is the hub, the server has room, and nobody else is logging in. It
-// takes the turn.
+// admit waits until s may log in: the hub is up or s is the hub, which waits for the others to be gone where it is to be the only
+// one, and nobody else is logging in. It takes the turn.
 func (c *Client) admit(ctx context.Context, s *slot) error {
 	for {
 		if !c.take(ctx) {
 			return ctx.Err()
 		}
 		c.mu.Lock()
-		if c.checking == 0 && (s.hub || c.hubUp()) && (c.budget == 0 || c.active < c.budget) {
+		if s.hub && (!c.single || c.active == 0) || !s.hub && !c.single && c.hubUp() {
 			c.active++
 			c.mu.Unlock()
 			return nil
@@ -257,17 +224,6 @@ func (c *Client) take(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// upCount counts the streams that are up; the lock is held.
-func (c *Client) upCount() int {
-	n := 0
-	for _, s := range c.slots {
-		if s.up {
-			n++
-		}
-	}
-	return n
 }
 
 // quiet reports that a device's stream shares the hub's fate.

@@ -18,8 +18,8 @@ func NewComponent(c ComponentConfig, o Options) *Component {
 		jid: c.Domain, server: c.server(), self: c.Domain, from: c.Domain,
 		opt: o.withDefaults(),
 		// A redirection is reported and not followed: the certificate would be another host's, or there is none.
-		open:  func(ctx context.Context, _ string) (*Conn, error) { return DialComponent(ctx, c) },
-		ended: func(_ context.Context, err error) error { return err },
+		open:  func(ctx context.Context, _ string, _ *resumption) (*Conn, error) { return DialComponent(ctx, c) },
+		ended: func(err error) error { return err },
 		quiet: func() bool { return false },
 	}}
 }

@@ -29,6 +29,11 @@ type Conn struct {
 	Mechanism     string    // the SASL mechanism used; empty for a component
 	Encrypted     bool      // by TLS
 	EstablishedAt time.Time // with Go's monotonic clock
+
+	manages bool   // the server offers acknowledgements and resumption
+	resumed bool   // it goes on with the session that was cut
+	counted bool   // it said how many stanzas of that session it had handled, even where it does not go on with it
+	handled uint32 // that many
 }
 
 // Namespaces of the stanzas of the two kinds of stream.

@@ -12,6 +12,11 @@
 // for. Sending never waits for the network and keeps nothing for later: while a stream is down it answers
 // [ErrDown], and what must not get lost is kept by the sender until a Barrier has passed.
 //
+// Where the server of an account manages streams (XEP-0198), one whose connection is cut is resumed: neither Down nor Up is
+// called, what was sent and not acknowledged goes out again, what is sent meanwhile is kept for it, and a Barrier waits. Only
+// when the server no longer has it, or for longer than it keeps it nothing answers, is it down, and a Barrier says what may
+// be lost.
+//
 //	c := link.NewComponent(link.ComponentConfig{Domain: "things.example.org", Secret: secret}, link.Options{
 //		Log:    log,
 //		Up:     func(jid string) { bridge.Up("") },

@@ -54,9 +54,10 @@ func startTLS(cfg *tls.Config, outer *tap, secure *net.Conn) xmpp.StreamFeature 
 	return feature
 }
 
-// bind binds the resource asked for (RFC 6120 §7) and no other: mellium's own never names it, and Bind 2 lets the
-// server choose. The full JID goes to result.
-func bind(account jid.JID, resource string, result *Conn) xmpp.StreamFeature {
+// bind goes on with a session that was cut, if there is one and the server still has it (XEP-0198 §5); otherwise it binds the
+// resource asked for (RFC 6120 §7) and no other: mellium's own never names it, and Bind 2 lets the server choose. The full JID
+// goes to result.
+func bind(account jid.JID, resource string, was *resumption, result *Conn) xmpp.StreamFeature {
 	return xmpp.StreamFeature{
 		Name:       xml.Name{Space: nsBind, Local: "bind"},
 		Necessary:  xmpp.Secure | xmpp.Authn,
@@ -65,11 +66,16 @@ func bind(account jid.JID, resource string, result *Conn) xmpp.StreamFeature {
 			return true, nil, d.DecodeElement(&struct{}{}, start)
 		},
 		Negotiate: func(_ context.Context, s *xmpp.Session, _ any) (xmpp.SessionState, io.ReadWriter, error) {
+			reader := s.TokenReader()
+			defer reader.Close()
+			if was != nil && result.manages {
+				if resumed, err := was.tryResume(s.Conn(), reader, result); err != nil || resumed {
+					return xmpp.Ready, nil, err
+				}
+			}
 			if err := requestBind(s.Conn(), resource); err != nil {
 				return 0, nil, err
 			}
-			reader := s.TokenReader()
-			defer reader.Close()
 			var answer bindAnswer
 			if err := xml.NewTokenDecoder(reader).Decode(&answer); err != nil {
 				return 0, nil, err

@@ -42,9 +42,9 @@ type Options struct {
 	Up func(jid string)
 	// Down: it cannot any more, and why (nil when it was closed on purpose).
 	Down func(jid string, err error)
-	// Limited: the server allows fewer streams than there are devices; err says so for people. Only of a Client,
-	// once each time the number is found to be smaller.
-	Limited func(err error)
+	// Single: the server limits streams, and so the hub's is the only one from now on; err says so for people, as the log does
+	// already. Only of a Client with StreamsAuto, once.
+	Single func(err error)
 	// Pace is the time from one login to the next of the streams of a Client; 100 ms when 0.
 	Pace time.Duration
 	// Idle and Dead are the stream's: how much silence is probed, and how much ends it. Zero: one minute and two.
@@ -64,8 +64,8 @@ func (o Options) withDefaults() Options {
 	if o.Down == nil {
 		o.Down = func(string, error) {}
 	}
-	if o.Limited == nil {
-		o.Limited = func(error) {}
+	if o.Single == nil {
+		o.Single = func(error) {}
 	}
 	if o.Pace == 0 {
 		o.Pace = 100 * time.Millisecond
@@ -86,9 +86,10 @@ type keeper struct {
 	follows bool
 
 	// open dials, waiting its turn first if need be. redirect is where the server sent us, or empty.
-	open func(ctx context.Context, redirect string) (*Conn, error)
+	// was is a session that was cut, or nil: open resumes it if it can.
+	open func(ctx context.Context, redirect string, was *resumption) (*Conn, error)
 	// ended is told that a stream that open returned has ended, and may find a better explanation than err.
-	ended func(ctx context.Context, err error) error
+	ended func(err error) error
 	// quiet reports that this stream's troubles need not be logged: another's, the same, are.
 	quiet func() bool
 
@@ -97,16 +98,25 @@ type keeper struct {
 	// What a barrier answers for. Only messages to bare JIDs count: presence is sent anew after every Up, an IQ has its answer,
 	// and what a client is told in reply is not sent again: that it got lost would be no news of what is.
 	// Kept by recipient, a bare JID, so that who waits for one learns nothing of another's and takes no news away from them.
-	unconfirmed map[string]int // messages given to the present stream since the recipient's last barrier passed
-	lost        map[string]int // of streams that ended: messages unconfirmed of which no barrier of the recipient's has said so yet
+	unconfirmed map[string]int // messages given to the present session since the recipient's last barrier passed
+	lost        map[string]int // of sessions that ended: messages unconfirmed of which no barrier of the recipient's has said so yet
 }
 
-// session is one stream that is up.
+// session is one stream that is up. Where the server manages it (XEP-0198), it outlives a cut connection: the next one goes on
+// with it, and nobody outside notices.
 type session struct {
-	*stream.Stream
 	jid   string
+	acks  *stream.Acks // nil where the server does not offer management
 	fresh atomic.Bool
-	gone  chan struct{} // closed when the stream has ended
+	life  context.Context // done when it has ended for good
+	end   context.CancelFunc
+
+	// Guarded by keeper.mu.
+	stream  *stream.Stream // nil while the connection is cut
+	managed bool           // the server has said <enabled/>
+	resume  string         // the id to resume it by, empty where it cannot be
+	keeps   time.Duration  // how long the server keeps it once cut
+	until   time.Time      // then it is given up; zero unless cut
 
 	mu      sync.Mutex
 	beacons map[string]func() // by IQ id: what to do when it comes back
@@ -120,13 +130,14 @@ func (k *keeper) run(ctx context.Context) {
 		redirect string
 		hops     int
 	)
+	defer k.finish(nil) // one that is cut just now
 	for ctx.Err() == nil {
-		conn, err := k.open(ctx, redirect)
+		conn, err := k.open(ctx, redirect, k.resumption())
 		redirect = ""
 		var lasted time.Duration
 		if err == nil {
 			last = ""
-			k.log(slog.LevelInfo, "stream is up", "server", conn.Server, "mechanism", conn.Mechanism, "encrypted", conn.Encrypted)
+			k.log(slog.LevelInfo, "stream is up", "server", conn.Server, "mechanism", conn.Mechanism, "encrypted", conn.Encrypted, "resumed", conn.resumed)
 			err = k.pump(ctx, conn)
 			lasted = time.Since(conn.EstablishedAt)
 		}
@@ -148,9 +159,28 @@ func (k *keeper) run(ctx context.Context) {
 			level = slog.LevelDebug
 		}
 		last = fmt.Sprint(err)
-		k.log(level, "stream is down", "err", err, "retry", wait.Round(time.Millisecond))
-		sleep(ctx, wait)
+		k.log(level, "stream is down", "err", err, "retry", wait.Round(time.Millisecond), "resumable", k.resumption() != nil)
+		k.rest(ctx, wait, err)
 	}
+}
+
+// rest waits before the next attempt, and meanwhile gives up a session that the server no longer keeps.
+func (k *keeper) rest(ctx context.Context, wait time.Duration, cause error) {
+	k.mu.Lock()
+	s := k.session
+	var left time.Duration
+	if s != nil {
+		left = time.Until(s.until)
+	}
+	k.mu.Unlock()
+	if s != nil && left <= wait {
+		sleep(ctx, left)
+		if ctx.Err() == nil {
+			k.finish(cause)
+		}
+		wait -= max(left, 0)
+	}
+	sleep(ctx, wait)
 }
 
 func (k *keeper) log(level slog.Level, message string, args ...any) {
@@ -162,10 +192,29 @@ func (k *keeper) log(level slog.Level, message string, args ...any) {
 
 // pump runs a negotiated stream until it ends, and returns why.
 func (k *keeper) pump(ctx context.Context, conn *Conn) error {
-	s := &session{jid: conn.JID, gone: make(chan struct{}), beacons: make(map[string]func())}
+	s, up, err := k.begin(conn)
+	if err != nil {
+		_ = conn.Close()
+		err = k.ended(k.explainEnd(err))
+		k.finish(err)
+		return err
+	}
+	if up {
+		k.opt.Up(conn.JID)
+	}
+	end := s.stream.Run(ctx)
+	err = k.ended(k.explainEnd(end))
+	if ctx.Err() != nil || !k.cut(s, end) {
+		k.finish(err)
+	}
+	return err
+}
+
+// begin makes the stream of a connection: that of the session that was cut, or of a new one, which up says.
+func (k *keeper) begin(conn *Conn) (s *session, up bool, err error) {
 	decoder := stream.NewDecoder(conn, stream.Limits{})
 	decoder.Assume(stream.Header{From: k.self, ID: conn.StreamID, Version: "1.0", NS: conn.Namespace})
-	s.Stream = stream.NewStream(conn, decoder, stream.Options{
+	st := stream.NewStream(conn, decoder, stream.Options{
 		Handle:   func(e *stream.Element) { k.handle(s, e) },
 		Log:      k.opt.Log,
 		JID:      conn.JID,
@@ -174,18 +223,57 @@ func (k *keeper) pump(ctx context.Context, conn *Conn) error {
 		Idle:     k.opt.Idle,
 		Dead:     k.opt.Dead,
 	})
-	// First of all, so that whatever comes before its answer was sent before we were here.
-	if err := k.ping(s, func() { s.fresh.Store(true) }); err != nil {
-		_ = conn.Close()
-		return k.ended(ctx, k.explainEnd(err))
+	k.mu.Lock()
+	s = k.session
+	k.mu.Unlock()
+	if s != nil {
+		// What the server had handled is not lost, resumed or not.
+		if conn.counted {
+			err = s.acks.Ack(conn.handled)
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		if !conn.resumed {
+			k.finish(failf(nil, nil, "%s: %s no longer had the stream that was cut", k.jid, k.server))
+		}
+	}
+	if !conn.resumed {
+		s = &session{jid: conn.JID, beacons: make(map[string]func())}
+		s.life, s.end = context.WithCancel(context.Background())
 	}
 	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case conn.resumed:
+		s.fresh.Store(false)
+		err = st.Manage(s.acks, nil)
+	case conn.manages:
+		s.acks = stream.NewAcks(acksBytes)
+		err = st.Manage(s.acks, stream.New(stream.NSManagement, "enable", "resume", "true"))
+	}
+	// First of all, so that whatever comes before its answer was sent before we were here: what a resumption brings again, too.
+	if err == nil {
+		s.stream = st
+		err = k.ping(s, func() { s.fresh.Store(true) })
+	}
+	if err != nil {
+		s.end()
+		return nil, false, err
+	}
 	k.session = s
-	k.mu.Unlock()
-	k.opt.Up(conn.JID)
-	err := k.explainEnd(s.Run(ctx))
+	return s, !conn.resumed, nil
+}
+
+// finish ends the session for good, if there is one: what it had on its way is lost.
+func (k *keeper) finish(why error) {
 	k.mu.Lock()
+	s := k.session
 	k.session = nil
+	if s == nil {
+		k.mu.Unlock()
+		return
+	}
 	for to, n := range k.unconfirmed {
 		if k.lost == nil {
 			k.lost = map[string]int{}
@@ -194,20 +282,19 @@ func (k *keeper) pump(ctx context.Context, conn *Conn) error {
 	}
 	clear(k.unconfirmed)
 	k.mu.Unlock()
-	close(s.gone)
-	err = k.ended(ctx, err)
-	k.opt.Down(conn.JID, err)
-	return err
+	s.end()
+	k.opt.Down(s.jid, why)
 }
 
 // ping sends a ping that calls back when it returns, on the goroutine that reads, before the next stanza is handled. A
 // component pings itself, and what returns is the request: no one else need be asked, and none of the server's modules.
+// The lock is held.
 func (k *keeper) ping(s *session, back func()) error {
 	id := "tidings-" + rand.Text()[:12]
 	s.mu.Lock()
 	s.beacons[id] = back
 	s.mu.Unlock()
-	err := s.Send(stream.New(stream.NS, "iq", "type", "get", "id", id, "from", k.from, "to", k.self).Add(stream.New(nsPing, "ping")))
+	err := s.stream.Send(stream.New(stream.NS, "iq", "type", "get", "id", id, "from", k.from, "to", k.self).Add(stream.New(nsPing, "ping")))
 	if err != nil {
 		s.take(id)
 	}
@@ -224,6 +311,10 @@ func (s *session) take(id string) func() {
 }
 
 func (k *keeper) handle(s *session, e *stream.Element) {
+	if e.Space == stream.NSManagement {
+		k.manage(s, e)
+		return
+	}
 	if e.Is(stream.NS, "iq") && k.ours(s, e) {
 		if back := s.take(e.Attr("id")); back != nil {
 			back()
@@ -246,24 +337,23 @@ func (k *keeper) ours(s *session, e *stream.Element) bool {
 	return stream.IsReply(e) && (from == "" || strings.EqualFold(from, k.self) || strings.EqualFold(from, bare) || from == s.jid)
 }
 
-// up returns the stream, or ErrDown.
-func (k *keeper) up() (*session, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.session == nil {
-		return nil, fmt.Errorf("%w: %s", ErrDown, k.jid)
-	}
-	return k.session, nil
-}
-
-// send hands the stream a stanza, and counts it before anyone can ask for a barrier.
+// send hands the stream a stanza, or keeps it for the one that goes on with a cut session, and counts it before anyone can ask
+// for a barrier.
 func (k *keeper) send(e *stream.Element) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.session == nil {
+	s := k.session
+	if s == nil {
 		return fmt.Errorf("%w: %s", ErrDown, k.jid)
 	}
-	if err := k.session.Send(e); err != nil {
+	err := stream.ErrClosed
+	if s.stream != nil {
+		err = s.stream.Send(e)
+	}
+	if errors.Is(err, stream.ErrClosed) && s.resume != "" {
+		err = s.acks.Keep(e.AppendXML(nil))
+	}
+	if err != nil {
 		return err
 	}
 	if to := e.Attr("to"); e.Is(stream.NS, "message") && !strings.Contains(to, "/") {
@@ -276,11 +366,16 @@ func (k *keeper) send(e *stream.Element) error {
 }
 
 func (k *keeper) request(ctx context.Context, iq *stream.Element) (*stream.Element, error) {
-	s, err := k.up()
-	if err != nil {
-		return nil, err
+	k.mu.Lock()
+	var st *stream.Stream
+	if k.session != nil {
+		st = k.session.stream
 	}
-	return s.Request(ctx, iq)
+	k.mu.Unlock()
+	if st == nil {
+		return nil, fmt.Errorf("%w: %s", ErrDown, k.jid)
+	}
+	return st.Request(ctx, iq)
 }
 
 // barrier returns nil once the server has taken every message sent to a bare JID since the last barrier for it, and an error
@@ -290,37 +385,65 @@ func (k *keeper) barrier(ctx context.Context, to string) error {
 	k.mu.Lock()
 	s, lost, n := k.session, k.lost[to], k.unconfirmed[to]
 	delete(k.lost, to)
-	k.mu.Unlock()
-	switch {
-	case lost > 0:
-		return fmt.Errorf("%w: %s: the stream ended with messages on their way", ErrDown, k.jid)
-	case n == 0:
+	if lost > 0 || n == 0 {
+		k.mu.Unlock()
+		if lost > 0 {
+			return k.away()
+		}
 		return nil
 	}
-	back := make(chan struct{})
-	if err := k.ping(s, func() { close(back) }); err != nil {
+	wait, err := k.watch(s)
+	k.mu.Unlock()
+	if err != nil {
 		return err
 	}
-	select {
-	case <-back:
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if k.session != s {
-			k.said(to, n)
-			return nil // they were taken over, and the stream then ended
-		}
+	err = wait(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.session != s:
+		k.said(to, n) // they were taken over, and the stream then ended; or that is what is said now
+	case err == nil:
 		if k.unconfirmed[to] -= n; k.unconfirmed[to] == 0 {
 			delete(k.unconfirmed, to)
 		}
-		return nil
-	case <-s.gone:
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.said(to, n)
-		return fmt.Errorf("%w: %s: the stream ended with messages on their way", ErrDown, k.jid)
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	return err
+}
+
+func (k *keeper) away() error {
+	return fmt.Errorf("%w: %s: the stream ended with messages on their way", ErrDown, k.jid)
+}
+
+// watch returns what waits until the server has all that was sent: it acknowledged it, or, where it does not, a ping came back
+// behind it. The lock is held.
+func (k *keeper) watch(s *session) (func(ctx context.Context) error, error) {
+	back := make(chan struct{})
+	if s.managed {
+		sent := s.acks.Sent()
+		return func(ctx context.Context) error {
+			either, cancel := context.WithCancel(ctx)
+			defer cancel()
+			defer context.AfterFunc(s.life, cancel)()
+			if err := s.acks.Acked(either, sent); err == nil || ctx.Err() != nil {
+				return err
+			}
+			return k.away()
+		}, nil
+	}
+	if err := k.ping(s, func() { close(back) }); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		select {
+		case <-back:
+			return nil
+		case <-s.life.Done():
+			return k.away()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}, nil
 }
 
 // said takes n messages off those lost; what was sent later is the next barrier's to say. The lock is held.

@@ -1,87 +1,77 @@
 package link
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"tidings/xmppbridge/stream"
+)
+
+// Streams says how many streams a Client keeps.
+type Streams int
+
+// How many streams a Client keeps.
+const (
+	StreamsAuto      Streams = iota // one a device, until the server shows that it limits them: from then on the hub's alone
+	StreamsPerDevice                // one a device, whatever the server does
+	StreamsSingle                   // the hub's alone
 )
 
 // limitWindow is how soon after opening a stream of ours the conflict of another one is taken for a limit on their number
 // rather than for someone else's login.
 const limitWindow = time.Minute
 
-// limitSettle is how long further conflicts may be on their way when the first one is looked into.
-const limitSettle = time.Second
-
-// ended notes that the stream of a slot has ended, and recognises a limit on the number of streams: the server ends the
-// oldest when one too many is opened, so that not s was too many but whoever came last.
-func (c *Client) ended(ctx context.Context, s *slot, err error) error {
+// ended notes that the stream of a slot has ended, and recognises a limit on the number of streams: a server ends the oldest when
+// one too many is opened (ejabberd, max_user_sessions).
+func (c *Client) ended(s *slot, err error) error {
 	known, ok := errors.AsType[*Error](err)
 	c.mu.Lock()
 	s.up = false
 	c.active--
-	suspect := ok && known.Condition == stream.Conflict && c.active > 0 && time.Since(c.lastOpen) < limitWindow
-	counts := c.counts
+	suspect := ok && known.Condition == stream.Conflict && c.active > 0 && c.last != s && time.Since(c.lastOpen) < limitWindow
+	var news error
 	if suspect {
-		c.checking++ // no more of them until it is clear how many there may be
+		news = c.limit(s, known)
 	}
 	c.broadcast()
 	c.mu.Unlock()
-	if !suspect {
-		return err
+	c.report(news)
+	if suspect && c.config.Streams == StreamsPerDevice {
+		// The longest wait: what opens this one again ends another.
+		return failf(ErrLimit, known, "%s: ended when another stream of ours was opened (conflict)", s.keeper.jid)
 	}
-	// Whoever is logging in now is either up afterwards or not: then those that are up can be counted.
-	var limited error
-	turn := c.take(ctx)
-	sleep(ctx, limitSettle)
-	c.mu.Lock()
-	c.checking--
-	n := c.upCount()
-	if c.counts != counts {
-		// Another stream that ended likewise was looked into meanwhile. That count knew of this end, too; by now there are
-		// fewer, for it had streams closed.
-		n = c.budget
-	}
-	if turn && n > 0 {
-		err = &Error{Kind: ErrLimit, Condition: known.Condition, err: known, text: fmt.Sprintf(
-			"%s: ended when another stream of ours was opened: %s allows this account %d", s.keeper.jid, s.keeper.server, n)}
-		if c.counts == counts {
-			c.counts++
-			limited = c.limit(err)
-		}
-	}
-	c.broadcast()
-	c.mu.Unlock()
-	if turn {
-		<-c.turn
-	}
-	c.report(limited)
 	return err
 }
 
-// limit holds the link to the streams that are up now, and returns what to report if that is news. The lock is held,
-// the turn too.
-func (c *Client) limit(cause error) error {
-	allowed := max(c.upCount(), 1)
-	if c.budget > 0 && allowed >= c.budget {
+// limit takes it that the server limits streams, and returns that as news, or nil where it is none. The lock is held.
+func (c *Client) limit(s *slot, cause error) error {
+	if c.limited {
 		return nil
 	}
-	c.budget = allowed
-	return &Error{Kind: ErrLimit, err: cause, text: fmt.Sprintf(
-		"account %s: the server allows %d streams, and %d are wanted: the hub and the devices first in priority keep theirs, the others stay offline: raise the server's limit (ejabberd: max_user_sessions) or join it as a component",
-		c.bare, c.budget, c.wanted())}
+	c.limited = true
+	n := 0
+	for _, other := range c.slots {
+		if !other.removed {
+			n++
+		}
+	}
+	if c.config.Streams == StreamsPerDevice {
+		return failf(ErrLimit, cause,
+			"account %s: %s does not let it have %d streams, as streams = \"per-device\" wants, so that devices go off and on by turns: raise the server's limit (ejabberd: max_user_sessions), or set streams to \"auto\" or \"single\"",
+			c.bare, s.keeper.server, n)
+	}
+	c.single = true
+	return failf(ErrLimit, cause,
+		"account %s: %s does not let it have %d streams, one a device: from now on %s/%s speaks for all devices, as with streams = \"single\"; to have each online by itself, raise the server's limit (ejabberd: max_user_sessions) or join it as a component",
+		c.bare, s.keeper.server, n, c.bare, c.config.Resource)
 }
 
-// refused notes that a stream could not be opened because of a limit, and returns what to report if that is news. The lock
-// is held, the turn too.
+// refused notes that a stream could not be opened because of a limit, and returns what is news of that. The lock is held.
 func (c *Client) refused(s *slot, err error) error {
 	if !s.hub {
-		return c.limit(err)
+		return c.limit(s, err)
 	}
-	// Not even the hub is let in as it asks. That may pass (our predecessor's streams), so no number is taken from it.
+	// Not even the hub is let in as it asks. That may pass (our predecessor's streams), so nothing follows from it.
 	if c.told {
 		return nil
 	}
@@ -91,18 +81,15 @@ func (c *Client) refused(s *slot, err error) error {
 
 // report says that the server limits streams; a nil err says nothing. The lock is not held.
 func (c *Client) report(err error) {
-	if err != nil {
-		c.opt.Log.Warn("the server limits streams", "jid", c.bare, "err", err)
-		c.opt.Limited(err)
+	if err == nil {
+		return
 	}
-}
-
-func (c *Client) wanted() int {
-	n := 0
-	for _, s := range c.slots {
-		if !s.removed {
-			n++
-		}
+	c.opt.Log.Warn("the server limits streams", "jid", c.bare, "err", err)
+	c.mu.Lock()
+	fell := c.single && !c.fallen && c.config.Streams == StreamsAuto
+	c.fallen = c.single
+	c.mu.Unlock()
+	if fell {
+		c.opt.Single(err)
 	}
-	return n
 }

@@ -63,8 +63,8 @@ func (v *events) options() Options {
 				v.add("down %s", jid)
 			}
 		},
-		Handle:  func(e *stream.Element, m Meta) { v.add("%s %s fresh=%v", m.Stream, e.Body(), m.Fresh) },
-		Limited: func(err error) { v.add("limited %v", err) },
+		Handle: func(e *stream.Element, m Meta) { v.add("%s %s fresh=%v", m.Stream, e.Body(), m.Fresh) },
+		Single: func(err error) { v.add("single %v", err) },
 	}
 }
 
@@ -445,8 +445,8 @@ func TestClientOpensAStreamADevice(t *testing.T) {
 		w, cfg, wait := newFarm(t, 0)
 		var v events
 		link := NewClient(cfg, v.options())
-		link.Add("lamp", 0)
-		link.Add("pump", 0)
+		link.Add("lamp")
+		link.Add("pump")
 		stop := start(t, link.Run)
 		time.Sleep(10 * time.Second)
 		if got := w.present(); !slices.Equal(got, []string{"home", "lamp", "pump"}) {
@@ -476,14 +476,14 @@ func TestClientOpensAStreamADevice(t *testing.T) {
 		}
 		link.Remove("lamp")
 		link.Remove("home") // stays
-		link.Add("door", 0)
+		link.Add("door")
 		time.Sleep(10 * time.Second)
 		if got := w.present(); !slices.Equal(got, []string{"door", "home", "pump"}) {
 			t.Errorf("streams: %q", got)
 		}
 		// Removed and added in one breath: opened again.
 		link.Remove("pump")
-		link.Add("pump", 0)
+		link.Add("pump")
 		time.Sleep(10 * time.Second)
 		if got := w.present(); !slices.Equal(got, []string{"door", "home", "pump"}) {
 			t.Errorf("streams: %q", got)
@@ -506,7 +506,7 @@ func TestOnlyTheHubTriesAWrongPassword(t *testing.T) {
 		var v events
 		link := NewClient(cfg, v.options())
 		for i := range 20 {
-			link.Add(fmt.Sprint("device", i), 0)
+			link.Add(fmt.Sprint("device", i))
 		}
 		stop := start(t, link.Run)
 		time.Sleep(time.Hour)
@@ -528,32 +528,87 @@ func TestServerThatLimitsStreams(t *testing.T) {
 		var v events
 		link := NewClient(cfg, v.options())
 		for i := range 8 {
-			link.Add(fmt.Sprint("device", i), 0)
+			link.Add(fmt.Sprint("device", i))
 		}
-		link.Add("alarm", 10)
 		stop := start(t, link.Run)
 		time.Sleep(time.Hour)
-		got := w.present()
-		if len(got) != 4 || !slices.Contains(got, "home") || !slices.Contains(got, "alarm") {
+		if got := w.present(); !slices.Equal(got, []string{"home"}) {
 			t.Errorf("streams: %q", got)
 		}
 		list := v.take()
-		isLimited := func(event string) bool { return strings.HasPrefix(event, "limited") }
-		if n := slices.IndexFunc(list, isLimited); n < 0 || slices.ContainsFunc(list[n+1:], isLimited) || !strings.Contains(list[n], "allows 4 streams, and 10 are wanted") {
+		isSingle := func(event string) bool { return strings.HasPrefix(event, "single") }
+		if n := slices.IndexFunc(list, isSingle); n < 0 || slices.ContainsFunc(list[n+1:], isSingle) ||
+			!strings.Contains(list[n], "does not let it have 9 streams, one a device: from now on me@client.test/home speaks for all devices") {
 			t.Errorf("the limit is not said once: %q", list)
 		}
-		if n := len(w.logins); n > 15 {
+		if n := v.logged("limits streams"); n != 1 {
+			t.Errorf("the limit is logged %d times", n)
+		}
+		if list[len(list)-2] != "up me@client.test/home" {
+			t.Errorf("in the end: %q", list)
+		}
+		if n := len(w.logins); n != 6 { // one too many, and the hub's once more
 			t.Errorf("%d logins in an hour: %q", n, list)
 		}
-		// When a device goes, the next one has its place.
-		link.Remove("alarm")
+		link.Add("door")
 		time.Sleep(5 * time.Minute)
-		if got := w.present(); len(got) != 4 || slices.Contains(got, "alarm") {
+		if got := w.present(); !slices.Equal(got, []string{"home"}) {
 			t.Errorf("streams: %q", got)
 		}
 		stop()
 		if errs := wait(); len(errs) > 0 {
 			t.Error(errs)
+		}
+	})
+}
+
+// A stream a device, whatever the server does: what it ends comes back rarely, and the way out is said once.
+func TestServerThatLimitsStreamsAgainstTheWill(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, cfg, wait := newFarm(t, 4)
+		cfg.Streams = StreamsPerDevice
+		var v events
+		link := NewClient(cfg, v.options())
+		for i := range 4 {
+			link.Add(fmt.Sprint("device", i))
+		}
+		stop := start(t, link.Run)
+		time.Sleep(time.Hour)
+		stop()
+		wait()
+		if n := len(w.logins); n < 20 || n > 300 {
+			t.Errorf("%d logins in an hour", n)
+		}
+		if n := v.logged("so that devices go off and on by turns"); n != 1 {
+			t.Errorf("the limit is logged %d times", n)
+		}
+	})
+}
+
+func TestOneStreamForAllDevices(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, cfg, wait := newFarm(t, 4)
+		cfg.Streams = StreamsSingle
+		var v events
+		link := NewClient(cfg, v.options())
+		for i := range 8 {
+			link.Add(fmt.Sprint("device", i))
+		}
+		stop := start(t, link.Run)
+		time.Sleep(time.Hour)
+		if got := w.present(); !slices.Equal(got, []string{"home"}) || len(w.logins) != 1 {
+			t.Errorf("streams: %q, %d logins", got, len(w.logins))
+		}
+		if err := link.Send(stream.New(stream.NS, "message", "from", "me@client.test/device1", "to", "a@b")); !errors.Is(err, ErrDown) {
+			t.Errorf("send: %v", err)
+		}
+		link.Remove("device1")
+		stop()
+		wait()
+		if list := v.take(); len(list) != 3 || list[0] != "up me@client.test/home" || list[2] != "down me@client.test/home" {
+			t.Errorf("got %q", list)
 		}
 	})
 }
@@ -568,13 +623,16 @@ func TestServerThatChoosesTheResource(t *testing.T) {
 		dial, wait := scripted(a.serve)
 		var v events
 		link := NewClient(ClientConfig{JID: "me@client.test", Resource: "home", Password: "p", Server: "x:5222", Dial: dial, TLS: TLS{Pins: []Pin{pin}}}, v.options())
-		link.Add("lamp", 0)
+		link.Add("lamp")
 		stop := start(t, link.Run)
 		time.Sleep(time.Hour)
 		stop()
 		wait()
-		if list := v.take(); len(list) != 1 || !strings.Contains(list[0], `bound me@client.test/mine instead of the resource asked for, "home"`) {
+		if list := v.take(); len(list) != 0 {
 			t.Errorf("got %q", list)
+		}
+		if n := v.logged("bound me@client.test/mine instead of the resource asked for"); n != 2 { // as a limit, and as why the stream is down
+			t.Errorf("logged %d times:\n%s", n, v.log.String())
 		}
 	})
 }

@@ -3,10 +3,8 @@
 package link
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +25,7 @@ func quick(ch chan string) Options {
 				ch <- fmt.Sprintf("%s fresh=%v %s", m.Stream, m.Fresh, e.Body())
 			}
 		},
-		Limited: func(err error) { ch <- "limited " + err.Error() },
+		Single: func(err error) { ch <- "single " + err.Error() },
 	}
 }
 
@@ -191,7 +189,7 @@ func TestClientLinkHasAStreamADevice(t *testing.T) {
 	}
 	link = NewClient(clientConfig(prosody, "gateway3", "home"), o)
 	for _, resource := range []string{"lamp", "pump", "Grünes Licht"} {
-		link.Add(resource, 0)
+		link.Add(resource)
 	}
 	stop := start(t, link.Run)
 	defer func() { stop() }()
@@ -227,38 +225,40 @@ func TestClientLinkHasAStreamADevice(t *testing.T) {
 	bob.ExpectPresence(xmpptest.Expect{From: account + "/pump", Type: "unavailable"})
 }
 
+// TestEjabberdThatLimitsStreams has more devices than ejabberd's default allows an account streams: it ends the oldest, which is
+// the hub's, and from then on the hub's is the only one.
 func TestEjabberdThatLimitsStreams(t *testing.T) {
 	t.Parallel()
+	account := "gateway2@" + ejabberd.Domain
 	ch := make(chan string, 1000)
 	link := NewClient(ClientConfig{
-		JID: "gateway2@" + ejabberd.Domain, Resource: "home", Password: Secret(xmpptest.Password("gateway2")),
+		JID: account, Resource: "home", Password: Secret(xmpptest.Password("gateway2")),
 		Server: ejabberd.C2S, TLS: TLS{CAFile: ejabberd.CAFile},
 	}, quick(ch))
-	for i := range 5 {
-		link.Add(fmt.Sprint("device", i), i)
+	for i := range 12 {
+		link.Add(fmt.Sprint("device", i))
 	}
 	defer start(t, link.Run)()
-	t.Log(await(t, ch, "limited"))
-	// Hub and the two of highest priority stay.
-	want := []string{"home", "device4", "device3"}
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
+	t.Log(await(t, ch, "single"))
+	await(t, ch, "up "+account+"/home")
+	for i := range 12 {
+		from := fmt.Sprint(account, "/device", i)
+		if err := link.Send(stream.New(stream.NS, "presence", "from", from)); !errors.Is(err, ErrDown) {
+			t.Errorf("%s can still send: %v", from, err)
+		}
+		answer, err := link.Request(testContext(t), stream.New(stream.NS, "iq", "type", "get", "from", account+"/home", "to", from).Add(stream.New(nsPing, "ping")))
+		if e, ok := errors.AsType[*stream.StanzaError](err); !ok || e.Condition != stream.ServiceUnavailable {
+			t.Errorf("%s is still there: %v, %v", from, answer, err)
+		}
+	}
 	for {
-		up := 0
-		for i, resource := range append(slices.Clone(want), "device0", "device1", "device2") {
-			_, err := link.Request(ctx, stream.New(stream.NS, "iq", "type", "get", "from", "gateway2@"+ejabberd.Domain+"/"+resource, "to", ejabberd.Domain).Add(stream.New(nsPing, "ping")))
-			if i < len(want) == (err == nil) {
-				up++
-			}
-		}
-		if up == 6 {
-			return
-		}
 		select {
 		case event := <-ch:
-			t.Log(event)
-		case <-ctx.Done():
-			t.Fatal("the streams never settle")
+			if !strings.HasPrefix(event, "down "+account+"/device") && !strings.Contains(event, "fresh=") {
+				t.Errorf("after it settled: %s", event)
+			}
+		default:
+			return
 		}
 	}
 }

@@ -18,8 +18,8 @@ import (
 )
 
 var (
-	prosody  *xmpptest.Prosody // shared: tests use components and accounts of their own
-	ejabberd *xmpptest.Ejabberd
+	prosody  *xmpptest.Prosody  // shared: tests use components and accounts of their own
+	ejabberd *xmpptest.Ejabberd // with its own default of ten streams an account
 )
 
 // startServers starts what the tests share, and returns what ends it.
@@ -27,7 +27,7 @@ func startServers() (stop func() error, err error) {
 	if prosody, err = xmpptest.NewProsody(xmpptest.Options{}); err != nil {
 		return nil, err
 	}
-	if ejabberd, err = xmpptest.NewEjabberd(xmpptest.EjabberdOptions{MaxSessions: 3}); err != nil {
+	if ejabberd, err = xmpptest.NewEjabberd(xmpptest.EjabberdOptions{MaxSessions: 10}); err != nil {
 		return nil, errors.Join(err, prosody.Close())
 	}
 	return func() error { return errors.Join(prosody.Close(), ejabberd.Close()) }, nil

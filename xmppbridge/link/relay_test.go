@@ -1,0 +1,95 @@
+//go:build servers
+
+package link
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+)
+
+// relay is a way to a server that can be cut: what is on its way is lost, and until it is mended nobody gets through.
+type relay struct {
+	addr string
+	to   string
+
+	mu      sync.Mutex
+	cut     bool
+	conns   map[net.Conn]bool
+	running sync.WaitGroup
+}
+
+func startRelay(t *testing.T, to string) *relay {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{addr: l.Addr().String(), to: to, conns: map[net.Conn]bool{}}
+	r.running.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			r.running.Go(func() { r.carry(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		r.sever(true)
+		r.running.Wait()
+	})
+	return r
+}
+
+// sever ends all connections, and lets nobody through from now on if it stays so.
+func (r *relay) sever(stays bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cut = stays
+	for conn := range r.conns {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // a reset: nobody says goodbye
+		}
+		_ = conn.Close()
+	}
+}
+
+func (r *relay) mend() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cut = false
+}
+
+func (r *relay) carry(near net.Conn) {
+	defer near.Close()
+	far, err := net.Dial("tcp", r.to)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	r.mu.Lock()
+	if r.cut {
+		r.mu.Unlock()
+		return
+	}
+	r.conns[near], r.conns[far] = true, true
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.conns, near)
+		delete(r.conns, far)
+	}()
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
+		both.Go(func() {
+			_, _ = io.Copy(way[0], way[1])
+			_ = way[0].Close()
+			_ = way[1].Close()
+		})
+	}
+	both.Wait()
+}

@@ -1,0 +1,88 @@
+//go:build servers
+
+package link
+
+import (
+	"errors"
+	"testing"
+
+	"tidings/xmppbridge/stream"
+	"tidings/xmppbridge/xmpptest"
+)
+
+// TestCutConnectionIsResumed cuts the way to Prosody and to ejabberd: nobody sees the devices go, what is said meanwhile, either way,
+// arrives once, and what the server delivers again is not fresh.
+func TestCutConnectionIsResumed(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]struct {
+		account, addr, ca, domain string
+		login                     func(string) xmpptest.Login
+	}{
+		"prosody":  {"carol", prosody.C2S, prosody.CAFile, prosody.Domain, prosody.Login},
+		"ejabberd": {"gateway", ejabberd.C2S, ejabberd.CAFile, ejabberd.Domain, ejabberd.Login},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			way := startRelay(t, s.addr)
+			account := s.account + "@" + s.domain
+			ch := make(chan string, 1000)
+			var link *Client
+			o := quick(ch)
+			o.Up = func(jid string) {
+				if err := link.Send(stream.New(stream.NS, "presence", "from", jid)); err != nil {
+					t.Error(err)
+				}
+				ch <- "up " + jid
+			}
+			handle := o.Handle
+			o.Handle = func(e *stream.Element, m Meta) {
+				if e.Name == "presence" && e.Attr("type") == "subscribe" {
+					_ = link.Send(stream.New(stream.NS, "presence", "type", "subscribed", "to", e.Attr("from")))
+				}
+				handle(e, m)
+			}
+			link = NewClient(ClientConfig{JID: account, Resource: "home", Password: Secret(xmpptest.Password(s.account)),
+				Server: way.addr, TLS: TLS{CAFile: s.ca}}, o)
+			link.Add("lamp")
+			defer start(t, link.Run)()
+			await(t, ch, "up "+account)
+			await(t, ch, "up "+account)
+			alice := xmpptest.StartClient(t)
+			alice.Login(s.login("alice"))
+			alice.Subscribe(account)
+			alice.ExpectPresence(xmpptest.Expect{From: account + "/lamp", Type: "available"})
+			for _, body := range []string{"one", "two"} {
+				way.sever(true)
+				alice.Say(account+"/lamp", "to "+body) // the server does not know yet, or keeps it
+				if err := link.Send(message(account+"/lamp", alice.JID, "from "+body)); err != nil {
+					t.Fatal(err)
+				}
+				passed := make(chan error, 1)
+				go func() { passed <- link.Barrier(testContext(t), alice.JID) }()
+				way.mend()
+				if event := await(t, ch, ""); event != account+"/lamp fresh=false to "+body {
+					t.Errorf("first of all comes %q", event)
+				}
+				if err := <-passed; err != nil {
+					t.Error(err)
+				}
+				alice.ExpectMessage(xmpptest.Expect{From: account + "/lamp", Body: "from " + body})
+				alice.Say(account+"/lamp", "after "+body)
+				if event := await(t, ch, ""); event != account+"/lamp fresh=true after "+body {
+					t.Errorf("then comes %q", event)
+				}
+			}
+			// The last word is the last: nothing came twice, and nothing was seen to go.
+			if err := errors.Join(link.Send(message(account+"/lamp", alice.JID, "the end")), link.Barrier(testContext(t), alice.JID)); err != nil {
+				t.Fatal(err)
+			}
+			alice.ExpectMessage(xmpptest.Expect{From: account + "/lamp", Body: "the end"})
+			for _, st := range append(alice.Seen("message", account), alice.Seen("presence", account)...) {
+				// A bare JID's was the server's own word, before it knew of the subscription.
+				if st.Kind == "message" || st.Type == "unavailable" && st.From != account {
+					t.Errorf("also seen: %s", st.XML)
+				}
+			}
+		})
+	}
+}
