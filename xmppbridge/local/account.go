@@ -32,6 +32,7 @@ type account struct {
 	// What the house sent to the account since Confirm was last asked: how many messages, and how many each client got.
 	sent     int
 	got      map[*session]int
+	shared   shared
 	expected []expected // the messages sent last that an error may come back for
 }
 

@@ -24,6 +24,7 @@ type raw struct {
 	dec     *stream.Decoder
 	backlog []*stream.Element
 	full    string
+	seen    func(*stream.Element) // gets everything that expect reads
 }
 
 func (f *fixture) tls() *tls.Config {
@@ -104,6 +105,9 @@ func (c *raw) expect(what string, ok func(*stream.Element) bool) *stream.Element
 		e, err := c.dec.Next()
 		if err != nil {
 			c.t.Fatalf("%s: no %s: %v; got %v", c.full, what, err, c.backlog)
+		}
+		if c.seen != nil {
+			c.seen(e)
 		}
 		if ok(e) {
 			return e

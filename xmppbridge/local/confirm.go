@@ -10,16 +10,16 @@ import (
 )
 
 // Confirm returns nil once a client of the account has shown that it read every message that the house sent to the account since
-// Confirm was last asked: the answer to a ping, whatever it says, comes behind them. When nothing was sent, any client that takes
-// messages will do. It waits as long as a client that got them is connected, also one that is dead and does not know it yet, until
-// ctx is done. Another error says that there is none any more; ErrOffline, that there was none to begin with. Ask one at a time
+// Confirm was last asked: by acknowledging them (XEP-0198), or by the answer to a ping, whatever it says, which comes behind them. When nothing was sent, any client that takes
+// messages will do. It waits as long as a client that got them is connected, also one that is dead and does not know it yet, or has lost its
+// connection and may resume, until ctx is done. Another error says that there is none any more; ErrOffline, that there was none to begin with. Ask one at a time
 // for each account.
 func (s *Server) Confirm(ctx context.Context, account string) error {
 	var clients []*session
 	s.locked(func() {
 		if a := s.accounts[account]; a != nil {
 			for _, c := range a.sessions {
-				if a.sent == 0 && c.available && c.priority >= 0 || a.sent > 0 && a.got[c] == a.sent {
+				if a.sent == 0 && c.takes() || a.sent > 0 && a.got[c] == a.sent {
 					clients = append(clients, c)
 				}
 			}
@@ -34,7 +34,7 @@ func (s *Server) Confirm(ctx context.Context, account string) error {
 	defer cancel() // one answer is enough
 	answers := make(chan error, len(clients))
 	for _, c := range clients {
-		go func() { answers <- c.ping(ctx) }()
+		go func() { answers <- c.confirm(ctx) }()
 	}
 	var failed error
 	confirmed := false
@@ -52,11 +52,30 @@ func (s *Server) Confirm(ctx context.Context, account string) error {
 	return nil
 }
 
+// confirm waits until the client has shown that it read what was sent to it: by an acknowledgement where its stream is managed, also
+// after it was resumed, else by the answer to a ping.
+func (c *session) confirm(ctx context.Context) error {
+	c.out.Lock()
+	acks := c.acks
+	c.out.Unlock()
+	if acks == nil {
+		return c.ping(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.life, cancel)()
+	err := acks.Acked(ctx, acks.Sent())
+	if err != nil && c.life.Err() != nil {
+		return stream.ErrClosed
+	}
+	return err
+}
+
 // ping asks the client for a sign of life (XEP-0199); that it does not know pings is one, too. There is no to: a client's answer
 // bears no from before the server has stamped it.
 func (c *session) ping(ctx context.Context) error {
 	for {
-		_, err := c.stream.Request(ctx, stream.New(stream.NS, "iq", "type", "get", "from", c.server.domain).
+		_, err := c.on().stream.Request(ctx, stream.New(stream.NS, "iq", "type", "get", "from", c.server.domain).
 			Add(stream.New(nsPing, "ping")))
 		if refused := (*stream.StanzaError)(nil); errors.As(err, &refused) {
 			return nil

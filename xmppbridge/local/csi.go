@@ -64,7 +64,9 @@ func (c *session) hold(st *stream.Element, b []byte) bool {
 			} else {
 				b = slices.Clone(b)
 			}
+			was := c.held.bytes
 			c.held.put(st.Attr("from"), b)
+			c.wait(c.held.bytes - was)
 			if c.held.bytes > c.server.limits.Held {
 				c.release()
 			}
@@ -80,9 +82,10 @@ func (c *session) hold(st *stream.Element, b []byte) bool {
 func (c *session) release() {
 	h := c.held
 	c.held = held{}
+	c.wait(-h.bytes)
 	for _, p := range h.order {
 		if p.bytes != nil {
-			c.putBytes(p.bytes)
+			c.put(nil, p.bytes)
 		}
 	}
 }

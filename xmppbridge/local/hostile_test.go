@@ -281,7 +281,7 @@ func FuzzLogin(f *testing.F) {
 		done := make(chan error, 1)
 		go func() {
 			defer theirs.Close()
-			_, err := func() (*session, error) {
+			_, err := func() (*line, error) {
 				if !inside {
 					return in.run(t.Context())
 				}

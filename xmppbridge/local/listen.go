@@ -149,7 +149,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, serving *sync.WaitG
 }
 
 // serve has one connection from its first byte to its last; how says how it logs in. A panic ends this connection only.
-func (s *Server) serve(ctx context.Context, conn net.Conn, how func(*login, context.Context) (*session, error)) {
+func (s *Server) serve(ctx context.Context, conn net.Conn, how func(*login, context.Context) (*line, error)) {
 	defer conn.Close()
 	defer func() {
 		if p := recover(); p != nil {
@@ -162,7 +162,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn, how func(*login, cont
 		return
 	}
 	in := &login{server: s, from: from, wire: &wire{Conn: conn}}
-	client, err := func() (*session, error) {
+	client, err := func() (*line, error) {
 		defer s.gate.leave(from)
 		// Until it is logged in, a connection has nothing to be told when the server stops.
 		defer context.AfterFunc(ctx, func() { conn.Close() })()

@@ -112,6 +112,8 @@ type Limits struct {
 
 	Queue    int // bytes waiting for one client, which is cut off beyond: 8 MiB, as ten thousand devices say at once
 	Held     int // bytes of presence held back for a client at which nobody looks, which then gets it: 4 MiB
+	Lost     int // clients that lost their connection and may resume, in all: 100; those who lost it first are ended
+	Waiting  int // bytes kept for all of these: 32 MiB; the next for whom something comes is ended
 	Streams  int // clients of one account: 16
 	Directed int // addresses one client may have sent directed presence to: 200
 
@@ -125,6 +127,8 @@ type Limits struct {
 	ArchiveBytes int // and their bytes: 16 MiB
 	Offline      int // messages that wait while nobody is there: 100; the next are refused
 	OfflineBytes int // and their bytes: 1 MiB
+
+	Resume time.Duration // how long a client that lost its connection may take to resume (XEP-0198): 5 min
 
 	Idle time.Duration // silence after which a client is pinged: 1 min; it is dead after twice that
 }
@@ -141,6 +145,8 @@ func (l Limits) withDefaults() Limits {
 	def(&l.StanzasPerSec, 100)
 	def(&l.Queue, 8<<20)
 	def(&l.Held, 4<<20)
+	def(&l.Lost, 100)
+	def(&l.Waiting, 32<<20)
 	def(&l.Streams, 16)
 	def(&l.Directed, 200)
 	def(&l.Roster, 500)
@@ -151,6 +157,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.OfflineBytes, 1<<20)
 	def(&l.Groups, 16)
 	def(&l.NameSize, 256)
+	def(&l.Resume, 5*time.Minute)
 	def(&l.Idle, time.Minute)
 	return l
 }
@@ -189,6 +196,7 @@ type Server struct {
 	archive time.Duration // 0: there is none
 	prune   chan struct{} // one token: the archives have grown
 	reading sync.Mutex    // held while an archive is read
+	waiting atomic.Int64  // bytes kept for clients that lost their connection
 
 	tls        atomic.Pointer[tlsSetup]
 	listeners  []net.Listener
@@ -198,10 +206,12 @@ type Server struct {
 	addrs      []net.Addr    // listened on; see ready
 	ready      chan struct{} // closed when addrs is set
 
-	mu       sync.Mutex // guards what follows and what of accounts and sessions says so; nothing blocks under it
-	stopping bool
-	grown    int                 // of the archives, since they were last pruned
-	accounts map[string]*account // those somebody was logged in to or wrote to, by name
+	mu        sync.Mutex // guards what follows and what of accounts and sessions says so; nothing blocks under it
+	stopping  bool
+	lost      int                 // clients that lost their connection
+	resumable map[string]*session // by what they resume by
+	grown     int                 // of the archives, since they were last pruned
+	accounts  map[string]*account // those somebody was logged in to or wrote to, by name
 }
 
 // New returns a server that does not listen yet, or says what is wrong with the options.
@@ -229,6 +239,7 @@ func New(o Options) (*Server, error) {
 		prune:     make(chan struct{}, 1),
 		ready:     make(chan struct{}),
 		accounts:  make(map[string]*account),
+		resumable: make(map[string]*session),
 	}
 	if s.log == nil {
 		s.log = slog.Default()

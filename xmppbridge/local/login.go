@@ -52,9 +52,9 @@ type login struct {
 	steps     int
 }
 
-// run returns a session that is bound, or the reason why there is none: a *stream.Error to tell the client, or an error of the
+// run returns the connection of a session, or the reason why there is none: a *stream.Error to tell the client, or an error of the
 // connection.
-func (l *login) run(ctx context.Context) (*session, error) {
+func (l *login) run(ctx context.Context) (*line, error) {
 	l.begin()
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(l.wire, first); err != nil {
@@ -83,7 +83,7 @@ func (l *login) begin() {
 }
 
 // letIn is what follows once nobody can listen.
-func (l *login) letIn(ctx context.Context) (*session, error) {
+func (l *login) letIn(ctx context.Context) (*line, error) {
 	l.ready = true
 	if err := l.authenticate(ctx); err != nil {
 		return nil, err
@@ -235,13 +235,15 @@ func (l *login) handshake(ctx context.Context, config *tls.Config) error {
 	return nil
 }
 
-// bind is resource binding, RFC 6120 §7: the resource asked for, or one made here.
-func (l *login) bind(ctx context.Context) (*session, error) {
+// bind is resource binding, RFC 6120 §7: the resource asked for, or one made here; or what comes in its place, the resumption of
+// a stream (XEP-0198 §5).
+func (l *login) bind(ctx context.Context) (*line, error) {
 	err := l.open(
 		stream.New(nsBind, "bind"),
 		stream.New(nsSession, "session").Add(stream.New(nsSession, "optional")),
 		stream.New(nsRosterV, "ver"),
 		stream.New(nsCSI, "csi"),
+		stream.New(stream.NSManagement, "sm"),
 	)
 	if err != nil {
 		return nil, err
@@ -250,6 +252,13 @@ func (l *login) bind(ctx context.Context) (*session, error) {
 		e, err := l.next()
 		if err != nil {
 			return nil, err
+		}
+		if e.Space == stream.NSManagement {
+			back, err := l.server.resume(l, e)
+			if back != nil || err != nil {
+				return back, err
+			}
+			continue
 		}
 		ask := e.Child(nsBind, "bind")
 		if !stream.IsRequest(e) || e.Attr("type") != "set" || ask == nil {

@@ -86,6 +86,7 @@ func (s *Server) deliver(st *stream.Element, to jid.JID, by *session) fate {
 	}
 	var out *stream.Element
 	var kept *Archived
+	n := 0
 	count := by == nil && to.Resourcepart() == ""
 	var b []byte
 	for _, c := range a.sessions {
@@ -97,6 +98,7 @@ func (s *Server) deliver(st *stream.Element, to jid.JID, by *session) fate {
 			b = out.AppendXML(nil)
 		}
 		c.sendBytes(out, b)
+		n++
 		if count {
 			if a.got == nil {
 				a.got = make(map[*session]int)
@@ -110,6 +112,9 @@ func (s *Server) deliver(st *stream.Element, to jid.JID, by *session) fate {
 	s.keep(kept)
 	if count {
 		a.sent++
+	}
+	if n > 1 && !count {
+		a.share(out, n)
 	}
 	if copied(st) || st.Attr("type") == "error" && a.answers(st) {
 		a.copyTo("received", out, func(c *session) bool { return gets(c) || c == by })

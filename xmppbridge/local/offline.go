@@ -15,7 +15,7 @@ const nsOffline = "msgoffline"
 // hands them over anew. So there is one owner of an alert at any time.
 
 // takes reports whether the client gets what is sent to the account as a whole (RFC 6121 §8.5.2.1). It needs Server.mu.
-func (c *session) takes() bool { return c.available && c.priority >= 0 }
+func (c *session) takes() bool { return c.available && c.priority >= 0 && c.life.Err() == nil }
 
 // putOffline keeps a message until somebody is there to take it, with the time it came (XEP-0203). By is the client it comes
 // from.

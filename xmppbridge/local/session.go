@@ -11,27 +11,35 @@ import (
 	"tidings/xmppbridge/stream"
 )
 
-// session is one client: a stream that is logged in and bound.
+// session is one client: logged in and bound, on one connection after another where it resumes its stream (XEP-0198).
 type session struct {
 	server   *Server
 	account  *account
 	jid      jid.JID // full
 	full     string
 	resource string
-	wire     *wire
-	stream   *stream.Stream
-	life     context.Context         // the stream's, not a call's: that is why it is kept here
+	life     context.Context         // the session's, not a call's: that is why it is kept here
 	kill     context.CancelCauseFunc // ends it; its cause is told to the client
 
 	// handling is held while a stanza of this client is handled, so that none is once it left. It is taken before any
 	// other lock.
 	handling sync.Mutex
 	gone     bool // guarded by handling
+	// From a resumption until the client has answered a ping sent then, what it sends may be as old as the moment the
+	// connection was lost. Guarded by handling.
+	stale time.Time
+	proof string // the ping's id
+
+	moving sync.Mutex // held while another connection takes over; taken before Server.mu
 
 	// out is held while something is put into the stream's queue. Nothing is locked under it but the stream.
 	out      sync.Mutex
-	inactive bool // nobody looks at it (XEP-0352)
+	line     *line // the connection, or the last one
+	lost     bool  // there is none: what is sent is kept for the next
+	inactive bool  // nobody looks at it (XEP-0352)
 	held     held
+	acks     *stream.Acks // nil: the stream is not managed
+	waits    int          // bytes kept since the connection was lost
 
 	// Guarded by Server.mu.
 	blocklisted bool // asked whom the person blocks: gets pushes
@@ -42,11 +50,14 @@ type session struct {
 	interested  bool               // asked for the roster: gets pushes
 	versioned   bool               // asked for it with a version
 	directed    map[string]jid.JID // addresses sent directed presence, which have to be told when it goes
+	previd      string             // what the client resumes by; empty: it cannot
+	window      time.Duration      // how long it may take
+	since       time.Time          // when the connection was lost; zero: it is there
 }
 
 // join makes the session of a login that asks for a resource, and answers the request. A session with the same resource
 // ends first (RFC 6120 §7.7.2.2 leaves the choice: a client that lost its connection must be able to come back at once).
-func (s *Server) join(ctx context.Context, l *login, resource string, ask *stream.Element) (*session, error) {
+func (s *Server) join(ctx context.Context, l *login, resource string, ask *stream.Element) (*line, error) {
 	full, err := jid.New(l.account, s.domain, resource)
 	if err != nil {
 		return nil, stream.NewStanzaError(stream.BadRequest, "not a resource")
@@ -60,22 +71,11 @@ func (s *Server) join(ctx context.Context, l *login, resource string, ask *strea
 		return nil, stream.NewStanzaError(stream.InternalServerError, "")
 	}
 
-	c := &session{
-		server: s, account: a, jid: full, full: full.String(), resource: full.Resourcepart(),
-		wire: l.wire,
-	}
+	c := &session{server: s, account: a, jid: full, full: full.String(), resource: full.Resourcepart()}
 	// Not the context of Run: on its end the stream is first told why.
 	c.life, c.kill = context.WithCancelCause(context.WithoutCancel(ctx))
-	c.stream = stream.NewStream(l.wire, l.dec, stream.Options{
-		Limits: s.limits.Stanza,
-		Queue:  s.limits.Queue,
-		JID:    s.domain,
-		PingTo: c.full, PingFrom: s.domain,
-		Idle:   s.limits.Idle,
-		Dead:   2 * s.limits.Idle,
-		Log:    s.log.With("jid", c.full),
-		Handle: func(e *stream.Element) { c.handle(c.life, e) },
-	})
+	n := c.newLine(l)
+	c.line = n
 	answer := stream.Result(ask, stream.New(nsBind, "bind").Add(stream.New(nsBind, "jid").AddText(c.full))).SetAttr("to", "")
 
 	for {
@@ -88,6 +88,9 @@ func (s *Server) join(ctx context.Context, l *login, resource string, ask *strea
 			case s.accounts[a.name] != a:
 				err = &stream.Error{Condition: stream.NotAuthorized, Text: "this account has changed"}
 			case old == nil && len(a.sessions) >= s.limits.Streams:
+				if old = a.longestLost(); old != nil {
+					break
+				}
 				err = stream.NewStanzaError(stream.ResourceConstraint, "too many clients of this account")
 			case old == nil:
 				a.sessions[c.resource] = c
@@ -97,7 +100,7 @@ func (s *Server) join(ctx context.Context, l *login, resource string, ask *strea
 		if old == nil || err != nil {
 			break
 		}
-		s.log.Info("a client replaces another with the same resource", "jid", c.full)
+		s.log.Info("a client replaces another", "jid", c.full, "other", old.full)
 		old.end(&stream.Error{Condition: stream.Conflict, Text: "replaced by a new connection"})
 		old.leave()
 	}
@@ -105,65 +108,55 @@ func (s *Server) join(ctx context.Context, l *login, resource string, ask *strea
 		c.kill(err)
 		return nil, err
 	}
-	l.wire.SetDeadline(time.Time{})
-	l.wire.meter = newMeter(s.limits, time.Now())
 	if !s.backend.Account(a.name) { // removed while it logged in, and dropped before it was in the table
 		c.end(&stream.Error{Condition: stream.NotAuthorized, Text: "this account has changed"})
 	}
-	return c, nil
-}
-
-// run pumps the stream until it ends.
-func (c *session) run() {
-	s := c.server
-	s.log.Info("client logged in", "jid", c.full, "address", c.wire.RemoteAddr().String())
-	defer c.kill(nil)
-	defer c.leave()
-	err := c.stream.Run(c.life)
-	var fault *stream.Error
-	switch {
-	case err == nil, c.life.Err() != nil, errors.Is(err, stream.ErrPeerClosed):
-		s.log.Info("client logged out", "jid", c.full)
-	case errors.As(err, &fault) && !fault.Remote:
-		s.log.Warn("client cut off", "jid", c.full, "err", err)
-	default:
-		s.log.Info("client gone", "jid", c.full, "err", err)
-	}
+	s.log.Info("client logged in", "jid", c.full, "address", l.wire.RemoteAddr().String())
+	return n, nil
 }
 
 // send queues a stanza. It never blocks; a client whose queue is full does not read and is cut off, for with a stanza lost
-// its picture of the house would be wrong. While nobody looks at the client, what can wait does, up to the next that cannot.
+// its picture of the house would be wrong. While nobody looks at the client, or its connection is lost, what can wait does, up to
+// the next that cannot.
 func (c *session) send(e *stream.Element) {
-	c.out.Lock()
-	defer c.out.Unlock()
-	if e == nil || c.inactive && c.hold(e, nil) {
-		return
+	if e != nil {
+		c.sendBytes(e, nil)
 	}
-	c.release()
-	c.queued(c.stream.Send(e))
 }
 
-// sendBytes is send of a stanza that is serialised already, which is not kept.
+// sendBytes is send of a stanza that is serialised already, which is not kept; nil: it is not.
 func (c *session) sendBytes(e *stream.Element, b []byte) {
 	c.out.Lock()
 	defer c.out.Unlock()
-	if c.inactive && c.hold(e, b) {
+	if (c.inactive || c.lost) && c.hold(e, b) {
 		return
 	}
-	c.release()
-	c.putBytes(b)
+	if !c.lost {
+		c.release()
+	}
+	c.put(e, b)
 }
 
-func (c *session) putBytes(b []byte) { c.queued(c.stream.SendBytes(b)) }
-
-func (c *session) queued(err error) {
+// put gives a stanza to the stream, or keeps it for the next. Either e or b may be nil. c.out is held.
+func (c *session) put(e *stream.Element, b []byte) {
+	err := stream.ErrClosed
+	switch {
+	case c.lost:
+	case b == nil:
+		err = c.line.stream.Send(e)
+	default:
+		err = c.line.stream.SendBytes(b)
+	}
+	if errors.Is(err, stream.ErrClosed) && c.acks != nil {
+		err = c.keep(e, b)
+	}
 	if errors.Is(err, stream.ErrFull) && c.life.Err() == nil {
 		c.server.log.Warn("client does not read: cut off", "jid", c.full)
 		c.end(&stream.Error{Condition: stream.ResourceConstraint, Text: "too much waits for this client"})
 	}
 }
 
-// end makes the stream close, saying why. It does not wait for it.
+// end makes the session end, saying why. It does not wait for it.
 func (c *session) end(why *stream.Error) { c.kill(why) }
 
 // leave takes the client out: everyone who saw it available sees it unavailable. It returns when that is done, whoever
@@ -175,26 +168,32 @@ func (c *session) leave() {
 		return
 	}
 	c.gone = true
+	c.kill(nil)
 	c.withdraw(stream.New(stream.NS, "presence", "type", "unavailable", "from", c.full))
 	s := c.server
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(c.account.got, c)
-	if c.account.sessions[c.resource] == c {
-		delete(c.account.sessions, c.resource)
+	s.locked(func() {
+		delete(c.account.got, c)
+		if c.account.sessions[c.resource] == c {
+			delete(c.account.sessions, c.resource)
+		}
+		delete(s.resumable, c.previd)
+		c.found()
+	})
+	if c.acks != nil {
+		c.handOn(context.WithoutCancel(c.life))
 	}
 }
 
-// handle takes what the client sends, on the stream's goroutine.
-func (c *session) handle(ctx context.Context, st *stream.Element) {
+// handle takes what the client sends, on the connection's goroutine.
+func (c *session) handle(ctx context.Context, l *line, st *stream.Element) {
 	c.handling.Lock()
 	defer c.handling.Unlock()
 	if c.gone {
 		return
 	}
-	c.wire.meter.stanza()
+	l.wire.meter.stanza()
 	if !stream.IsStanza(st) {
-		if c.clientState(st) {
+		if c.clientState(st) || c.manage(l, st) {
 			return
 		}
 		c.end(&stream.Error{Condition: stream.UnsupportedStanzaType})
@@ -209,6 +208,13 @@ func (c *session) handle(ctx context.Context, st *stream.Element) {
 		}
 	}
 	st.SetAttr("from", c.full)
+	if !c.stale.IsZero() {
+		if stream.IsReply(st) && st.Attr("id") == c.proof {
+			c.stale = time.Time{}
+			return
+		}
+		c.mark(st)
+	}
 
 	to := c.jid.Bare()
 	if v := st.Attr("to"); v != "" {

@@ -184,7 +184,7 @@ func (u *uploads) done(id string) {
 
 // base is where a client finds what is uploaded: without a name for it, where it is connected to.
 func (u *uploads) base(c *session) string {
-	return u.at(c.server, func() string { return hostOf(c.wire.LocalAddr()) })
+	return u.at(c.server, func() string { return hostOf(c.localAddr()) })
 }
 
 // houseBase is where whoever is shown a picture of the house finds it.
@@ -194,7 +194,7 @@ func (u *uploads) houseBase(s *Server) string {
 		s.locked(func() {
 			for _, a := range s.accounts {
 				for _, c := range a.sessions {
-					if host := hostOf(c.wire.LocalAddr()); found == "" || net.ParseIP(found).IsLoopback() {
+					if host := hostOf(c.localAddr()); found == "" || net.ParseIP(found).IsLoopback() {
 						found = host
 					}
 				}

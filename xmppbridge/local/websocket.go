@@ -96,7 +96,7 @@ func (s *Server) webSocket(ctx context.Context, w http.ResponseWriter, r *http.R
 
 // runWeb is run for a web client. There is no STARTTLS on a WebSocket, and nothing to bind SASL to: a browser does not show its
 // page the TLS connection, and between the two there may be a proxy.
-func (l *login) runWeb(ctx context.Context) (*session, error) {
+func (l *login) runWeb(ctx context.Context) (*line, error) {
 	l.begin()
 	return l.letIn(ctx)
 }

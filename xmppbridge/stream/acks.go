@@ -89,6 +89,13 @@ func (a *Acks) Unacked() [][]byte {
 	return append([][]byte(nil), a.unacked...)
 }
 
+// Bytes is how much those are.
+func (a *Acks) Bytes() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.bytes
+}
+
 // Handled is how many stanzas of the peer's were handled, modulo 2^32: the h of <a/>, <resume/> and <resumed/>.
 func (a *Acks) Handled() uint32 {
 	a.mu.Lock()
