@@ -55,7 +55,8 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 	var err error
 	on.bridge, err = xmppbridge.New(ctx, xmppbridge.Options{
 		Name: cfg.Gateway.Name, Version: g.o.Version, Audience: audience, Addresses: g.addresses.Load(), Access: g.access.Load(),
-		House: g.router, Desk: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, History: g.bridgeHistory(cfg), Log: g.log,
+		House: g.router, Desk: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, Log: g.log,
+		History: g.bridgeHistory(cfg), Zone: cfg.Gateway.Location,
 		Accounts: g.accounts.addresses, Knows: on.knows, Server: on.inside,
 	})
 	if err != nil {

@@ -98,6 +98,7 @@ func (g *Gateway) replace(ctx context.Context) error {
 	if replaced != nil {
 		replaced.begin(g)
 	} else {
+		g.xmpp.Load().bridge.SetZone(cfg.Gateway.Location)
 		g.xmpp.Load().bridge.Configure(cfg.Gateway.Name, access)
 	}
 	g.rosterChanged()

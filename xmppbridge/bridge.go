@@ -1,6 +1,7 @@
 package xmppbridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -82,8 +83,11 @@ type Options struct {
 	Executor  devices.Executor
 	Network   Network
 	Store     Store
-	History   History // nil: none is kept
 	Log       *slog.Logger
+	// History is where charts and what programs read of the past come from; nil: nothing is kept.
+	History History
+	// Zone is that of the house, for the times people see; nil: the system's.
+	Zone *time.Location
 	// Accounts lists the bare JIDs of the server inside, for the audience Rosters.
 	Accounts func() []string
 	// Knows reports whether somebody has one of our bare JIDs among their contacts, for the audience Rosters; nil: they
@@ -119,7 +123,7 @@ type Bridge struct {
 	readouts *readouts
 	lists    *contactLists
 
-	settings sync.RWMutex // guards o.Access and o.Name over a reload
+	settings sync.RWMutex // guards o.Access, o.Name and o.Zone over a reload
 }
 
 // New makes a bridge; Run starts it. It reads the stored subscriptions and commands.
@@ -236,6 +240,19 @@ func (b *Bridge) access() *mapping.Access {
 	b.settings.RLock()
 	defer b.settings.RUnlock()
 	return b.o.Access
+}
+
+// SetZone puts another zone in force for the times people see.
+func (b *Bridge) SetZone(zone *time.Location) {
+	b.settings.Lock()
+	defer b.settings.Unlock()
+	b.o.Zone = zone
+}
+
+func (b *Bridge) zone() *time.Location {
+	b.settings.RLock()
+	defer b.settings.RUnlock()
+	return cmp.Or(b.o.Zone, time.Local)
 }
 
 func (b *Bridge) addresses() *mapping.Addresses { return b.o.Addresses }

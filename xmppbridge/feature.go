@@ -48,6 +48,11 @@ func (b *Bridge) deliverIQ(iq *stream.Element, fresh bool) {
 		return
 	}
 	answer, err := b.answer(iq, fresh)
+	b.reply(iq, answer, err)
+}
+
+// reply sends what a handler returned.
+func (b *Bridge) reply(iq, answer *stream.Element, err error) {
 	switch {
 	case errors.Is(err, errLater):
 	case err != nil:

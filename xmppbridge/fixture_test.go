@@ -94,6 +94,7 @@ type setup struct {
 	silent   bool // the devices have not been heard yet
 	admin    Admin
 	pace     int
+	more     func(*Options) // what else there is
 }
 
 // bubble runs a test of a bridge in a bubble.
@@ -127,11 +128,15 @@ func begin(t *testing.T, s setup) *fixture {
 	addresses := mapping.NewAddresses(s.mode, s.layout, domain, "home", nil)
 	addresses.Configure("lamp", "oven")
 	var err error
-	f.Bridge, err = New(t.Context(), Options{
+	o := Options{
 		Name: "House", Version: "1.2.3", Audience: s.audience, Addresses: addresses, Access: f.house.config.Access, House: f.house,
 		Desk: f.house, Admin: s.admin, Executor: f, Network: f.network, Store: f.store, Pace: s.pace,
 		Accounts: func() []string { return s.accounts },
-	})
+	}
+	if s.more != nil {
+		s.more(&o)
+	}
+	f.Bridge, err = New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,8 +87,9 @@ func TestReadout(t *testing.T) {
 			{otto, oven, `<req xmlns='SD' id='R1' m='true'><f n='target'/></req>`, `<resp xmlns='SD' id='R1'><ts><q n='target' v='180' u='°C' m='true' ar='true' ctr='true'/></ts></resp>`},
 			{otto, oven, `<req xmlns='SD' id='R1' i='true' s='true'/>`, `<resp xmlns='SD' id='R1'><ts><b n='online' v='true' s='true' ar='true'/><s n='id' v='oven' i='true'/>` +
 				`<s n='name' v='Oven' i='true'/><s n='location' v='Kitchen' i='true'/><s n='class' v='switch' i='true'/><s n='model' v='Hot 3' i='true'/></ts></resp>`},
-			// There is no history yet, nor are there peaks or computed fields.
-			{otto, oven, `<req xmlns='SD' id='R1' h='true' p='true' c='true' from='2026-01-01T00:00:00Z'/>`, `<resp xmlns='SD' id='R1'/>`},
+			// Where no history is kept there is nothing to read of it.
+			{otto, oven, `<req xmlns='SD' id='R1' h='true' p='true' c='true' from='2026-01-01T00:00:00Z'/>`, "cancel feature-not-implemented"},
+			{vera, lamp, `<req xmlns='SD' id='R1' h='true' m='true'/>`, `<resp xmlns='SD' id='R1'><ts><b n='power' v='false' m='true' ar='true'/></ts></resp>`},
 			// The hub: all, one by name, and what a role hides.
 			{vera, hub, `<req xmlns='SD' id='R1' s='true'/>`, `<resp xmlns='SD' id='R1'><nd id='lamp'><ts><b n='online' v='true' s='true' ar='true'/></ts></nd>` +
 				`<nd id='oven'><ts><b n='online' v='true' s='true' ar='true'/></ts></nd></resp>`},
@@ -222,7 +223,7 @@ func TestReadoutInParts(t *testing.T) {
 		for i := range n {
 			f.house.step(announceSwitch(devices.ID(fmt.Sprintf("d%d", i))))
 		}
-		out := f.ask("get", alice, hub, `<req xmlns='SD' id='R1' h='true'/>`)
+		out := f.ask("get", alice, hub, `<req xmlns='SD' id='R1' m='true'><f n='class'/></req>`)
 		if got := payloads(t, alice, out); verdict(out[0]) != `<started xmlns='SD' id='R1'/>` || !slices.Equal(got, []string{`<done xmlns='SD' id='R1'/>`}) {
 			t.Errorf("nothing to say: %v", out)
 		}

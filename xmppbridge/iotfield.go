@@ -38,13 +38,16 @@ func hasField(list []*mapping.Device, name string) bool {
 		if p := d.Point(name); p != nil && p.Readable {
 			return true
 		}
+		if i, ok := storedName(name); ok && d.Point(name[:i]) != nil && summed(d.Point(name[:i])) {
+			return true
+		}
 	}
 	return false
 }
 
 // fields are what a device has to say: what it measures as momentary fields, where it is live; whether it is there as
 // status; what it is as identity. A point comes before a status or identity of its name. wanted limits them, nil does not.
-// Points without a good reading have nothing to say. There are no historical fields yet.
+// Points without a good reading have nothing to say. What comes from the history is in iothistory.go.
 func (b *Bridge) fields(a asker, d *mapping.Device, state devices.State, want iot.Category, wanted map[string]bool, live bool) []iot.Field {
 	var out []iot.Field
 	if want&iot.Momentary != 0 && live {

@@ -114,10 +114,13 @@ func answerRead(d *iot.Dialect) handler {
 		if err != nil {
 			return nil, b.refuseData(d, r, req.ID, err)
 		}
+		if err := b.wantStored(o); err != nil {
+			return nil, b.refuseData(d, r, req.ID, err)
+		}
 		wait := time.Until(req.When)
 		switch {
 		case req.When.IsZero(), wait <= 0:
-			if len(o.devices) <= readAtOnce {
+			if len(o.devices) <= readAtOnce && !o.stored() {
 				return b.readNow(r, o)
 			}
 		case wait > maxReadoutWait:
@@ -131,6 +134,9 @@ func answerRead(d *iot.Dialect) handler {
 			o.alarm.ring = func(context.Context) { b.startReadout(o) }
 			b.events.set(&o.alarm, time.Now().Add(wait))
 			return nil, errLater
+		}
+		if o.stored() && len(o.devices) <= readAtOnce {
+			return nil, b.readStored(r, o)
 		}
 		return nil, b.readLater(r, o)
 	}
@@ -155,18 +161,26 @@ func (o *readout) want(names []string) error {
 
 // readNow answers a readout that fits one stanza; a larger one goes on by message.
 func (b *Bridge) readNow(r *request, o *readout) (*stream.Element, error) {
-	d, id := o.dialect, o.req.ID
 	var blocks []iot.Block
-	whole := b.readout(o, func(part []iot.Block, more bool) bool {
+	whole, err := b.readout(context.Background(), o, func(part []iot.Block, more bool) bool {
 		blocks = part
 		return !more
 	})
+	if err != nil {
+		return nil, err
+	}
 	if !whole {
 		if err := b.readouts.begin(o); err != nil {
-			return nil, b.refuseData(d, r, id, err)
+			return nil, b.refuseData(o.dialect, r, o.req.ID, err)
 		}
 		return nil, b.readLater(r, o)
 	}
+	return b.answerWhole(r, o, blocks)
+}
+
+// answerWhole answers with all there is.
+func (b *Bridge) answerWhole(r *request, o *readout, blocks []iot.Block) (*stream.Element, error) {
+	d, id := o.dialect, o.req.ID
 	if why := b.unread(o, blocks); why != "" {
 		offline := stream.NewStanzaError(stream.RecipientUnavailable, why)
 		failure := d.Failure(id, b.addresses().Slug(o.devices[0].ID), offline.Text, time.Now())
@@ -234,52 +248,108 @@ func (b *Bridge) startReadout(o *readout) {
 func (b *Bridge) sendReadout(ctx context.Context, o *readout) {
 	defer b.readouts.end(programKey{o.full, o.req.ID})
 	sent := 0
-	b.readout(o, func(part []iot.Block, more bool) bool {
-		if o.ended.Load() {
-			return false
-		}
-		payload := o.dialect.Values(o.req.ID, part, more)
-		if !more && len(part) == 0 {
-			payload = o.dialect.Done(o.req.ID)
-		}
+	_, err := b.readout(ctx, o, func(part []iot.Block, more bool) bool {
 		sent++
-		return b.sendPatiently(ctx, iotMessage(o.from, o.full, payload)) == nil
+		return b.sendPart(ctx, o, part, more)
 	})
+	if err != nil {
+		b.endEarly(ctx, o, err)
+	}
 	b.log.Debug("readout sent", "jid", o.full, "messages", sent)
+}
+
+// sendPart sends some of the values by message.
+func (b *Bridge) sendPart(ctx context.Context, o *readout, part []iot.Block, more bool) bool {
+	if o.ended.Load() {
+		return false
+	}
+	payload := o.dialect.Values(o.req.ID, part, more)
+	if !more && len(part) == 0 {
+		payload = o.dialect.Done(o.req.ID)
+	}
+	return b.sendPatiently(ctx, iotMessage(o.from, o.full, payload)) == nil
+}
+
+// endEarly ends by message a readout that the disk does not let go on, as far as the dialect has a word for it.
+func (b *Bridge) endEarly(ctx context.Context, o *readout, err error) {
+	b.log.Error("readout ended", "jid", o.full, "err", err)
+	if o.ended.Load() || len(o.devices) == 0 {
+		return
+	}
+	payload := o.dialect.Failure(o.req.ID, b.addresses().Slug(o.devices[0].ID), "the history cannot be read", time.Now())
+	if payload == nil {
+		payload = o.dialect.Done(o.req.ID)
+	}
+	// The program is gone when this fails.
+	_ = b.sendPatiently(ctx, iotMessage(o.from, o.full, payload))
 }
 
 // readout hands the values over in parts that each fit one stanza, the last one with more false, and reports whether all
 // were taken. What the asker may not see any more, and devices that are gone meanwhile, are left out.
-func (b *Bridge) readout(o *readout, take func(part []iot.Block, more bool) bool) bool {
-	var part []iot.Block
-	size := 0
+func (b *Bridge) readout(ctx context.Context, o *readout, take func(part []iot.Block, more bool) bool) (whole bool, err error) {
+	p := &parts{take: take}
 	for _, d := range o.devices {
 		now, state, there := b.o.House.Device(d.ID)
 		if !there || !b.sees(o.asker, d.ID) {
 			continue
 		}
 		online, _ := b.o.House.Online(d.ID)
-		fields := b.fields(o.asker, now, state, o.req.Categories, o.fields, online)
-		block := iot.Block{Device: b.node(o.dialect, d.ID, o.named)}
-		for i := range fields {
-			n := 100 + len(fields[i].Name) + len(fields[i].Value)
-			if size > 0 && size+n > maxReadoutSize {
-				if len(block.Fields) > 0 {
-					part = append(part, block)
-				}
-				if !take(part, true) {
-					return false
-				}
-				part, block.Fields, size = nil, nil, 0
+		p.begin(b.node(o.dialect, d.ID, o.named))
+		for _, f := range b.fields(o.asker, now, state, o.req.Categories, o.fields, online) {
+			if !p.add(f, fieldSize) {
+				return false, nil
 			}
-			block.Fields = append(block.Fields, fields[i])
-			size += n
 		}
-		if len(block.Fields) > 0 {
-			part = append(part, block)
+		if o.stored() {
+			if more, err := b.storedFields(ctx, o, now, p); err != nil || !more {
+				return false, err
+			}
 		}
 	}
-	return take(part, false)
+	p.end()
+	return take(p.done, false), nil
+}
+
+// About how many bytes a field takes beside its name and value, and one with a time of its own.
+const (
+	fieldSize      = 100
+	timedFieldSize = 170
+)
+
+// parts are fields on their way, cut into what fits a stanza.
+type parts struct {
+	take  func(part []iot.Block, more bool) bool
+	done  []iot.Block
+	block iot.Block
+	size  int
+}
+
+// begin goes on with the fields of another device.
+func (p *parts) begin(device string) {
+	p.end()
+	p.block = iot.Block{Device: device}
+}
+
+func (p *parts) end() {
+	if len(p.block.Fields) > 0 {
+		p.done = append(p.done, p.block)
+	}
+	p.block.Fields = nil
+}
+
+// add takes a field and reports whether more is wanted.
+func (p *parts) add(f iot.Field, size int) bool {
+	size += len(f.Name) + len(f.Value)
+	if p.size > 0 && p.size+size > maxReadoutSize {
+		p.end()
+		if !p.take(p.done, true) {
+			return false
+		}
+		p.done, p.size = nil, 0
+	}
+	p.block.Fields = append(p.block.Fields, f)
+	p.size += size
+	return true
 }
 
 // node names a device in an answer; empty where it goes without saying.

@@ -63,6 +63,9 @@ name = "House"
 [broker]
 listen = ["127.0.0.1:0"]
 
+[history]
+flush = "1s"
+
 [drivers.garden]
 type = "serial"
 port = "{{port}}"

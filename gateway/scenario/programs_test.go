@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tidings/xmppbridge/xmpptest"
 )
@@ -32,7 +33,9 @@ func TestPrograms(t *testing.T) {
 			alice.ExpectPresence(xmpptest.Expect{From: g.full("greenhouse"), Type: "available"})
 			readsWithPlugin(h, alice)
 			setsWithPlugin(h, alice, bob)
+			begun := time.Now()
 			subscribes(h, alice)
+			readsHistory(h, alice, begun)
 		})
 	}
 }
@@ -155,5 +158,48 @@ func subscribes(h *house, c *xmpptest.Client) {
 	c.Login(h.login("alice"))
 	if _, err := c.TryIQ(greenhouse, "get", "<unsubscribe xmlns='urn:nf:iot:events:1.0' id='S2'/>"); xmpptest.Condition(err) != "item-not-found" {
 		t.Errorf("a subscription of somebody who went: %v", err)
+	}
+}
+
+// readsHistory reads what subscribes had set, with the plugin as it is and in the dialects that came after; also what was
+// written, after a restart.
+func readsHistory(h *house, c *xmpptest.Client, begun time.Time) {
+	h.t.Helper()
+	g, t := h.ground, h.t
+	greenhouse := g.full("greenhouse")
+	from := begun.UTC().Format(time.RFC3339Nano)
+	plugin := func(when string) {
+		t.Helper()
+		heard := c.ReadSensor(greenhouse, nil, []string{"target"}, "historical", "from="+from)
+		var got []string
+		for _, e := range heard {
+			for _, f := range e.Fields {
+				if e.Node != "greenhouse" || f.Name != "target" || f.Typename != "numeric" || f.Unit != "°C" || f.Flags["historicalOther"] != "true" {
+					t.Errorf("%s: %+v", when, e)
+				}
+				got = append(got, f.Value)
+			}
+		}
+		if r := results(heard); r[0] != "accepted" || r[len(r)-1] != "done" || !slices.Equal(got, []string{"22", "24", "28"}) {
+			t.Errorf("%s: history of the target: %v, %v", when, r, got)
+		}
+	}
+	plugin("at once")
+	for _, space := range []string{"urn:ieee:iot:sd:1.0", "urn:nf:iot:sd:1.0", "urn:nfi:iot:sd:1.0"} {
+		answer, err := c.TryIQ(greenhouse, "get", "<req xmlns='"+space+"' id='H1' h='true' p='true' from='"+from+"'><f n='target'/></req>")
+		if err != nil || strings.Count(answer, `h="true"`) != 3 || !strings.Contains(answer, `n="target, Max"`) || !strings.Contains(answer, space) {
+			t.Errorf("%s: %s, %v", space, answer, err)
+		}
+	}
+	h.stop()
+	c.Logout()
+	h.start()
+	h.plugIn()
+	c.Login(h.login("alice"))
+	h.meet(c, "greenhouse")
+	c.ExpectPresence(xmpptest.Expect{From: greenhouse, Type: "available"})
+	heard := c.ReadSensor(greenhouse, nil, []string{"target"}, "historical", "from="+from, "to="+time.Now().UTC().Format(time.RFC3339Nano))
+	if n := len(heard); n < 5 || heard[1].Fields[0].Value != "22" || heard[3].Fields[0].Value != "28" {
+		t.Errorf("after a restart: %+v", heard)
 	}
 }

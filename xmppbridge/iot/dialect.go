@@ -1,6 +1,7 @@
 package iot
 
 import (
+	"cmp"
 	"time"
 
 	"tidings/xmppbridge/stream"
@@ -22,6 +23,7 @@ type vocabulary struct {
 	values, time, value                 string
 	unit, enumType, automatic, writable string
 	categories                          [categories][]string // attributes, the first for writing
+	periods                             [periods][]string    // likewise, of historical fields; empty where there is no word for it
 	fields                              [4]string            // by FieldKind
 	params                              map[string]literal
 	paramError                          string // the attribute that names the parameter
@@ -89,7 +91,12 @@ func (d *Dialect) addFields(out *stream.Element, fields []Field) {
 		e.SetAttr(w.unit, f.Unit)
 		e.SetAttr(w.enumType, f.Type)
 		for i, names := range w.categories {
-			if f.Categories&(1<<i) != 0 {
+			if f.Categories&(1<<i) != 0 && len(names) > 0 {
+				e.SetAttr(names[0], "true")
+			}
+		}
+		for i, names := range w.periods {
+			if f.Categories&Historical != 0 && cmp.Or(f.Periods, Readings)&(1<<i) != 0 && len(names) > 0 {
 				e.SetAttr(names[0], "true")
 			}
 		}

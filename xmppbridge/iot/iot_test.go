@@ -48,13 +48,16 @@ func TestReadRequest(t *testing.T) {
 		xml     string
 		want    Request
 	}{
-		{nf, `<req xmlns='SD' id='R1' all='true'/>`, Request{ID: "R1", Categories: All}},
-		{ieee, `<req xmlns='SD' id='R1'/>`, Request{ID: "R1", Categories: All &^ Historical}},
+		{nf, `<req xmlns='SD' id='R1' all='true'/>`, Request{ID: "R1", Categories: All, Periods: Readings}},
+		{nf, `<req xmlns='SD' id='R1' h='1' p='true'/>`, Request{ID: "R1", Categories: Historical | Peak, Periods: Readings}},
+		{xep, `<req xmlns='SD' seqnr='7' historical='true'/>`, Request{ID: "7", Categories: Historical, Periods: Readings}},
+		{xep, `<req xmlns='SD' seqnr='7' historicalSecond='true' historicalYear='1'/>`, Request{ID: "7", Categories: Historical, Periods: Readings | Years}},
+		{ieee, `<req xmlns='SD' id='R1'/>`, Request{ID: "R1", Categories: Momentary | Status | Identity}},
 		{nfi, `<req xmlns='SD' id='R1' m='1' i='true' c='false' from='2026-09-22T15:22:33Z' to='2026-09-22T17:22:33+02:00' when='2026-09-22T15:22:33'>
 			<nd id='b'/><nd id='a'/><nd id='b'/><f n='t'/><other/></req>`,
 			Request{ID: "R1", Categories: Momentary | Identity, Nodes: []string{"a", "b"}, Fields: []string{"t"}, From: from, To: from, When: from}},
 		{xep, `<req xmlns='SD' seqnr='7' momentary='true' historicalDay='true'><node nodeId='x'/><field name='T'/></req>`,
-			Request{ID: "7", Categories: Momentary | Historical, Nodes: []string{"x"}, Fields: []string{"T"}}},
+			Request{ID: "7", Categories: Momentary | Historical, Periods: Days, Nodes: []string{"x"}, Fields: []string{"T"}}},
 	} {
 		got, err := c.dialect.ReadRequest(parse(t, c.dialect, c.xml))
 		if err != nil || got.ID != c.want.ID || got.Categories != c.want.Categories || !slices.Equal(got.Nodes, c.want.Nodes) ||
@@ -179,6 +182,10 @@ func TestValues(t *testing.T) {
 			`<node nodeId='lamp'><timestamp value='2026-09-22T15:22:33.000Z'>` +
 			`<numeric name='temperature' value='12.3' unit='°C' momentary='true' automaticReadout='true'/>` +
 			`<boolean name='power' value='true' momentary='true' writable='true'/></timestamp></node></fields>`},
+		{xep.Values("1", []Block{{Device: "lamp", Fields: []Field{{Name: "t", Kind: NumberField, Value: "1", Categories: Historical, Automatic: true, At: at},
+			{Name: "t", Kind: NumberField, Value: "2", Categories: Historical, Periods: Hours | Days, At: at.Add(time.Second)}}}}, true), `<fields xmlns='urn:xmpp:iot:sensordata' seqnr='1'>` +
+			`<node nodeId='lamp'><timestamp value='2026-09-22T15:22:33.000Z'><numeric name='t' value='1' historicalOther='true' automaticReadout='true'/></timestamp>` +
+			`<timestamp value='2026-09-22T15:22:34.000Z'><numeric name='t' value='2' historicalHour='true' historicalDay='true'/></timestamp></node></fields>`},
 		{xep.Values("1", nil, true), `<fields xmlns='urn:xmpp:iot:sensordata' seqnr='1'/>`},
 		{nfi.Accepted("S1", true), `<accepted xmlns='urn:nfi:iot:sd:1.0' id='S1' queued='true'/>`},
 		{nf.Started("R1"), `<started xmlns='urn:nf:iot:sd:1.0' id='R1'/>`},
@@ -279,4 +286,49 @@ func TestReadAnything(t *testing.T) {
 			t.Fatalf("%s: %+v", e, c)
 		}
 	})
+}
+
+// Beginnings are those of the zone's calendar, with its days of 23 and 25 hours; a week begins on Monday.
+func TestPeriods(t *testing.T) {
+	t.Parallel()
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const layout = "2006-01-02 15:04:05 -0700"
+	at := func(s string) time.Time {
+		t.Helper()
+		when, err := time.Parse(layout, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return when.In(berlin)
+	}
+	for _, c := range []struct {
+		p          Period
+		from, next string
+	}{
+		{Minutes, "2026-09-22 15:22:33 +0200", "2026-09-22 15:23:00 +0200"},
+		{Minutes, "2026-09-22 15:23:00 +0200", "2026-09-22 15:24:00 +0200"},
+		{Hours, "2026-10-25 02:30:00 +0200", "2026-10-25 02:00:00 +0100"},
+		{Hours | Days, "2026-03-29 01:59:59 +0100", "2026-03-29 03:00:00 +0200"},
+		{Days, "2026-10-25 00:00:00 +0200", "2026-10-26 00:00:00 +0100"},
+		{Weeks, "2026-09-22 15:22:33 +0200", "2026-09-28 00:00:00 +0200"},
+		{Weeks, "2026-09-27 23:22:33 +0200", "2026-09-28 00:00:00 +0200"},
+		{Weeks | Months, "2026-09-29 00:00:00 +0200", "2026-10-01 00:00:00 +0200"},
+		{Months, "2026-12-31 23:59:59 +0100", "2027-01-01 00:00:00 +0100"},
+		{Quarters, "2026-08-31 12:00:00 +0200", "2026-10-01 00:00:00 +0200"},
+		{Years, "2026-01-01 00:00:00 +0100", "2027-01-01 00:00:00 +0100"},
+	} {
+		next := c.p.Next(at(c.from))
+		if got := next.Format(layout); got != c.next {
+			t.Errorf("%b after %s: %s, want %s", c.p, c.from, got, c.next)
+		}
+		if c.p.At(next) == 0 || c.p.At(next.Add(time.Second)) != 0 {
+			t.Errorf("%b at %s: %b", c.p, next, c.p.At(next))
+		}
+	}
+	if !Readings.Next(time.Now()).IsZero() || (Hours|Days|Weeks).At(at("2026-09-22 00:00:00 +0200")) != Hours|Days {
+		t.Error("readings have no beginnings; midnight of a Tuesday is that of an hour and a day")
+	}
 }

@@ -24,13 +24,68 @@ const (
 	All = 1<<categories - 1
 )
 
+// Stored are the categories of what comes from a history.
+const Stored = Peak | Computed | Historical
+
+// A Period is a set of kinds of historical fields: the readings as they were kept, and values at the beginnings of some time.
+type Period uint8
+
+// The periods of a historical field. They are those of XEP-0323 §5.6; a week begins on Monday.
+const (
+	Readings Period = 1 << iota
+	Minutes
+	Hours
+	Days
+	Weeks
+	Months
+	Quarters
+	Years
+
+	periods = 8
+)
+
+// Next is the first beginning of a minute, hour, … of the set after t, in the zone of t; zero for Readings alone.
+func (p Period) Next(t time.Time) (next time.Time) {
+	y, m, d := t.Date()
+	midnight := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, t.Location()) }
+	for _, c := range []struct {
+		period Period
+		at     time.Time
+	}{
+		{Minutes, t.Truncate(time.Minute).Add(time.Minute)},
+		{Hours, t.Truncate(time.Minute).Add(time.Duration(60-t.Minute()) * time.Minute)},
+		{Days, midnight(y, m, d+1)},
+		{Weeks, midnight(y, m, d+7-(int(t.Weekday())+6)%7)},
+		{Months, midnight(y, m+1, 1)},
+		{Quarters, midnight(y, m+3-(m-1)%3, 1)},
+		{Years, midnight(y+1, time.January, 1)},
+	} {
+		if p&c.period != 0 && c.at.After(t) && (next.IsZero() || c.at.Before(next)) {
+			next = c.at
+		}
+	}
+	return next
+}
+
+// At are those of the set that begin at t, in the zone of t.
+func (p Period) At(t time.Time) (at Period) {
+	before := t.Add(-time.Millisecond)
+	for one := Minutes; one != 0; one <<= 1 {
+		if p&one != 0 && one.Next(before).Equal(t) {
+			at |= one
+		}
+	}
+	return at
+}
+
 // A Request asks for fields (the element req).
 type Request struct {
 	ID         string // unique for its sender
 	Nodes      []string
 	Fields     []string // empty: all
 	Categories Category
-	From, To   time.Time // of historical fields; zero: open
+	Periods    Period    // of historical fields, where they are asked for
+	From, To   time.Time // of historical fields, both included; zero: open
 	When       time.Time // when to read; zero: at once
 }
 
@@ -114,8 +169,9 @@ type Field struct {
 	Unit       string // of a number
 	Type       string // of an enumeration: what it is called
 	Categories Category
-	Automatic  bool // read by a machine
-	Writable   bool // a control parameter of the same name sets it
+	Periods    Period // of a historical field
+	Automatic  bool   // read by a machine
+	Writable   bool   // a control parameter of the same name sets it
 	At         time.Time
 }
 

@@ -44,6 +44,9 @@ func (d *Dialect) ReadRequest(e *stream.Element) (Request, error) {
 	if r.Categories, err = d.categories(e); err != nil {
 		return r, err
 	}
+	if err := d.readPeriods(e, &r); err != nil {
+		return r, err
+	}
 	for _, t := range []struct {
 		name string
 		at   *time.Time
@@ -95,6 +98,7 @@ func (d *Dialect) ReadSubscription(e *stream.Element) (Subscription, error) {
 	if s.Categories, err = d.categories(e); err != nil {
 		return s, err
 	}
+	s.Categories = orUsual(s.Categories)
 	if s.Now, err = readBool(e.Attr("req")); err != nil {
 		return s, wrong("req: %v", err)
 	}
@@ -199,7 +203,36 @@ func (d *Dialect) fieldName(f *stream.Element, before int) (string, error) {
 	return name, nil
 }
 
-// categories reads which are asked for; where none is named, it is all that is not history.
+// readPeriods reads which historical fields are asked for; where that is not said, it is the readings as they were kept.
+func (d *Dialect) readPeriods(e *stream.Element, r *Request) error {
+	for i, names := range d.words.periods {
+		for _, name := range names {
+			on, err := readBool(e.Attr(name))
+			if err != nil {
+				return wrong("%s: %v", name, err)
+			}
+			if on {
+				r.Categories |= Historical
+				r.Periods |= 1 << i
+			}
+		}
+	}
+	if r.Categories&Historical != 0 && r.Periods == 0 {
+		r.Periods = Readings
+	}
+	r.Categories = orUsual(r.Categories)
+	return nil
+}
+
+// orUsual is what is asked for where nothing is named: all that does not come from a history.
+func orUsual(c Category) Category {
+	if c == 0 {
+		return All &^ Stored
+	}
+	return c
+}
+
+// categories reads which are asked for.
 func (d *Dialect) categories(e *stream.Element) (Category, error) {
 	var out Category
 	read := func(name string, c Category) error {
@@ -221,9 +254,6 @@ func (d *Dialect) categories(e *stream.Element) (Category, error) {
 	}
 	if err := read("all", All); err != nil {
 		return 0, err
-	}
-	if out == 0 {
-		return All &^ Historical, nil
 	}
 	return out, nil
 }

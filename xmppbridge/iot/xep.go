@@ -6,9 +6,9 @@ var spelled = vocabulary{
 	id: "seqnr", node: "node", nodeID: "nodeId", field: "field", name: "name",
 	values: "fields", time: "timestamp", value: "value", unit: "unit", enumType: "dataType",
 	automatic: "automaticReadout", writable: "writable",
-	categories: [categories][]string{{"momentary"}, {"peak"}, {"status"}, {"computed"}, {"identity"},
-		{"historical", "historicalSecond", "historicalMinute", "historicalHour", "historicalDay", "historicalWeek",
-			"historicalMonth", "historicalQuarter", "historicalYear", "historicalOther"}},
+	categories: [categories][]string{{"momentary"}, {"peak"}, {"status"}, {"computed"}, {"identity"}, {}},
+	periods: [periods][]string{{"historicalOther", "historical", "historicalSecond"}, {"historicalMinute"}, {"historicalHour"}, {"historicalDay"},
+		{"historicalWeek"}, {"historicalMonth"}, {"historicalQuarter"}, {"historicalYear"}},
 	fields: [...]string{BoolField: "boolean", NumberField: "numeric", TextField: "string", EnumField: "enum"},
 	params: map[string]literal{
 		"boolean": booleanLiteral, "bool": booleanLiteral /* Smack */, "int": intLiteral, "long": longLiteral, "double": doubleLiteral, "string": textLiteral,

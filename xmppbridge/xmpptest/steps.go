@@ -3,7 +3,9 @@
 package xmpptest
 
 import (
+	"cmp"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -283,7 +285,8 @@ type Heard struct {
 	}
 }
 
-// ReadSensor reads a device with slixmpp's plugin for XEP-0323; flags are those of the request, such as momentary.
+// ReadSensor reads a device with slixmpp's plugin for XEP-0323; flags are those of the request, such as momentary, and
+// from=2026-09-22T15:22:33Z.
 func (c *Client) ReadSensor(jid string, nodes, fields []string, flags ...string) []Heard {
 	c.t.Helper()
 	args := map[string]any{"jid": jid}
@@ -296,7 +299,8 @@ func (c *Client) ReadSensor(jid string, nodes, fields []string, flags ...string)
 	if flags != nil {
 		set := map[string]string{}
 		for _, f := range flags {
-			set[f] = "true"
+			name, value, _ := strings.Cut(f, "=")
+			set[name] = cmp.Or(value, "true")
 		}
 		args["flags"] = set
 	}
