@@ -109,10 +109,15 @@ func component(name, domain, address, things string, s server) *ground {
 }
 
 func account(name string, p *xmpptest.Prosody, user string) *ground {
+	return accountAt(name, p, p.Domain, p.C2S, p.CAFile, user)
+}
+
+// accountAt is an account of a server that is reached at an address.
+func accountAt(name string, s server, domain, address, ca, user string) *ground {
 	return &ground{
-		name: name, domain: p.Domain, account: user + "@" + p.Domain, login: p.Login, restart: restarter(p),
-		xmpp: fmt.Sprintf("mode = %q\naddress = %q\nserver = %q\nsecret = %q\ntls_ca_file = %q\n", "client", user+"@"+p.Domain,
-			p.C2S, xmpptest.Password(user), p.CAFile),
+		name: name, domain: domain, account: user + "@" + domain, login: s.Login, restart: restarter(s),
+		xmpp: fmt.Sprintf("mode = %q\naddress = %q\nserver = %q\nsecret = %q\ntls_ca_file = %q\n", "client", user+"@"+domain,
+			address, xmpptest.Password(user), ca),
 	}
 }
 

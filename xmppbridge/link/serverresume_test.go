@@ -23,7 +23,7 @@ func TestCutConnectionIsResumed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			way := startRelay(t, s.addr)
+			way := xmpptest.StartRelay(t, s.addr)
 			account := s.account + "@" + s.domain
 			ch := make(chan string, 1000)
 			var link *Client
@@ -42,7 +42,7 @@ func TestCutConnectionIsResumed(t *testing.T) {
 				handle(e, m)
 			}
 			link = NewClient(ClientConfig{JID: account, Resource: "home", Password: Secret(xmpptest.Password(s.account)),
-				Server: way.addr, TLS: TLS{CAFile: s.ca}}, o)
+				Server: way.Addr, TLS: TLS{CAFile: s.ca}}, o)
 			link.Add("lamp")
 			defer start(t, link.Run)()
 			await(t, ch, "up "+account)
@@ -52,14 +52,14 @@ func TestCutConnectionIsResumed(t *testing.T) {
 			alice.Subscribe(account)
 			alice.ExpectPresence(xmpptest.Expect{From: account + "/lamp", Type: "available"})
 			for _, body := range []string{"one", "two"} {
-				way.sever(true)
+				way.Sever(true)
 				alice.Say(account+"/lamp", "to "+body) // the server does not know yet, or keeps it
 				if err := link.Send(message(account+"/lamp", alice.JID, "from "+body)); err != nil {
 					t.Fatal(err)
 				}
 				passed := make(chan error, 1)
 				go func() { passed <- link.Barrier(testContext(t), alice.JID) }()
-				way.mend()
+				way.Mend()
 				if event := await(t, ch, ""); event != account+"/lamp fresh=false to "+body {
 					t.Errorf("first of all comes %q", event)
 				}

@@ -1,6 +1,6 @@
 //go:build servers
 
-package link
+package xmpptest
 
 import (
 	"io"
@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// relay is a way to a server that can be cut: what is on its way is lost, and until it is mended nobody gets through.
-type relay struct {
-	addr string
+// Relay is a way to a server that can be cut: what is on its way is lost, and until it is mended nobody gets through.
+type Relay struct {
+	Addr string // where it listens
 	to   string
 
 	mu      sync.Mutex
@@ -20,13 +20,14 @@ type relay struct {
 	running sync.WaitGroup
 }
 
-func startRelay(t *testing.T, to string) *relay {
+// StartRelay starts a way to a server that ends with the test.
+func StartRelay(t testing.TB, to string) *Relay {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{addr: l.Addr().String(), to: to, conns: map[net.Conn]bool{}}
+	r := &Relay{Addr: l.Addr().String(), to: to, conns: map[net.Conn]bool{}}
 	r.running.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -38,14 +39,14 @@ func startRelay(t *testing.T, to string) *relay {
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		r.sever(true)
+		r.Sever(true)
 		r.running.Wait()
 	})
 	return r
 }
 
-// sever ends all connections, and lets nobody through from now on if it stays so.
-func (r *relay) sever(stays bool) {
+// Sever ends all connections, and lets nobody through from now on if it stays so.
+func (r *Relay) Sever(stays bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cut = stays
@@ -57,13 +58,14 @@ func (r *relay) sever(stays bool) {
 	}
 }
 
-func (r *relay) mend() {
+// Mend lets everybody through again.
+func (r *Relay) Mend() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cut = false
 }
 
-func (r *relay) carry(near net.Conn) {
+func (r *Relay) carry(near net.Conn) {
 	defer near.Close()
 	far, err := net.Dial("tcp", r.to)
 	if err != nil {
