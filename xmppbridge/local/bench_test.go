@@ -45,6 +45,32 @@ func BenchmarkIdleClient(b *testing.B) {
 	}
 }
 
+// BenchmarkLostClient tells what a client costs that lost its connection and may resume: what is free again when it was given up.
+func BenchmarkLostClient(b *testing.B) {
+	const n = 100
+	f := start(b, Limits{Streams: n, Lost: n})
+	for b.Loop() {
+		for i := range n {
+			c := f.login("alice", fmt.Sprint("r", i))
+			c.write("<enable xmlns='urn:xmpp:sm:3' resume='1'/><presence/>")
+			c.expect("own presence", presence("", c.full))
+			c.conn.Close()
+			f.awaitLost(c.full)
+		}
+		heap, stacks := settled()
+		f.locked(func() {
+			for _, c := range f.accounts["alice"].sessions {
+				c.end(&stream.Error{Condition: stream.ResourceConstraint})
+			}
+		})
+		f.house.await("all gone", func() bool { return len(f.house.events) == 2*n })
+		f.house.note(func() { f.house.events, f.house.delivered = nil, nil })
+		less, fewer := settled()
+		b.ReportMetric((float64(heap)-float64(less))/n, "heap-B/client")
+		b.ReportMetric((float64(stacks)-float64(fewer))/n, "stack-B/client")
+	}
+}
+
 // BenchmarkBroadcast is presence of a device to ten available clients of two accounts.
 func BenchmarkBroadcast(b *testing.B) {
 	f := start(b, Limits{Queue: 1 << 30})

@@ -141,9 +141,9 @@ def read_stanza(stanza):
 class Client(slixmpp.ClientXMPP):
     """The client, and what it has received and no step has asked for yet."""
 
-    def __init__(self, jid, password, ca_file, domain):
+    def __init__(self, jid, password, ca_file, domain, plugins=()):
         super().__init__(jid, password)
-        for plugin in PLUGINS:
+        for plugin in [*PLUGINS, *plugins]:
             self.register_plugin(plugin)
         self["xep_0184"].auto_ack = True
         self.auto_authorize = True
@@ -216,10 +216,11 @@ class Driver:
 
     # Every step is a method; its keyword arguments are the JSON object's members.
 
-    async def login(self, jid, password, host, port, ca_file, direct_tls=False, presence=True):
+    async def login(self, jid, password, host, port, ca_file, direct_tls=False, presence=True, plugins=()):
         domain = slixmpp.JID(jid).domain
-        client = Client(jid, password, ca_file, domain)
+        client = Client(jid, password, ca_file, domain, plugins)
         self.client = client
+        self.address = ((host, port), direct_tls)
         client.connect((host, port), use_ssl=direct_tls, force_starttls=not direct_tls, disable_starttls=direct_tls)
         client.default_domain = domain  # the name the certificate must be for
         await client.started
@@ -242,6 +243,46 @@ class Driver:
         client, self.client = self.need(), None
         client.abort()
         return {}
+
+    async def cut(self):
+        """Lose the connection without a word."""
+        client = self.need()
+        gone = asyncio.get_event_loop().create_future()
+        client.add_event_handler("disconnected", lambda _: client.settle(gone, None), disposable=True)
+        client.transport.abort()
+        await gone
+        return {}
+
+    async def reconnect(self):
+        """Connect again, and say whether the stream was resumed (plugin xep_0198) or another began."""
+        client = self.need()
+        back = asyncio.get_event_loop().create_future()
+        client.add_event_handler("session_resumed", lambda _: client.settle(back, True), disposable=True)
+        client.add_event_handler("session_start", lambda _: client.settle(back, False), disposable=True)
+        address, direct = self.address
+        client.connect(address, use_ssl=direct, force_starttls=not direct, disable_starttls=direct)
+        return {"resumed": await back}
+
+    async def carbons(self):
+        await self.need()["xep_0280"].enable()
+        return {}
+
+    async def archive(self, with_jid=None, amount=10):
+        """The bodies of the archive's messages, a page after another, each with the id it is under."""
+        found = [m async for m in self.need()["xep_0313"].iterate(with_jid=with_jid, rsm={"max": amount})]
+        return {"messages": [{"id": m["mam_result"]["id"], "body": m["mam_result"]["forwarded"]["stanza"]["body"]} for m in found]}
+
+    async def block(self, jid, unblock=False):
+        blocking = self.need()["xep_0191"]
+        await (blocking.unblock if unblock else blocking.block)(slixmpp.JID(jid))
+        blocked = await blocking.get_blocked()
+        return {"blocked": sorted(str(j) for j in blocked["blocklist"]["items"])}
+
+    async def looks(self, active):
+        """Whether somebody looks at the client (plugin xep_0352)."""
+        csi = self.need()["xep_0352"]
+        csi.send_active() if active else csi.send_inactive()
+        return {"offered": csi.enabled}
 
     async def ended(self):
         """Wait until the server has ended the stream."""

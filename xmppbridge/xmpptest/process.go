@@ -79,8 +79,9 @@ type Login struct {
 	Password  string
 	Host      string // an address, not looked up in DNS
 	Port      int
-	CAFile    string // the certificate must be of this authority, for the JID's domain
-	DirectTLS bool   // TLS from the first byte instead of STARTTLS
+	CAFile    string   // the certificate must be of this authority, for the JID's domain
+	DirectTLS bool     // TLS from the first byte instead of STARTTLS
+	Plugins   []string // of slixmpp, besides those every client has
 }
 
 // server is what Prosody and ejabberd have in common.

@@ -113,6 +113,7 @@ func (c *Client) TryLogin(l Login) error {
 	var answer struct{ JID string }
 	err := c.Try("login", map[string]any{
 		"jid": l.JID, "password": l.Password, "host": l.Host, "port": l.Port, "ca_file": l.CAFile, "direct_tls": l.DirectTLS,
+		"plugins": append([]string{}, l.Plugins...),
 	}, &answer)
 	c.JID = answer.JID
 	return err
@@ -131,6 +132,18 @@ func (c *Client) Logout() { c.t.Helper(); c.Do("logout", nil, nil) }
 
 // Drop loses the connection without a word.
 func (c *Client) Drop() { c.t.Helper(); c.Do("drop", nil, nil) }
+
+// Cut loses the connection of a client whose stream may be resumed (plugin xep_0198); Reconnect connects again and reports whether
+// it was.
+func (c *Client) Cut() { c.t.Helper(); c.Do("cut", nil, nil) }
+
+// Reconnect connects again and reports whether the stream was resumed.
+func (c *Client) Reconnect() bool {
+	c.t.Helper()
+	var answer struct{ Resumed bool }
+	c.Do("reconnect", nil, &answer)
+	return answer.Resumed
+}
 
 // Roster fetches the roster, by bare JID.
 func (c *Client) Roster() map[string]RosterItem {
