@@ -112,7 +112,11 @@ func (a *accounts) set(name string, role mapping.Role) {
 func (g *Gateway) warnRecipients(cfg *config.Config) {
 	access := g.access.Load()
 	for _, alert := range cfg.Mapping.Alerts {
-		for _, to := range alert.To {
+		all := alert.To
+		if alert.Escalate != nil {
+			all = slices.Concat(all, alert.Escalate.To)
+		}
+		for _, to := range all {
 			if access.Role(to) == mapping.None {
 				g.log.Warn("alert names someone who has no account and no role, and is told nothing: `tidings account add`, or correct the name",
 					"alert", alert.Name, "jid", to)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,10 +84,14 @@ func (g *Gateway) active(r AlertRequest) error {
 		}
 		names = append(names, a.Name)
 	}
-	if near := schema.Nearest(r.Name, names); near != "" {
-		return fmt.Errorf("no alert %s is active: did you mean %q?", r.Name, near)
+	what := strings.Join(strings.Fields("no alert "+r.Name+" "+string(r.Device)+" is active"), " ")
+	switch near := schema.Nearest(r.Name, names); {
+	case len(names) == 0:
+		return errors.New(what)
+	case near != "":
+		return fmt.Errorf("%s: did you mean %q?", what, near)
 	}
-	return fmt.Errorf("no alert %s is active: `tidings alerts` lists those that are", strings.TrimSpace(r.Name+" "+string(r.Device)))
+	return fmt.Errorf("%s: `tidings alerts` lists those that are", what)
 }
 
 // Silence keeps alerts from everyone for a while: those that are active and those to come.
@@ -107,7 +112,7 @@ func (g *Gateway) Silence(ctx context.Context, r SilenceRequest) error {
 	}
 	d := time.Duration(r.Seconds * float64(time.Second))
 	if !r.End && (d < time.Second || d > 30*24*time.Hour) {
-		return fmt.Errorf("a silence is between a second and 30 days long")
+		return errors.New("a silence is between a second and 30 days long")
 	}
 	return g.router.Silence(ctx, mapping.Silence{Alert: r.Name, Device: r.Device, For: d, End: r.End})
 }

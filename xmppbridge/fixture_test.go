@@ -81,7 +81,10 @@ type fixture struct {
 	execute func(context.Context, devices.Request) (devices.Outcome, error) // nil: done and confirmed
 	mu      sync.Mutex
 	asked   []devices.Request
-	asks    int // IQs of programs
+	asks    int   // IQs of programs
+	posted  int   // alerts
+	seq     int64 // of the outbox
+	runs    int   // commands
 }
 
 type setup struct {
@@ -404,12 +407,13 @@ func (h *testHouse) Alerts() []mapping.Alert {
 
 // Acknowledge implements Desk.
 func (h *testHouse) Acknowledge(_ context.Context, a mapping.Acknowledge) ([]mapping.Alert, error) {
-	h.step(mapping.Change{Acknowledge: &a})
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.stepping.Lock()
+	intents := slices.Clone(h.rules.Step(time.Now(), mapping.Change{Acknowledge: &a}))
+	h.stepping.Unlock()
+	h.carryOut(intents)
 	var done []mapping.Alert
-	for _, said := range h.said {
-		if said.Occasion == mapping.Acknowledged && said.At.Equal(time.Now()) {
+	for _, i := range intents {
+		if said, ok := i.(mapping.Alert); ok && said.Occasion == mapping.Acknowledged {
 			done = append(done, said)
 		}
 	}

@@ -164,6 +164,9 @@ func (a *alerts) flush(ctx context.Context, l *lane) error {
 		err := a.send(ctx, m)
 		if errors.Is(err, ErrUnwanted) {
 			a.b.log.Info("alert not told: the recipient blocks its sender", "jid", m.To, "device", m.Device)
+			if m.Alert != "" && m.Occasion.Active() {
+				a.b.undelivered(Told{To: m.To, AlertRef: m.Ref()}, "alert did not reach its recipient")
+			}
 			l.flying[m.Seq], l.taken = m.ID, append(l.taken, m.Seq)
 			continue
 		}
