@@ -127,31 +127,28 @@ func (g *Gateway) warnRecipients(cfg *config.Config) {
 
 // AddAccount makes an account of the server inside. The name may not be the hub's or a device's.
 func (g *Gateway) AddAccount(ctx context.Context, name, role, password string) error {
+	return g.newAccount(ctx, name, role, password, g.store.AddAccount)
+}
+
+// newAccount makes an account that insert puts into the store.
+func (g *Gateway) newAccount(ctx context.Context, name, role, password string, insert func(context.Context, store.Account) error) error {
 	cfg := g.config.Load()
 	if cfg.XMPP.Mode != config.Local {
 		return fmt.Errorf("account %s: accounts belong to mode = \"local\"; here they are the server's: give %s@… a role in [access]", name, name)
-	}
-	j, err := jid.New(name, cfg.XMPP.Address, "")
-	if err != nil || j.Localpart() == "" {
-		return fmt.Errorf("account %q: this cannot be the name of an account: use letters, digits, dots and hyphens", name)
 	}
 	r, ok := mapping.ParseRole(role)
 	if !ok {
 		return fmt.Errorf("account %s: role %q is none of viewer, operator, admin", name, role)
 	}
-	if t, taken := g.addresses.Load().Resolve(j.String()); taken {
-		what := "the gateway itself"
-		if t.Kind == mapping.ToDevice {
-			what = "a device"
-		}
-		return fmt.Errorf("account %s: that is the address of %s: choose another name", name, what)
+	name, err := g.newName(cfg, name)
+	if err != nil {
+		return err
 	}
 	credentials, err := local.NewCredentials(password)
 	if err != nil {
-		return fmt.Errorf("account %s: %w", name, err)
+		return fmt.Errorf("account %s: %w", name, badPassword{err})
 	}
-	name = j.Localpart()
-	err = g.store.AddAccount(ctx, store.Account{Name: name, Role: role, Credentials: credentials})
+	err = insert(ctx, store.Account{Name: name, Role: role, Credentials: credentials})
 	if errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("account %s: %w", name, store.ErrExists)
 	}

@@ -15,7 +15,9 @@ import (
 
 	"tidings/devices"
 	"tidings/devices/schema"
+	"tidings/gateway/config"
 	"tidings/mapping"
+	"tidings/xmppbridge"
 )
 
 // The control socket speaks HTTP with JSON on a unix socket. Whoever may open the file may do everything: its mode is
@@ -191,6 +193,11 @@ func (g *Gateway) controlHandler() http.Handler {
 	mux.HandleFunc("POST /accounts", answer(func(ctx context.Context, r AccountRequest) (struct{}, error) {
 		return struct{}{}, g.AddAccount(ctx, r.Name, r.Role, r.Password)
 	}))
+	mux.HandleFunc("POST /invitations", answer(g.InviteAccount))
+	mux.HandleFunc("GET /invitations", answer(func(_ context.Context, _ struct{}) ([]InvitationStatus, error) { return g.Invitations(), nil }))
+	mux.HandleFunc("POST /invitations/withdraw", answer(func(ctx context.Context, r InvitationStatus) (struct{}, error) {
+		return struct{}{}, g.WithdrawInvitation(ctx, r.ID)
+	}))
 	mux.HandleFunc("GET /accounts", answer(func(_ context.Context, _ struct{}) ([]AccountStatus, error) { return g.Accounts(), nil }))
 	mux.HandleFunc("POST /accounts/remove", answer(func(ctx context.Context, r AccountRequest) (struct{}, error) {
 		return struct{}{}, g.RemoveAccount(ctx, r.Name)
@@ -360,6 +367,9 @@ func sentWords(d *mapping.Device, p *mapping.Point, o devices.Outcome) string {
 
 // Invite asks somebody with a role to take the house as a contact.
 func (g *Gateway) Invite(jid string) (InviteResult, error) {
+	if g.config.Load().XMPP.Mode == config.Local {
+		return InviteResult{}, fmt.Errorf("%w: `tidings invite --role ROLE` makes a link for an account", xmppbridge.ErrContact)
+	}
 	on := g.xmpp.Load()
 	if on == nil {
 		return InviteResult{}, devices.ErrStopping

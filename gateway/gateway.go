@@ -46,13 +46,14 @@ type Gateway struct {
 	types []devices.Type
 	ready chan struct{} // closed when everything is started
 
-	store    *store.Store
-	registry *devices.Registry
-	router   *router
-	executor *executor
-	post     *postbox
-	accounts *accounts
-	roster   chan struct{} // one token: what the house gives people has changed
+	store       *store.Store
+	registry    *devices.Registry
+	router      *router
+	executor    *executor
+	post        *postbox
+	accounts    *accounts
+	invitations *invitations
+	roster      chan struct{} // one token: what the house gives people has changed
 
 	config    atomic.Pointer[config.Config]
 	access    atomic.Pointer[mapping.Access]
@@ -126,6 +127,9 @@ func (g *Gateway) prepare(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	if g.accounts, err = loadAccounts(ctx, g.store, cfg.XMPP); err != nil {
+		return err
+	}
+	if g.invitations, err = loadInvitations(ctx, g.store); err != nil {
 		return err
 	}
 	g.access.Store(g.accounts.over(cfg.Mapping.Access))

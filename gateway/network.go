@@ -57,7 +57,7 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 		Name: cfg.Gateway.Name, Version: g.o.Version, Audience: audience, Addresses: g.addresses.Load(), Access: g.access.Load(),
 		House: g.router, Desk: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, Log: g.log,
 		History: g.bridgeHistory(cfg), Zone: cfg.Gateway.Location,
-		Accounts: g.accounts.addresses, Knows: on.knows, Server: on.inside,
+		Accounts: g.accounts.addresses, Knows: on.knows, Server: on.inside, Inviter: g.inviter(cfg),
 	})
 	if err != nil {
 		return nil, err
@@ -187,8 +187,10 @@ func (g *Gateway) newLocal(cfg *config.Config, on *presenceOn) (network, error) 
 	if err != nil {
 		return nil, err
 	}
-	server, err := local.New(local.Options{Upload: g.upload(cfg), Domain: x.Address, Listen: x.Local.Listen, WebSocket: x.Local.WebSocket, Certificate: cert,
-		Store: g.store, Log: g.log, Backend: on.bridge.LocalHouse(g.accounts.is), Archive: x.Local.Archive})
+	server, err := local.New(local.Options{
+		Domain: x.Address, Listen: x.Local.Listen, WebSocket: x.Local.WebSocket, Upload: g.upload(cfg), Certificate: cert,
+		Store: g.store, Log: g.log, Backend: on.bridge.LocalHouse(g.accounts.is), Archive: x.Local.Archive, Invites: doorkeeper{g},
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -93,6 +93,8 @@ type Options struct {
 	// Knows reports whether somebody has one of our bare JIDs among their contacts, for the audience Rosters; nil: they
 	// all have all they may see. It may wait for a disk.
 	Knows func(ctx context.Context, person, bare string) bool
+	// Inviter makes accounts of the server inside, for admins; nil: there is none.
+	Inviter Inviter
 	// Server is what the server inside adds to the disco#info of the domain: identities, features and forms. nil: nothing.
 	Server func() []*stream.Element
 	// Pace is how many presences a second go out at most; 0 is 1,000.

@@ -96,6 +96,7 @@ type setup struct {
 	accounts []string
 	silent   bool // the devices have not been heard yet
 	admin    Admin
+	inviter  Inviter
 	pace     int
 	more     func(*Options) // what else there is
 }
@@ -133,7 +134,7 @@ func begin(t *testing.T, s setup) *fixture {
 	var err error
 	o := Options{
 		Name: "House", Version: "1.2.3", Audience: s.audience, Addresses: addresses, Access: f.house.config.Access, House: f.house,
-		Desk: f.house, Admin: s.admin, Executor: f, Network: f.network, Store: f.store, Pace: s.pace,
+		Desk: f.house, Admin: s.admin, Inviter: s.inviter, Executor: f, Network: f.network, Store: f.store, Pace: s.pace,
 		Accounts: func() []string { return s.accounts },
 	}
 	if s.more != nil {

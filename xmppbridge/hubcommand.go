@@ -33,6 +33,9 @@ func (b *Bridge) hubCommands(a asker) []*command {
 	if a.role < mapping.Admin || b.o.Admin == nil {
 		return list
 	}
+	if b.o.Inviter != nil {
+		list = append(list, inviteAccountCommand())
+	}
 	return append(list,
 		&command{node: "reload", name: "Reload configuration", acts: true, do: reload},
 		&command{node: "restart", name: "Restart a driver…", acts: true, steps: restartSteps, do: restart},

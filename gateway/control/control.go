@@ -82,6 +82,21 @@ func (c *Client) AddAccount(ctx context.Context, r gateway.AccountRequest) error
 	return c.call(ctx, http.MethodPost, "/accounts", r, nil)
 }
 
+// InviteAccount makes an invitation to the server inside.
+func (c *Client) InviteAccount(ctx context.Context, r gateway.InvitationRequest) (out gateway.InvitationStatus, err error) {
+	return out, c.call(ctx, http.MethodPost, "/invitations", r, &out)
+}
+
+// Invitations asks for those that nobody has used yet.
+func (c *Client) Invitations(ctx context.Context) (list []gateway.InvitationStatus, err error) {
+	return list, c.call(ctx, http.MethodGet, "/invitations", nil, &list)
+}
+
+// WithdrawInvitation takes an invitation back.
+func (c *Client) WithdrawInvitation(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodPost, "/invitations/withdraw", gateway.InvitationStatus{ID: id}, nil)
+}
+
 // Accounts asks for the accounts of the server inside.
 func (c *Client) Accounts(ctx context.Context) (list []gateway.AccountStatus, err error) {
 	return list, c.call(ctx, http.MethodGet, "/accounts", nil, &list)

@@ -29,14 +29,16 @@ func (s *Store) AddAccount(ctx context.Context, a Account) error {
 	if err != nil {
 		return fmt.Errorf("store: account %s: %w", a.Name, err)
 	}
-	return s.do(ctx, func(tx *sql.Tx) error {
-		var n int
-		if err := tx.QueryRow("SELECT count(*) FROM account WHERE name = ?", a.Name).Scan(&n); err != nil || n > 0 {
-			return errors.Join(err, fmt.Errorf("account %s: %w", a.Name, ErrExists))
-		}
-		_, err := tx.Exec("INSERT INTO account (name, role, credentials) VALUES (?, ?, ?)", a.Name, a.Role, string(credentials))
-		return err
-	})
+	return s.do(ctx, func(tx *sql.Tx) error { return insertAccount(tx, a, string(credentials)) })
+}
+
+func insertAccount(tx *sql.Tx, a Account, credentials string) error {
+	var n int
+	if err := tx.QueryRow("SELECT count(*) FROM account WHERE name = ?", a.Name).Scan(&n); err != nil || n > 0 {
+		return errors.Join(err, fmt.Errorf("account %s: %w", a.Name, ErrExists))
+	}
+	_, err := tx.Exec("INSERT INTO account (name, role, credentials) VALUES (?, ?, ?)", a.Name, a.Role, credentials)
+	return err
 }
 
 // SetPassword gives an account other credentials; local.ErrNoAccount when there is none.

@@ -22,6 +22,8 @@
 //
 // People's files and the house's pictures have a place over HTTPS ([Options].Upload, [Server.Put]).
 //
+// Accounts are made elsewhere, or by whoever shows an invitation before login ([Invites]).
+//
 // Goroutines: Run starts one a listener and one a connection, a connection that is logged in has its stream's writer besides,
 // and Run returns when all have ended. A Backend is called on the connections' goroutines, in order for each client.
 // Sending never blocks on the network: a client whose queue is full is cut off, and nobody else notices.

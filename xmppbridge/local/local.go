@@ -175,6 +175,7 @@ type Options struct {
 	Listeners   []net.Listener // likewise, open already; Run closes them
 	WebSocket   string         // an address for web clients: with TLS, unless only this machine reaches it; "" for none
 	Upload      *Upload        // nil: no place for files
+	Invites     Invites        // nil: no account is made over the network
 	Certificate tls.Certificate
 	Backend     Backend
 	Store       Store
@@ -202,6 +203,7 @@ type Server struct {
 	listeners  []net.Listener
 	doors      []*door  // for HTTP
 	uploads    *uploads // nil: none
+	invites    Invites  // nil: none
 	uploadDoor *door
 	addrs      []net.Addr    // listened on; see ready
 	ready      chan struct{} // closed when addrs is set
@@ -245,6 +247,7 @@ func New(o Options) (*Server, error) {
 		s.log = slog.Default()
 	}
 	s.gate = newGate(s.limits)
+	s.invites = o.Invites
 	if o.WebSocket != "" {
 		s.doors = append(s.doors, &door{address: o.WebSocket, plain: isLoopback(o.WebSocket), answer: s.webSocketHandler})
 	}

@@ -50,6 +50,8 @@ type login struct {
 	announced []string          // the types of these that are defined
 	account   string
 	steps     int
+	failed    int           // attempts to get in
+	invited   *registration // by an invitation that was shown
 }
 
 // run returns the connection of a session, or the reason why there is none: a *stream.Error to tell the client, or an error of the

@@ -36,16 +36,21 @@ func (l *login) authenticate(ctx context.Context) error {
 	if types.First() == nil {
 		types = nil
 	}
-	if err := l.open(list, types); err != nil {
+	if err := l.open(append(l.registerFeatures(), list, types)...); err != nil {
 		return err
 	}
-	for failed := 0; ; {
+	for {
 		e, err := l.next()
 		if err != nil {
 			return err
 		}
 		if !e.Is(nsSASL, "auth") {
-			return notYet(e)
+			if answered, err := l.register(ctx, e); err != nil {
+				return err
+			} else if !answered {
+				return notYet(e)
+			}
+			continue
 		}
 		account, final, err := l.attempt(ctx, e)
 		switch condition := saslCondition(err); {
@@ -62,7 +67,7 @@ func (l *login) authenticate(ctx context.Context) error {
 			if errors.Is(err, errNotAuthorized) {
 				l.server.gate.failed(l.from, time.Now())
 			}
-			if failed++; failed >= l.server.limits.Attempts {
+			if l.failed++; l.failed >= l.server.limits.Attempts {
 				return &stream.Error{Condition: stream.PolicyViolation, Text: "too many failed logins"}
 			}
 		}

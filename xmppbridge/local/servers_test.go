@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"tidings/xmppbridge/stream"
 	"tidings/xmppbridge/xmpptest"
@@ -143,5 +144,22 @@ func TestSlixmppUpload(t *testing.T) {
 	}
 	if err := c.Try("upload", map[string]any{"name": "big.txt", "content": strings.Repeat("a", 100<<10)}, nil); err == nil {
 		t.Error("a file that is too large is taken")
+	}
+}
+
+// slixmpp makes an account with an invitation and is in, with the house in its contact list.
+func TestSlixmppRegister(t *testing.T) {
+	t.Parallel()
+	f, _ := startInviting(t, Limits{FailureDelay: time.Millisecond})
+	f.house.note(func() { f.house.contacts["carol"] = devices() })
+	c := xmpptest.StartClient(t)
+	l := f.slixmpp("carol", "phone")
+	l.Preauth = "CAROL"
+	c.Login(l)
+	c.ExpectPresence(xmpptest.Expect{From: "lamp@home.example/lamp", Type: "available", Status: "lamp is on"})
+	l = f.slixmpp("dora", "phone")
+	l.Preauth = "CAROL"
+	if err := xmpptest.StartClient(t).TryLogin(l); err == nil || !strings.Contains(err.Error(), "item-not-found") {
+		t.Errorf("an invitation that was used: %v", err)
 	}
 }

@@ -170,6 +170,31 @@ class Client(slixmpp.ClientXMPP):
         """The address is the one given, also where the domain, as localhost, is one that has addresses."""
         return None
 
+    def sign_up(self, token):
+        """Has the account made with an invitation (XEP-0445, XEP-0077) on the way, between TLS and SASL."""
+        self.register_plugin("xep_0077")
+        self.unregister_feature("register", self["xep_0077"].order)  # it knows no invitations
+
+        async def register(features):
+            self._always_send_everything = True  # also what slixmpp does not know to belong before login
+            try:
+                iq = self.make_iq_set(ito=self.domain)
+                ET.SubElement(iq.xml, "{urn:xmpp:pars:0}preauth", {"token": token})
+                await iq.send(timeout=10)
+                form = await self["xep_0077"].get_registration(self.domain, timeout=10)
+                if not {"username", "password"} <= form["register"]["fields"]:
+                    raise StepError("the server asks for %s" % form["register"]["fields"])
+                iq = self.make_iq_set(ito=self.domain)
+                iq["register"]["username"] = self.boundjid.user
+                iq["register"]["password"] = self.password
+                await iq.send(timeout=10)
+            except IqError as e:
+                self.fail("not registered: %s %s" % (e.condition, e.text))
+                self.abort()
+            self._always_send_everything = False
+
+        self.register_feature("register", register, restart=False, order=40)  # SASL is 100
+
     @staticmethod
     def settle(future, value):
         if not future.done():
@@ -216,9 +241,11 @@ class Driver:
 
     # Every step is a method; its keyword arguments are the JSON object's members.
 
-    async def login(self, jid, password, host, port, ca_file, direct_tls=False, presence=True, plugins=()):
+    async def login(self, jid, password, host, port, ca_file, direct_tls=False, presence=True, plugins=(), preauth=""):
         domain = slixmpp.JID(jid).domain
         client = Client(jid, password, ca_file, domain, plugins)
+        if preauth:
+            client.sign_up(preauth)
         self.client = client
         self.address = ((host, port), direct_tls)
         client.connect((host, port), use_ssl=direct_tls, force_starttls=not direct_tls, disable_starttls=direct_tls)

@@ -82,6 +82,7 @@ type Login struct {
 	CAFile    string   // the certificate must be of this authority, for the JID's domain
 	DirectTLS bool     // TLS from the first byte instead of STARTTLS
 	Plugins   []string // of slixmpp, besides those every client has
+	Preauth   string   // the token of an invitation: the account is made first
 }
 
 // server is what Prosody and ejabberd have in common.

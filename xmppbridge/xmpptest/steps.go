@@ -113,7 +113,7 @@ func (c *Client) TryLogin(l Login) error {
 	var answer struct{ JID string }
 	err := c.Try("login", map[string]any{
 		"jid": l.JID, "password": l.Password, "host": l.Host, "port": l.Port, "ca_file": l.CAFile, "direct_tls": l.DirectTLS,
-		"plugins": append([]string{}, l.Plugins...),
+		"plugins": append([]string{}, l.Plugins...), "preauth": l.Preauth,
 	}, &answer)
 	c.JID = answer.JID
 	return err
