@@ -48,6 +48,7 @@ type step struct {
 	accept func(c *call, values map[string][]string) error
 	// then takes over: the rest of the session belongs to the command it returns.
 	then func(b *Bridge, c *call) (*command, error)
+	more bool // another page comes, whatever it is
 }
 
 // A call is one run of a command by one person.
@@ -64,6 +65,7 @@ type outcome struct {
 	note  string
 	table *table
 	form  *stream.Element
+	more  *command // what "next" goes on with; nil: this is all
 }
 
 // commands lists the commands of an address for its asker, in the order of the design: a device's own; in the layout
@@ -139,11 +141,16 @@ func (b *Bridge) command(r *request, node string) (*command, error) {
 	if !ok {
 		return nil, notFound
 	}
-	if d.Disabled && rest != statusNode { // clients remember commands
+	if d.Disabled && rest != statusNode && rest != historyNode { // clients remember commands
 		return nil, fmt.Errorf("%s: %w: it is disabled in the configuration", d.Name, devices.ErrDown)
 	}
-	if rest == statusNode {
+	switch rest {
+	case statusNode:
 		return b.statusCommand(d), nil
+	case historyNode:
+		if c := b.historyCommand(d); c != nil {
+			return c, nil
+		}
 	}
 	if c := b.alertCommand(d, rest); c != nil {
 		return c, nil
@@ -161,7 +168,7 @@ func (b *Bridge) command(r *request, node string) (*command, error) {
 
 const statusNode = "status"
 
-// deviceCommands are one device's commands: what can be done with it, "Status", and what can be done about its alerts.
+// deviceCommands are one device's commands: what can be done with it, "Status", "History…", and what can be done about its alerts.
 func (b *Bridge) deviceCommands(a asker, d *mapping.Device) []*command {
 	var out []*command
 	if b.access().CanControl(a.bare, d.ID) {
@@ -169,7 +176,11 @@ func (b *Bridge) deviceCommands(a asker, d *mapping.Device) []*command {
 			out = append(out, b.actionCommand(d, action))
 		}
 	}
-	return append(append(out, b.statusCommand(d)), b.alertCommands(a, d)...)
+	out = append(out, b.statusCommand(d))
+	if c := b.historyCommand(d); c != nil {
+		out = append(out, c)
+	}
+	return append(out, b.alertCommands(a, d)...)
 }
 
 // actionCommand makes the command of one action: one step for what needs no value, a form for what does, and

@@ -51,7 +51,8 @@ func (h *testPast) Spans(_ context.Context, id devices.ID, point string, from, t
 			if on, is := r.Value.Bool(); is {
 				f, ok = map[bool]float64{true: 1}[on], true
 			}
-			if known := minTime(until, end).Sub(maxTime(r.At, start)); ok && known > 0 {
+			known := max(minTime(until, end).Sub(maxTime(r.At, start)), 0)
+			if ok && (known > 0 || !r.At.Before(start) && r.At.Before(end)) {
 				s.Count, s.Min, s.Max, s.Last = s.Count+1, min(s.Min, f), max(s.Max, f), f
 				s.Known += known
 				s.Mean += f * known.Seconds()

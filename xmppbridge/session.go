@@ -146,6 +146,9 @@ func address(to string) string {
 	return j.String()
 }
 
+// last reports whether the page a session is at is the last one that it is known to have.
+func (s *session) last() bool { return s.at == len(s.steps)-1 && !s.steps[s.at].more }
+
 // over reports whether every page is filled in: what was handed to a worker is not taken back.
 func (s *session) over() bool { return s.at >= len(s.steps) }
 
@@ -164,7 +167,7 @@ func (b *Bridge) newSession(r *request, node string) (*session, error) {
 // advance carries out one action of a session.
 func (b *Bridge) advance(r *request, s *session, action string) (*stream.Element, error) {
 	begun := s.id != ""
-	last := s.at == len(s.steps)-1
+	last := s.last()
 	switch {
 	case !begun:
 		// Execute shows the first page, or does what asks nothing.
@@ -230,7 +233,7 @@ func (b *Bridge) page(r *request, s *session) (*stream.Element, error) {
 		return nil, stream.NewStanzaError(stream.ResourceConstraint, "too many commands are open: finish or cancel one")
 	}
 	execute := "next"
-	if s.at == len(s.steps)-1 {
+	if s.last() {
 		execute = "complete"
 	}
 	actions := stream.New(nsCommands, "actions", "execute", execute)
@@ -262,13 +265,29 @@ func (b *Bridge) finish(r *request, s *session) error {
 			b.send(stream.ErrorReply(r.iq, stanzaError(err)))
 			return
 		}
-		b.send(stream.Result(r.iq, completed(s, done)))
+		if done.more == nil {
+			b.send(stream.Result(r.iq, completed(s, done)))
+			return
+		}
+		answer, err := b.goOn(r, s, done)
+		b.reply(r.iq, answer, err)
 	}})
 	if !queued {
 		b.replay.undo(r.full, r.iq)
 		return stanzaError(devices.ErrBusy)
 	}
 	return errLater
+}
+
+// goOn shows an outcome that is not all as a page of its session, which belongs to what comes next.
+func (b *Bridge) goOn(r *request, s *session, done *outcome) (*stream.Element, error) {
+	s.cmd, s.at = done.more, 0
+	s.steps = []step{{more: true, show: func(*Bridge, *call) *stream.Element { return done.table.element() }}}
+	answer, err := b.page(r, s)
+	if err == nil && done.note != "" {
+		answer.Add(stream.New(nsCommands, "note", "type", done.level).AddText(done.note))
+	}
+	return answer, err
 }
 
 // completed is the last word of a command.

@@ -191,6 +191,13 @@ func readsHistory(h *house, c *xmpptest.Client, begun time.Time) {
 			t.Errorf("%s: %s, %v", space, answer, err)
 		}
 	}
+	// A person has a command for it.
+	form := c.Command(greenhouse, "greenhouse/history", xmpptest.Stage{})
+	table := c.Command(greenhouse, "greenhouse/history", xmpptest.Stage{Session: form.Session, Fields: map[string]any{"point": "target", "time": "1h"}})
+	if len(form.Form.Fields) != 2 || table.Status != "completed" || len(table.Form.Items) != 4 || table.Form.Items[0]["c2"] != "28 °C" || table.Form.Items[3]["c2"] != "21 °C" ||
+		len(table.Notes) != 1 || !strings.Contains(table.Notes[0].Text, "min 21 °C") {
+		t.Errorf("history: %+v, then %+v: %+v", form, table, table.Form)
+	}
 	h.stop()
 	c.Logout()
 	h.start()

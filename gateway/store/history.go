@@ -337,7 +337,7 @@ func (h *History) series(id devices.ID, point string, begin bool) *series {
 
 // note keeps a reading and reports whether there is much to write. h.mu is held.
 func (h *History) note(s *series, v devices.Value, at int64) bool {
-	if v == s.value && (v.IsZero() || at >= s.at && at-s.at < repeatAfter.Milliseconds()) {
+	if v == s.value && (v.IsZero() || at-s.at > -clockStep.Milliseconds() && at-s.at < repeatAfter.Milliseconds()) {
 		return false
 	}
 	// A driver may say late what it read early, and two things at once; they are kept in the order in which they came.

@@ -153,6 +153,7 @@ func TestHistoryKeepsWhatChanges(t *testing.T) {
 	for i := range 601 {
 		h.Note("lamp", "p", devices.Bool(true), start.Add(time.Duration(i)*time.Second))
 	}
+	h.Note("lamp", "p", devices.Bool(true), start.Add(599*time.Second)) // said twice
 	same(t, "ten minutes of the same", values(t, h, "p", time.Time{}, time.Now(), 10), "true", "true", "true")
 	h.Lost("lamp", start.Add(700*time.Second))
 	h.Lost("lamp", start.Add(701*time.Second))
