@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"mellium.im/xmpp"
-	"mellium.im/xmpp/dial"
 	"mellium.im/xmpp/jid"
 )
 
@@ -17,11 +16,12 @@ type ClientConfig struct {
 	JID       string // the account's bare JID
 	Resource  string // asked for, and the only one accepted; empty leaves the choice to the server
 	Password  Secret
-	Server    string  // "host:port"; empty: what DNS says of the JID's domain (SRV, then the domain itself)
-	DirectTLS bool    // with Server: TLS from the first byte instead of STARTTLS, as on ports 5223 and 443 always
-	TLS       TLS     // the certificate must be for the JID's domain, wherever Server is, unless pinned
-	Dial      Dialer  // net.Dialer when nil; used with Server only
-	Streams   Streams // of a Client
+	Server    string        // "host:port"; empty: what DNS says of the JID's domain (SRV, then the domain itself)
+	DirectTLS bool          // with Server: TLS from the first byte instead of STARTTLS, as on ports 5223 and 443 always
+	TLS       TLS           // the certificate must be for the JID's domain, wherever Server is, unless pinned
+	Dial      Dialer        // net.Dialer when nil
+	Resolver  *net.Resolver // what asks DNS; the system's when nil
+	Streams   Streams       // of a Client
 }
 
 func (c ClientConfig) who() string {
@@ -84,11 +84,11 @@ func negotiateClient(ctx context.Context, c ClientConfig, l *login, was *resumpt
 			return nil, failf(ErrConfig, err, "%s: not a resource: %v", c.who(), err)
 		}
 	}
-	cfg, err := c.TLS.config(account.Domainpart(), "xmpp-client")
+	cfg, err := c.TLS.config(ascii(account.Domainpart()), "xmpp-client")
 	if err != nil {
 		return nil, err
 	}
-	conn, err := c.connect(ctx, account, cfg)
+	conn, server, err := c.connect(ctx, account, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func negotiateClient(ctx context.Context, c ClientConfig, l *login, was *resumpt
 	if _, ok := conn.(*tls.Conn); ok {
 		state = xmpp.Secure
 	}
-	result := &Conn{Namespace: NSClient, Server: c.server()}
+	result := &Conn{Namespace: NSClient, Server: server}
 	outer := newTap(conn)
 	err = guard(ctx, conn, func(ctx context.Context) error {
 		features := []xmpp.StreamFeature{
@@ -129,30 +129,15 @@ func negotiateClient(ctx context.Context, c ClientConfig, l *login, was *resumpt
 	return result, nil
 }
 
-func (c ClientConfig) connect(ctx context.Context, account jid.JID, cfg *tls.Config) (net.Conn, error) {
+// connect reaches the server that is named, or that DNS names, and returns which it is.
+func (c ClientConfig) connect(ctx context.Context, account jid.JID, cfg *tls.Config) (net.Conn, string, error) {
 	if c.Server == "" {
-		d := dial.Dialer{Dialer: net.Dialer{Timeout: dialTimeout}, TLSConfig: cfg}
-		conn, err := d.Dial(ctx, "tcp", account)
-		if _, network := errors.AsType[net.Error](err); err != nil && !network && certificateError(c.who(), c.server(), err) == nil {
-			return nil, failf(nil, err, "%s: %v", c.who(), err) // no server in DNS
-		}
-		return conn, err
+		return c.reach(ctx, ascii(account.Domainpart()), cfg)
 	}
 	_, port, err := net.SplitHostPort(c.Server)
 	if err != nil {
-		return nil, failf(ErrConfig, err, "%s: [xmpp] server is not HOST:PORT: %q", c.who(), c.Server)
+		return nil, "", failf(ErrConfig, err, "%s: [xmpp] server is not HOST:PORT: %q", c.who(), c.Server)
 	}
-	open := c.Dial
-	if open == nil {
-		open = (&net.Dialer{Timeout: dialTimeout}).DialContext
-	}
-	conn, err := open(ctx, "tcp", c.Server)
-	if err != nil || !c.DirectTLS && port != "5223" && port != "443" {
-		return conn, err
-	}
-	secure := tls.Client(conn, cfg)
-	if err := guard(ctx, conn, func(context.Context) error { return secure.HandshakeContext(ctx) }); err != nil {
-		return nil, err
-	}
-	return secure, nil
+	conn, err := c.open(ctx, c.Server, c.DirectTLS || port == "5223" || port == "443", cfg)
+	return conn, c.Server, err
 }

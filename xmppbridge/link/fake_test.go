@@ -178,9 +178,12 @@ func (a *account) offer() string {
 		`<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'><channel-binding type='tls-exporter'/></sasl-channel-binding>`
 }
 
-// secure offers and does STARTTLS.
+// secure offers and does STARTTLS, unless the connection has TLS already.
 func (a *account) secure(conn net.Conn) (*fakeServer, *tls.Conn, error) {
 	f := &fakeServer{conn: conn, dec: stream.NewDecoder(conn, stream.Limits{})}
+	if secure, ok := conn.(*tls.Conn); ok {
+		return f, secure, nil
+	}
 	if err := f.open(`<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>`); err != nil {
 		return nil, nil, err
 	}
