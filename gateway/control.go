@@ -54,6 +54,7 @@ type Status struct {
 	Version   string         `json:"version"`
 	Connected bool           `json:"connected"` // to its server, or serving
 	Drivers   []DriverHealth `json:"drivers"`
+	Rooms     []RoomHealth   `json:"rooms,omitempty"`
 	// Since the start: readings that a later one of the same point overtook before they were looked at, which is nothing lost, and
 	// what was refused because there were too many devices or of no device announced.
 	Overtaken uint64 `json:"overtaken"`
@@ -65,6 +66,13 @@ type DriverHealth struct {
 	Name  string `json:"name"`
 	Type  string `json:"type"`
 	Error string `json:"error,omitempty"` // empty: working
+}
+
+// A RoomHealth is one room.
+type RoomHealth struct {
+	JID    string `json:"jid"`
+	Joined bool   `json:"joined"` // and what is to be said there can be
+	State  string `json:"state"`  // "joined as home", or what is wrong and what to do about it
 }
 
 // A SendRequest asks for what `tidings send` was told.
@@ -245,6 +253,9 @@ func (g *Gateway) Status() Status {
 		Overtaken: g.router.inbox.coalesced.Load(), Refused: g.router.inbox.refused.Load()}
 	if on := g.xmpp.Load(); on != nil {
 		s.Connected = on.up.Load()
+		for _, r := range on.bridge.Rooms() {
+			s.Rooms = append(s.Rooms, RoomHealth(r))
+		}
 	}
 	for _, d := range (admin{g}).Drivers() {
 		h := DriverHealth{Name: d.Name, Type: d.Type}

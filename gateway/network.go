@@ -57,6 +57,7 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 		Name: cfg.Gateway.Name, Version: g.o.Version, Audience: audience, Addresses: g.addresses.Load(), Access: g.access.Load(),
 		House: g.router, Desk: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, Log: g.log,
 		History: g.bridgeHistory(cfg), Zone: cfg.Gateway.Location,
+		Rooms:    rooms(cfg),
 		Accounts: g.accounts.addresses, Knows: on.knows, Server: on.inside, Inviter: g.inviter(cfg),
 	})
 	if err != nil {
@@ -66,6 +67,15 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 		return nil, err
 	}
 	return on, nil
+}
+
+// rooms are those of a configuration, as the bridge has them.
+func rooms(cfg *config.Config) []xmppbridge.Room {
+	var out []xmppbridge.Room
+	for _, r := range cfg.Rooms {
+		out = append(out, xmppbridge.Room(r))
+	}
+	return out
 }
 
 // begin starts the two; devices known by now get their addresses.

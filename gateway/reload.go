@@ -100,6 +100,7 @@ func (g *Gateway) replace(ctx context.Context) error {
 	} else {
 		g.xmpp.Load().bridge.SetZone(cfg.Gateway.Location)
 		g.xmpp.Load().bridge.Configure(cfg.Gateway.Name, access)
+		g.xmpp.Load().bridge.SetRooms(rooms(cfg))
 	}
 	g.rosterChanged()
 	g.warnRecipients(cfg)

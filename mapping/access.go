@@ -40,9 +40,13 @@ func ParseRole(s string) (Role, bool) {
 type grant struct {
 	role    Role
 	devices []string // nil: all
+	room    *grant   // of somebody who speaks in a room: that of the room, which hears it all
 }
 
 func (g grant) covers(id devices.ID) bool {
+	if g.room != nil && !g.room.covers(id) {
+		return false
+	}
 	if g.role == None || g.devices == nil {
 		return g.role != None
 	}
@@ -54,13 +58,14 @@ func (g grant) covers(id devices.ID) bool {
 	return false
 }
 
-// An Access decides who may see and do what, by bare JID: an exact line of [access] before "*@domain", the first
-// match decides. Names are compared as normalised bare JIDs; what cannot be normalised has no access. Devices are
+// An Access decides who may see and do what, by bare JID: an exact line of [access] before that of the room they speak in
+// (see [InRoom]) before "*@domain", the first match decides. Names are compared as normalised bare JIDs; what cannot be normalised has no access. Devices are
 // those of the configuration's names, so a rename of what people see changes nothing.
 //
 // It is safe for concurrent use. The zero value gives nobody access.
 type Access struct {
 	exact    map[string]grant // by bare JID
+	rooms    map[string]grant // by the room's bare JID; those without a line of [access] have the zero grant
 	domains  map[string]grant // by domain, for addresses with a localpart
 	accounts map[string]Role  // by bare JID; asked last
 
@@ -78,7 +83,7 @@ const (
 // WithAccounts is a with the accounts of the local server, which carry roles of their own: what [access] says of one
 // comes first. Names are bare JIDs; those that cannot be normalised are left out.
 func (a *Access) WithAccounts(roles map[string]Role) *Access {
-	b := &Access{exact: a.exact, domains: a.domains, accounts: make(map[string]Role, len(roles))}
+	b := &Access{exact: a.exact, rooms: a.rooms, domains: a.domains, accounts: make(map[string]Role, len(roles))}
 	for name, role := range roles {
 		if j, ok := normalise(name); ok {
 			b.accounts[j.String()] = role
@@ -103,7 +108,11 @@ func (a *Access) grant(address string) grant {
 	if ok {
 		return g
 	}
-	if j, ok := normalise(address); ok {
+	if room, ok := RoomOf(address); ok {
+		g = a.rooms[room]
+	} else if person, room, ok := strings.Cut(address, inRoom); ok {
+		g = a.lookUpIn(room, person)
+	} else if j, ok := normalise(address); ok {
 		g = a.lookUp(j)
 	}
 	if len(address) > maxCachedLen {
@@ -119,7 +128,29 @@ func (a *Access) grant(address string) grant {
 	return g
 }
 
+// lookUpIn is lookUp of somebody who speaks in a room: what the room may not see they do not see there.
+func (a *Access) lookUpIn(room, person string) grant {
+	j, ok := normalise(person)
+	if !ok {
+		return grant{}
+	}
+	heard := a.rooms[room]
+	g, ok := a.exact[j.String()]
+	switch {
+	case ok:
+	case heard.role != None:
+		g = heard
+	default:
+		g = a.lookUp(j)
+	}
+	g.room = &heard
+	return g
+}
+
 func (a *Access) lookUp(j jid.JID) grant {
+	if _, ok := a.rooms[j.String()]; ok {
+		return grant{} // a room is nobody, whatever is said of its domain
+	}
 	if g, ok := a.exact[j.String()]; ok {
 		return g
 	}
@@ -145,7 +176,10 @@ func (a *Access) People() []string {
 func (a *Access) Role(bare string) Role { return a.grant(bare).role }
 
 // Limited reports whether the role is for some devices only.
-func (a *Access) Limited(bare string) bool { return a.grant(bare).devices != nil }
+func (a *Access) Limited(bare string) bool {
+	g := a.grant(bare)
+	return g.devices != nil || g.room != nil && g.room.devices != nil
+}
 
 // CanSee reports whether an address may see a device and get its alerts.
 func (a *Access) CanSee(bare string, id devices.ID) bool { return a.grant(bare).covers(id) }

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"tidings/devices"
@@ -74,7 +75,9 @@ func (r *Rules) acknowledge(a *Acknowledge) {
 			}
 			l := i.life
 			l.by = a.By
-			to, _ := r.free(i, slices.DeleteFunc(slices.Clone(l.told), func(who string) bool { return who == a.By }))
+			to, _ := r.free(i, slices.DeleteFunc(slices.Clone(l.told), func(who string) bool {
+				return who == a.By || strings.HasSuffix(a.By, " in "+who) // the room that it was said in
+			}))
 			said := r.alert(i)
 			said.To, said.Occasion, said.At = to, Acknowledged, r.at(r.now)
 			said.Text = cutLine("Acknowledged by "+a.By+": "+l.text, maxMessage+200)

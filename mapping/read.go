@@ -31,14 +31,14 @@ var (
 	plainName = regexp.MustCompile(`^[a-z0-9-]+$`)
 )
 
-// Read reads [devices], [alerts], [access] and mapping's part of [drivers] from the whole file, in which the keys were
+// Read reads [devices], [alerts], [access], mapping's part of [drivers] and the names of [rooms] from the whole file, in which the keys were
 // already checked against their declarations. Mistakes are recorded at their place with Table.Errorf; what is returned
 // is then of what could be understood.
 func Read(root *schema.Table, o ReadOptions) *Config {
 	r := &reader{ReadOptions: o, cfg: &Config{Devices: map[devices.ID]*DeviceConfig{}, silence: map[string]time.Duration{}}}
 	r.drivers(root.Table("drivers"))
 	r.devices(root.Table("devices"))
-	r.access(root.Table("access"))
+	r.access(root.Table("access"), r.rooms(root.Table("rooms")))
 	r.collisions(root.Table("devices"))
 	r.alerts(root.Table("alerts"))
 	return r.cfg

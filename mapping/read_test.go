@@ -27,6 +27,7 @@ func withAlert(keys string) string {
 
 func TestMistakes(t *testing.T) {
 	t.Parallel()
+	const room = "\n[rooms.\"ops@rooms.example.org\"]\n"
 	client := func(o *ReadOptions) { o.Mode, o.Domain = Client, "gateway@example.org" }
 	local := func(o *ReadOptions) { o.Mode, o.Domain, o.Accounts = Local, "home.local", []string{"carol"} }
 	resource := func(o *ReadOptions) { local(o); o.Layout = LayoutResource }
@@ -79,7 +80,14 @@ func TestMistakes(t *testing.T) {
 		"no address":             {"[access]\n\"a b@c\" = \"viewer\"", nil, `access: "a b@c" is no address: write "alice@example.org", or "*@example.org" for everyone there`},
 		"a domain":               {"[access]\n\"example.org\" = \"viewer\"", nil, `access: "example.org" has no name before an @: write "*@example.org" for everyone there`},
 		"a resource":             {"[access]\n\"a@example.org/phone\" = \"viewer\"", nil, `access: "a@example.org/phone": leave the part from the slash on out: access is for a person, whichever client they use`},
-		"a room":                 {"[access]\n\"room:ops@rooms.example.org\" = \"viewer\"", nil, `access: not in this version: room:ops@rooms.example.org`},
+		"a room":                 {"[access]\n\"room:ops@rooms.example.org\" = \"viewer\"", nil, `access: the gateway does not join ops@rooms.example.org: add [rooms."ops@rooms.example.org"]`},
+		"a room, nearly":         {room + "[access]\n\"room:opps@rooms.example.org\" = \"viewer\"", nil, `access: the gateway does not join opps@rooms.example.org: did you mean "ops@rooms.example.org"?`},
+		"a room that is":         {room + "[access]\n\"room:OPS@rooms.example.org\" = \"viewer\"", nil, ""},
+		"a room twice":           {room + "[access]\n\"room:ops@rooms.example.org\" = \"viewer\"\n\"room:OPS@rooms.example.org\" = \"admin\"", nil, `access: room:OPS@rooms.example.org stands there twice, in two spellings`},
+		"no room":                {"[access]\n\"room:rooms.example.org\" = \"viewer\"", nil, `access: "room:rooms.example.org" is no room: write it as in "room:ops@rooms.example.org"`},
+		"a room inside":          {"[access]\n\"room:ops@home.local\" = \"viewer\"", local, `access: the server inside has no rooms: take the line out, or join a server that has with mode = "component" or "client"`},
+		"a room as a person":     {room + "[access]\n\"ops@rooms.example.org\" = \"viewer\"", nil, `access: ops@rooms.example.org is a room: write "room:ops@rooms.example.org"`},
+		"a limited room":         {room + "[access.\"room:ops@rooms.example.org\"]\nrole = \"viewer\"\ndevices = [\"*\"]", client, ""},
 		"twice":                  {"[access]\n\"a@example.org\" = \"viewer\"\n\"A@EXAMPLE.org\" = \"admin\"", nil, `access: A@EXAMPLE.org stands there twice, in two spellings`},
 		"limited admin":          {house + "[access.\"c@b\"]\nrole = \"admin\"\ndevices = [\"greenhouse\"]", nil, `access."c@b": an admin sees and controls every device: leave devices out, or make it operator`},
 		"unknown device":         {house + "[access.\"c@b\"]\nrole = \"viewer\"\ndevices = [\"grenhouse\"]", nil, `access."c@b": there is no device "grenhouse": did you mean "greenhouse"?`},
@@ -102,7 +110,11 @@ func TestMistakes(t *testing.T) {
 		"to nobody":              {withAlert(`to = []`), nil, `alerts.test: to = [] tells nobody: name who is told`},
 		"to a stranger":          {withAlert(`to = ["eve@example.org"]`), nil, `alerts.test: eve@example.org may not see greenhouse and would not get this alert: give them a role in [access], or take them out`},
 		"to somebody twice":      {withAlert(`to = ["alice@example.org", "ALICE@example.org"]`), nil, `alerts.test: ALICE@example.org stands there twice`},
-		"to a room":              {withAlert(`to = ["room:ops@rooms.example.org"]`), nil, `alerts.test: not in this version: room:ops@rooms.example.org`},
+		"to a room":              {withAlert(`to = ["room:ops@rooms.example.org"]`), nil, `alerts.test: the gateway does not join ops@rooms.example.org: add [rooms."ops@rooms.example.org"]`},
+		"to a blind room":        {withAlert(`to = ["room:ops@rooms.example.org"]`) + room, nil, `alerts.test: room:ops@rooms.example.org may not see greenhouse and would not get this alert: give it a role in [access], or take it out`},
+		"to a room that may":     {withAlert(`to = ["room:OPS@rooms.example.org"]`) + room + "[access.\"room:ops@rooms.example.org\"]\nrole = \"viewer\"", nil, ""},
+		"to no room":             {withAlert(`to = ["room:ops"]`), nil, `alerts.test: "room:ops" is no room: write it as in "room:ops@rooms.example.org"`},
+		"to a room twice":        {withAlert(`to = ["room:ops@rooms.example.org", "room:ops@ROOMS.example.org"]`) + room + "[access.\"room:ops@rooms.example.org\"]\nrole = \"viewer\"", nil, `alerts.test: room:ops@ROOMS.example.org stands there twice`},
 		"to a domain":            {withAlert(`to = ["*@family.example.org"]`), nil, `alerts.test: "*@family.example.org" is no person's address: write it as in "alice@example.org"`},
 		"to those who may":       {withAlert(`to = ["bob@example.net", "anyone@family.example.org"]`), nil, ""},
 		"text":                   {withAlert(`text = "{{.temprature}}"`), nil, `alerts.test: text: greenhouse has no point "temprature": did you mean "temperature"?`},

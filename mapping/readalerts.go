@@ -69,10 +69,12 @@ func (r *reader) recipients(t *schema.Table, a *AlertConfig, about []*DeviceConf
 		t.Errorf("to", "to = [] tells nobody: name who is told")
 	}
 	for _, to := range t.Strings("to") {
+		if room, is := RoomOf(to); is {
+			out = r.roomRecipient(out, t, a, about, to, room)
+			continue
+		}
 		j, ok := normalise(to)
 		switch {
-		case strings.HasPrefix(to, "room:"):
-			t.Errorf("to", "not in this version: %s", to)
 		case !ok || j.Localpart() == "" || strings.ContainsAny(to, "/*"):
 			t.Errorf("to", `%q is no person's address: write it as in "alice@example.org"`, to)
 		case r.Mode == Local && j.Domainpart() != r.domain():

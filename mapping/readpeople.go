@@ -9,13 +9,13 @@ import (
 )
 
 // access reads [access]: who may see and do what.
-func (r *reader) access(t *schema.Table) {
-	a := &Access{exact: map[string]grant{}, domains: map[string]grant{}}
+func (r *reader) access(t *schema.Table, rooms map[string]grant) {
+	a := &Access{exact: map[string]grant{}, rooms: rooms, domains: map[string]grant{}}
 	r.cfg.Access = a
 	for _, key := range t.Keys() {
 		g, ok := r.grant(t, key)
-		if strings.HasPrefix(key, "room:") {
-			t.Errorf(key, "not in this version: %s", key)
+		if room, is := RoomOf(key); is {
+			r.roomAccess(t, key, room, g, ok)
 			continue
 		}
 		address, everyone := strings.CutPrefix(key, "*@")
@@ -37,6 +37,10 @@ func (r *reader) access(t *schema.Table) {
 			t.Errorf(key, "%s is at another server, which local mode does not reach: give people accounts here (NAME@%s)", key, r.domain())
 			continue
 		}
+		if _, room := rooms[j.String()]; room {
+			t.Errorf(key, "%s is a room: write %q", key, RoomName(j.String()))
+			continue
+		}
 		group := a.exact
 		if everyone {
 			group = a.domains
@@ -53,7 +57,7 @@ func (r *reader) access(t *schema.Table) {
 
 // grant reads one line of [access]. It reports false after a mistake.
 func (r *reader) grant(t *schema.Table, key string) (grant, bool) {
-	sub := t.Table(key)
+	line, sub := key, t.Table(key)
 	word, at := t.String(key), t
 	if sub != nil {
 		sub.Check(AccessSpec)
@@ -79,7 +83,7 @@ func (r *reader) grant(t *schema.Table, key string) (grant, bool) {
 	switch {
 	case role == Admin:
 		sub.Errorf("devices", "an admin sees and controls every device: leave devices out, or make it operator")
-	case r.Mode == Client:
+	case r.Mode == Client && !strings.HasPrefix(line, roomPrefix):
 		sub.Errorf("devices", "in client mode the server shows every device to every contact of the account, so a role cannot be limited to some: leave devices out, or use component mode")
 	case len(g.devices) == 0:
 		sub.Errorf("devices", "devices = [] gives nothing: name some, or take the line out")

@@ -106,7 +106,7 @@ func (b *Bridge) SendNow(ctx context.Context, messages []Outgoing) error {
 }
 
 // send makes the message: from the device itself to those who have it among their contacts, else from the hub, since
-// a stranger's message lands where nobody looks. One that says that an alert is over is preceded by a correction of the
+// a stranger's message lands where nobody looks; to a room the hub. One that says that an alert is over is preceded by a correction of the
 // alert, where that is the last thing they heard.
 func (a *alerts) send(ctx context.Context, m Outgoing) error {
 	from := a.sender(ctx, m)
@@ -116,11 +116,11 @@ func (a *alerts) send(ctx context.Context, m Outgoing) error {
 		}
 	}
 	st := a.message(m, from)
-	err := a.b.o.Network.Send(st)
+	err := a.hand(m.To, st)
 	if up := a.b.hubUp.Load(); err != nil && a.b.o.Audience == Broadcast && up != nil && time.Since(*up) > streamsUp {
 		_, from = a.b.addresses().Hub() // the device has no stream: the server lets it have none
 		st = a.message(m, from)
-		err = a.b.o.Network.Send(st)
+		err = a.hand(m.To, st)
 	}
 	if err != nil {
 		return err
@@ -136,11 +136,12 @@ func (a *alerts) send(ctx context.Context, m Outgoing) error {
 func (a *alerts) message(m Outgoing, from string) *stream.Element {
 	_, hub := a.b.addresses().Hub()
 	words, buttons := a.b.offers(m, from)
-	st := stream.New(stream.NS, "message", "type", "chat", "id", m.ID, "from", from, "to", m.To).Add(
+	to, typ := wayTo(m.To)
+	st := stream.New(stream.NS, "message", "type", typ, "id", m.ID, "from", from, "to", to).Add(
 		stream.New(stream.NS, "body").AddText(m.Body+words), buttons,
 		stream.New(nsStanzaID, "origin-id", "id", m.ID),
 		stream.New(nsHints, "store"))
-	if m.Occasion != mapping.Acknowledged { // that nobody waits for
+	if m.Occasion != mapping.Acknowledged && typ == "chat" { // that nobody waits for; a room shows us what it got
 		st.Add(stream.New(nsReceipts, "request"))
 	}
 	if age := time.Since(m.At); age > delayedAfter {
@@ -157,12 +158,13 @@ func (a *alerts) correct(m Outgoing, from string) error {
 		return nil
 	}
 	id := rand.Text()
-	st := stream.New(stream.NS, "message", "type", "chat", "id", id, "from", from, "to", m.To).Add(
+	to, typ := wayTo(m.To)
+	st := stream.New(stream.NS, "message", "type", typ, "id", id, "from", from, "to", to).Add(
 		stream.New(stream.NS, "body").AddText("Over: "+old.Body),
 		stream.New(nsCorrect, "replace", "id", old.ID),
 		stream.New(nsStanzaID, "origin-id", "id", id),
 		stream.New(nsHints, "store"))
-	if err := a.b.o.Network.Send(st); err != nil {
+	if err := a.hand(m.To, st); err != nil {
 		return err
 	}
 	a.b.told.said(st)
@@ -171,7 +173,8 @@ func (a *alerts) correct(m Outgoing, from string) error {
 
 func (a *alerts) sender(ctx context.Context, m Outgoing) string {
 	_, hub := a.b.addresses().Hub()
-	if _, _, ok := a.b.o.House.Device(m.Device); !ok {
+	_, room := mapping.RoomOf(m.To)
+	if _, _, ok := a.b.o.House.Device(m.Device); !ok || room {
 		return hub
 	}
 	bare, full := a.b.addresses().Device(m.Device)

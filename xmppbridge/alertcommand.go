@@ -29,6 +29,10 @@ func (b *Bridge) offers(m Outgoing, from string) (words string, buttons *stream.
 	if _, hub := b.addresses().Hub(); from == hub {
 		prefix = strings.ToLower(d.Name) + " " // to the hub one says which device
 	}
+	room, inRoom := b.roomNamed(m.To)
+	if inRoom {
+		prefix = room.words(prefix)
+	}
 	buttons = stream.New(nsDiscoItems, "query", "node", nsCommands)
 	var say []string
 	offer := func(node, name, typed string) {
@@ -46,6 +50,9 @@ func (b *Bridge) offers(m Outgoing, from string) (words string, buttons *stream.
 	offer(node+"ack", "Acknowledge", "ack")
 	offer(node+"silence", "Silence 1 h", "silence 1h")
 	last := len(say) - 1
+	if inRoom { // whoever is in a room need not have a role outside it, which a button would ask for
+		buttons = nil
+	}
 	return "\nSay " + strings.Join(say[:last], ", ") + " or " + say[last] + ".", buttons
 }
 

@@ -48,7 +48,7 @@ func (t *talk) hearAlerts(said []string, id devices.ID) bool {
 
 // answered is the alert that a message is an answer to.
 func (t *talk) answered() (mapping.AlertRef, bool) {
-	m, known := t.b.told.find(person(t.full), t.st.Child(nsReply, "reply").Attr("id"))
+	m, known := t.told(t.st.Child(nsReply, "reply").Attr("id"))
 	if !known || !t.b.sees(t.asker, m.Device) {
 		return mapping.AlertRef{}, false
 	}
@@ -140,7 +140,7 @@ func (t *talk) meant(words []string, id devices.ID) (mapping.AlertRef, bool) {
 }
 
 func (t *talk) hearSilence(words []string, id devices.ID) {
-	s := mapping.Silence{Device: id, Who: person(t.full)}
+	s := mapping.Silence{Device: id, Who: t.listener()}
 	for _, end := range [][]string{{"for", "everyone"}, {"for", "all"}, {"everyone"}} {
 		if n := len(words) - len(end); n >= 0 && slices.Equal(words[n:], end) {
 			words, s.Who = words[:n], ""
@@ -148,7 +148,7 @@ func (t *talk) hearSilence(words []string, id devices.ID) {
 		}
 	}
 	if s.Who == "" && t.role < mapping.Admin {
-		t.say("Only an admin silences alerts for everyone. Without \"for everyone\" it is for you alone.")
+		t.say("Only an admin silences alerts for everyone. Without \"for everyone\" it is for " + t.listeners() + ".")
 		return
 	}
 	words, s.For, s.End = span(words)
@@ -243,7 +243,7 @@ func (t *talk) sayAlerts(id devices.ID) {
 		lines = []string{"No alert is active."}
 	}
 	for _, s := range t.b.o.Desk.Silences() {
-		if s.Who != "" && s.Who != person(t.full) || id != "" && s.Device != id && s.Device != "" || s.Device != "" && !t.b.sees(t.asker, s.Device) {
+		if s.Who != "" && s.Who != t.listener() || id != "" && s.Device != id && s.Device != "" || s.Device != "" && !t.b.sees(t.asker, s.Device) {
 			continue
 		}
 		said := t.b.silencedWords(mapping.Silence{Alert: s.Alert, Device: s.Device, Who: s.Who, For: time.Until(s.Until)})

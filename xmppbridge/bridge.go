@@ -83,6 +83,7 @@ type Options struct {
 	Executor  devices.Executor
 	Network   Network
 	Store     Store
+	Rooms     []Room // that are joined
 	Log       *slog.Logger
 	// History is where charts and what programs read of the past come from; nil: nothing is kept.
 	History History
@@ -124,6 +125,7 @@ type Bridge struct {
 	events   *events
 	readouts *readouts
 	lists    *contactLists
+	rooms    *rooms
 
 	settings sync.RWMutex // guards o.Access, o.Name and o.Zone over a reload
 }
@@ -140,6 +142,7 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 	b.presence = newPresences(b)
 	b.alerts = newAlerts(b)
 	b.events, b.readouts = newEvents(b), &readouts{live: map[programKey]*readout{}}
+	b.rooms = newRooms(b, o.Rooms)
 	var err error
 	if b.roster, err = loadSubscriptions(ctx, o.Store, o.Audience); err != nil {
 		return nil, err
@@ -171,6 +174,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	wg.Go(func() { b.keep(ctx, "presence", b.presence.run) })
 	wg.Go(func() { b.keep(ctx, "alerts", b.alerts.run) })
 	wg.Go(func() { b.keep(ctx, "events", b.events.run) })
+	wg.Go(func() { b.keep(ctx, "rooms", b.rooms.run) })
 	wg.Go(func() { b.keep(ctx, "expiry", b.expire) })
 	if b.o.Audience == Subscribers {
 		wg.Go(func() { b.keep(ctx, "contact lists", b.lists.run) })
@@ -272,12 +276,14 @@ func (b *Bridge) Up(full string) {
 		b.revokeLost() // what was lost while nobody could be told
 		b.presence.all()
 		b.askAgain()
+		b.rooms.up()
 	} else if t, ok := b.addresses().Resolve(full); ok {
 		b.presence.mark(presenceKey(t))
 		if t.Kind == mapping.ToHub && b.o.Audience == Broadcast {
 			now := time.Now()
 			b.hubUp.Store(&now)
 			b.askRoster(full)
+			b.rooms.up()
 		}
 	}
 	b.alerts.wake()
@@ -294,6 +300,13 @@ func (b *Bridge) Deliver(st *stream.Element, fresh bool) {
 			}
 		}
 	}()
+	if mapping.Reserved(st.Attr("from")) {
+		return // no address: nobody is to pass for what only we call people in rooms
+	}
+	if m := b.rooms.of(st.Attr("from")); m != nil {
+		m.deliver(st, fresh)
+		return
+	}
 	switch {
 	case !stream.IsStanza(st), st.Name == "iq" && b.deliverRoster(st):
 		return

@@ -237,11 +237,17 @@ type talk struct {
 	target mapping.Target
 	fresh  bool
 	busy   sync.Once // said that it works on it
+	room   *room     // nil but in a room
+	nick   string    // of who speaks there
 }
 
 // say answers in the thread of the message, and to it where it was an answer itself: whoever does not use replies sees no
 // use in them.
 func (t *talk) say(text string) {
+	if t.room != nil {
+		t.b.send(t.inRoom(text))
+		return
+	}
 	reply := t.reply().Add(stream.New(stream.NS, "body").AddText(text))
 	if t.knowsStates() { // the answer ends ours
 		reply.Add(stream.New(nsChatStates, "active"))
@@ -258,7 +264,7 @@ func (t *talk) say(text string) {
 
 // working shows that an answer takes its time, once, to who knows chat states.
 func (t *talk) working() {
-	if t.knowsStates() {
+	if t.room == nil && t.knowsStates() {
 		t.busy.Do(func() {
 			t.b.send(t.reply().Add(stream.New(nsChatStates, "composing"), stream.New(nsHints, "no-store")))
 		})
@@ -340,7 +346,7 @@ func (t *talk) act(requests ...devices.Request) {
 			what = append(what, d.Name+": "+requestWords(d.Point(r.Point), r.Value))
 		}
 	}
-	t.say("Really " + strings.Join(what, ", ") + "? Say \"yes\" within a minute.")
+	t.say("Really " + strings.Join(what, ", ") + "? Say \"" + t.words("yes") + "\" within a minute.")
 }
 
 func requestWords(p *mapping.Point, v devices.Value) string {

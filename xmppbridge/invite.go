@@ -177,7 +177,7 @@ func addedWords(added, asked int) string {
 // addWords understands "add devices", which lists them, and "add lamp, oven" or "add Kitchen", which adds what is called so or
 // is there. It reports whether that was meant.
 func (t *talk) addWords(words []string) bool {
-	if len(words) == 0 || strings.ToLower(words[0]) != "add" || !t.b.addsDevices() {
+	if len(words) == 0 || strings.ToLower(words[0]) != "add" || !t.b.addsDevices() || t.room != nil {
 		return false
 	}
 	missing := t.b.missing(t.asker)

@@ -217,7 +217,7 @@ func (a *alerts) wait(ctx context.Context, to string, covers []int64) *barrier {
 		})()
 		b.end <- guarded(func() error {
 			for {
-				err := a.b.o.Network.Barrier(limited, to)
+				err := a.b.barrier(limited, to)
 				if !errors.Is(err, stream.ErrFull) || !sleep(limited, time.Second) {
 					return err // full: the question did not go out, and nothing is lost
 				}

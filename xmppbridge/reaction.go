@@ -20,7 +20,7 @@ func reactionFeature() feature { return feature{disco: []string{nsReactions}} }
 // reacted takes a message that holds reactions, and reports whether it does: it has no words of its own (§4.1).
 func (b *Bridge) reacted(a asker, st *stream.Element, fresh bool) bool {
 	reactions := st.Child(nsReactions, "reactions")
-	if reactions == nil || st.Attr("type") == "groupchat" {
+	if reactions == nil || st.Attr("type") == "groupchat" { // what a room passes on is roomtalk.go's
 		return reactions != nil
 	}
 	m, known := b.told.find(person(a.full), reactions.Attr("id"))

@@ -122,7 +122,8 @@ func (t *told) find(who, id string) (Told, bool) {
 func (t *told) correctable(m *Outgoing, from string) (Told, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	last := t.last[conversation{from, m.To}]
+	to, _ := wayTo(m.To)
+	last := t.last[conversation{from, to}]
 	for _, one := range t.sent[m.To] {
 		if one.ID == last && one.From == from && one.Same(m.Ref()) {
 			return *one, true

@@ -266,7 +266,7 @@ func (t *talk) help() string {
 		}
 	}
 	add := ""
-	if t.b.addsDevices() {
+	if t.b.addsDevices() && t.room == nil {
 		add = "\"add devices\", "
 	}
 	return "Say \"devices\", \"alerts\", \"ack\", \"silence 2h\", \"all off\", " + add + "or a device's name with what it should do: \"lamp on\", " +

@@ -31,8 +31,21 @@ func statusCommand() *cobra.Command {
 			// The error names its driver, which the line does already.
 			t.row(d.Name, d.Type, cmp.Or(strings.TrimPrefix(d.Error, d.Type+" "+d.Name+": "), "working"))
 		}
-		if err := t.print(out, 0); err != nil || s.Refused == 0 {
+		if err := t.print(out, 0); err != nil {
 			return err
+		}
+		if len(s.Rooms) > 0 {
+			fmt.Fprintln(out)
+			t := table{columns: []column{{head: "ROOM"}, {head: "STATE"}}}
+			for _, r := range s.Rooms {
+				t.row(r.JID, r.State)
+			}
+			if err := t.print(out, 0); err != nil {
+				return err
+			}
+		}
+		if s.Refused == 0 {
+			return nil
 		}
 		_, err = fmt.Fprintf(out, "\nrefused from drivers since the start: %d (too many devices, or readings of none that was announced)\n", s.Refused)
 		return err

@@ -15,6 +15,7 @@ type Config struct {
 	File    string // as it was given to Load
 	Gateway Gateway
 	XMPP    XMPP
+	Rooms   []Room // in the order of the file
 	Control Control
 	Mapping *mapping.Config
 	Drivers []Driver        // in the order of the file; those taken out are not among them

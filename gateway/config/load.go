@@ -78,6 +78,7 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 	cfg := &Config{File: path}
 	cfg.Gateway = l.gateway(root)
 	cfg.XMPP = readXMPP(root)
+	cfg.Rooms = readRooms(root, cfg.XMPP)
 	cfg.Control = l.control(root.Table("control"), cfg.Gateway.DataDir)
 	if section := root.Table("broker"); section != nil {
 		options := broker.Parse(section, l.Log)

@@ -41,8 +41,10 @@ func Reference(types []devices.Type) []byte {
 	p.section(code("[xmpp]"), "How the gateway joins the network. The secret's systemd credential is `xmpp-secret`.", xmppKeys)
 	p.section(code("[xmpp.local]"), "The server inside, with `mode = \"local\"`.", localKeys)
 	p.section(code("[xmpp.local.upload]"), "A place for people's files and the gateway's pictures (XEP-0363), which an empty table is enough for: `upload = {}`.", uploadKeys)
-	p.section(code("[access]"), "Who may see and do what. Each key is a person (`\"alice@example.org\"`) or everyone of a domain (`\"*@example.org\"`), "+
-		"each value a role or a table of the following. A person's own line counts before their domain's.", mapping.AccessSpec.Keys)
+	p.section(code("[access]"), "Who may see and do what. Each key is a person (`\"alice@example.org\"`), everyone of a domain (`\"*@example.org\"`), "+
+		"or a room (`\"room:ops@rooms.example.org\"`), each value a role or a table of the following. A person's own line counts before that of the "+
+		"room they speak in, and that before their domain's.", mapping.AccessSpec.Keys)
+	p.section(code("[rooms.\"ROOM\"]"), "Rooms that the gateway joins, one table each, named by the room's address; in component and client mode.", roomKeys)
 	p.section(code("[drivers.NAME]"), "One table a connection. These keys are those of every driver.", schema.Join([]schema.Key{typeKey, enabledKey}, mapping.DriverKeys).Keys)
 	p.types(types, code("[drivers.NAME]"), connectionKeys)
 	p.section(code("[broker]"), "The MQTT broker inside, which an empty section is enough for.", broker.Keys)

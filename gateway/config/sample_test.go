@@ -36,7 +36,7 @@ func loadSample(t *testing.T, blocks []string) *Config {
 	t.Helper()
 	cert, key := keyPair(t)
 	cfg, _, err := load(t, options(nil), strings.Join(blocks, "\n\n"), map[string]string{
-		"xmpp.secret": "one\n", "mqtt.secret": "two\n", "broker.users": "", "home.crt": cert, "home.key": key,
+		"xmpp.secret": "one\n", "room.secret": "three\n", "mqtt.secret": "two\n", "broker.users": "", "home.crt": cert, "home.key": key,
 	})
 	if err != nil {
 		t.Fatalf("%v", err)
@@ -48,11 +48,13 @@ func loadSample(t *testing.T, blocks []string) *Config {
 func TestSample(t *testing.T) {
 	t.Parallel()
 	blocks := sample(t)
-	var plain, full, others []string
+	var plain, full, others, elsewhere []string
 	for _, block := range blocks {
 		switch {
 		case strings.HasPrefix(block, "#[xmpp]"):
 			others = append(others, uncomment(block))
+		case strings.HasPrefix(block, "#[rooms."): // not with the server inside
+			elsewhere = append(elsewhere, uncomment(block))
 		default:
 			plain, full = append(plain, block), append(full, uncomment(block))
 		}
@@ -81,7 +83,10 @@ func TestSample(t *testing.T) {
 				with = append(with, block)
 			}
 		}
-		modes += loadSample(t, with).XMPP.Mode + " "
+		cfg := loadSample(t, append(with, elsewhere...))
+		if modes += cfg.XMPP.Mode + " "; len(cfg.Rooms) != 1 {
+			t.Errorf("the rooms are %+v", cfg.Rooms)
+		}
 	}
 	if modes != "component client " {
 		t.Errorf("the other modes are %s", modes)

@@ -22,6 +22,7 @@ func (l *loader) resolveSecrets(root *schema.Table) {
 			l.resolveIn(t, typ.Connection, typ.Name+"-"+t.Name())
 		}
 	}
+	l.resolveRooms(root)
 }
 
 // resolveIn fetches the secrets of one table. The credential of a driver's only secret is called TYPE-NAME

@@ -17,7 +17,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import slixmpp
-from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.exceptions import IqError, IqTimeout, PresenceError
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.tostring import tostring
@@ -481,6 +481,44 @@ class Driver:
             return {"url": url, "status": answer.status, "type": answer.headers.get("Content-Type", ""),
                     "content": (await answer.read()).decode()}
 
+    def rooms(self):
+        """slixmpp's plugin for rooms (XEP-0045)."""
+        client = self.need()
+        client.register_plugin("xep_0045")
+        return client["xep_0045"]
+
+    async def room_join(self, room, nick, password=None):
+        """Join, or make, a room and wait until it has let us in."""
+        try:
+            await self.rooms().join_muc_wait(slixmpp.JID(room), nick, password=password, maxstanzas=0, timeout=3600)
+        except PresenceError as e:
+            raise StepError("not let in: %s" % e.condition)
+        return {}
+
+    async def room_leave(self, room, nick):
+        self.rooms().leave_muc(slixmpp.JID(room), nick)
+        return {}
+
+    async def room_configure(self, room, values):
+        form = self.need()["xep_0004"].make_form(ftype="submit")
+        form.add_field(var="FORM_TYPE", ftype="hidden", value="http://jabber.org/protocol/muc#roomconfig")
+        for var, value in values.items():
+            form.add_field(var="muc#roomconfig_" + var, value=value)
+        await self.rooms().set_room_config(slixmpp.JID(room), form)
+        return {}
+
+    async def room_affiliation(self, room, jid, affiliation, reason=""):
+        await self.rooms().set_affiliation(slixmpp.JID(room), affiliation, jid=slixmpp.JID(jid), reason=reason)
+        return {}
+
+    async def room_role(self, room, nick, role):
+        await self.rooms().set_role(slixmpp.JID(room), nick, role)
+        return {}
+
+    async def room_destroy(self, room, reason=""):
+        await self.rooms().destroy(slixmpp.JID(room), reason)
+        return {}
+
     async def ping(self, jid=None):
         return {"seconds": await self.need()["xep_0199"].ping(jid)}
 
@@ -491,7 +529,7 @@ class Driver:
     async def run(self, request):
         name, number, timeout = request.pop("do", ""), request.pop("id", 0), request.pop("timeout", 30)
         try:
-            if name.startswith("_") or name in ("need", "run") or not hasattr(self, name):
+            if name.startswith("_") or name in ("need", "rooms", "run") or not hasattr(self, name):
                 raise StepError("no such step: %s" % name)
             answer = dict(await asyncio.wait_for(getattr(self, name)(**request), timeout), ok=True)
         except IqError as e:
