@@ -122,3 +122,56 @@ func TestHistoryCommandInPages(t *testing.T) {
 		}
 	})
 }
+
+// The same in chat, short.
+func TestHistoryInChat(t *testing.T) {
+	past, s := withPast()
+	bubble(t, s, func(f *fixture) {
+		past.keep("oven target", time.Minute, numbers(180, 200, 190)...)
+		past.keep("oven mode", time.Minute, devices.Text("Bake"), devices.Value{})
+		past.keep("lamp power", 3*time.Hour, devices.Bool(false), devices.Bool(true), devices.Bool(false))
+		const target = "Oven: Target, 1 d: min 180 °C, mean 190 °C, max 200 °C, last 190 °C\n2000-01-01 00:00:02  190 °C\n1999-12-31 23:59:02  200 °C\n1999-12-31 23:58:02  180 °C"
+		for i, c := range []struct{ from, to, body, want string }{
+			{vera, oven, "history target", target},
+			{vera, oven, "History of the target for 24 h.", target},
+			{vera, hub, "oven history target", target},
+			{vera, hub, "history oven target 1d", target},
+			{vera, hub, "history target 24h oven", target},
+			{vera, oven, "history mode 1h", "Oven: Mode, 1 h\n2000-01-01 00:00:02  unknown\n1999-12-31 23:59:02  Bake"},
+			{vera, oven, "history", "Oven: Heat, 1 d: nothing was read in that time."},
+			{wim, lamp, "history", "Lamp: Power, 1 d: on 50 % (3 h), off 50 % (3 h), last off\n2000-01-01 00:00:02  off\n1999-12-31 21:00:02  on\n1999-12-31 18:00:02  off"},
+			{vera, oven, "history tarjet", `Oven has no "tarjet": did you mean "target"?`},
+			{vera, oven, "history of colours", `Oven has no "colours". There is: heat, target, mode.`},
+			{vera, oven, "history 9999d", "At most ten years can be asked for."},
+			{wim, hub, "history oven target", ""},
+		} {
+			f.sent()
+			f.deliver(fmt.Sprintf("<message type='chat' id='h%d' from='%s' to='%s'><body>%s</body></message>", i, c.from, c.to, c.body))
+			out := f.sent()
+			if len(out) != 1 || c.want != "" && out[0].Body() != c.want || c.want == "" && strings.Contains(out[0].Body(), "180") {
+				t.Errorf("%s: %v\nwant %s", c.body, out, c.want)
+			}
+		}
+		var values []float64
+		for i := range 1200 {
+			values = append(values, float64(i))
+		}
+		past.keep("oven heat", time.Second, numbers(values...)...)
+		f.deliver("<message type='chat' id='long' from='" + vera + "' to='" + oven + "'><body>history heat</body></message>")
+		if lines := strings.Split(f.sent()[0].Body(), "\n"); len(lines) != linesOfHistory+2 || !strings.Contains(lines[len(lines)-1], "earlier") {
+			t.Errorf("a long one: %q", lines)
+		}
+	})
+}
+
+func TestNoHistory(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		f.deliver("<message type='chat' id='1' from='" + vera + "' to='" + oven + "'><body>history target 24h</body></message>")
+		if out := f.sent(); len(out) != 1 || out[0].Body() != noHistory {
+			t.Errorf("in chat: %v", out)
+		}
+		if got := failure(f.answer(set(vera, oven, "1", "node='oven/history'", ""))); got != "item-not-found" {
+			t.Errorf("by command: %s", got)
+		}
+	})
+}

@@ -77,7 +77,7 @@ func (t *talk) hub(said []string) {
 	if len(matches) == 0 {
 		matches, rest = named(visible, words)
 	}
-	if len(matches) == 0 && t.hearAlerts(words, "") {
+	if len(matches) == 0 && (t.hearAlerts(words, "") || t.hubHistory(visible, words)) {
 		return
 	}
 	switch {
@@ -157,6 +157,9 @@ func (t *talk) tell(d *mapping.Device, said []string) {
 		return
 	case "help", "?":
 		t.say(t.deviceHelp(d))
+		return
+	}
+	if t.hearHistory(d, words) {
 		return
 	}
 	if d.Disabled {
@@ -275,6 +278,9 @@ func (t *talk) help() string {
 
 func (t *talk) deviceHelp(d *mapping.Device) string {
 	words := []string{"status"}
+	if points := historyPoints(d); t.b.o.History != nil && len(points) > 0 {
+		words = append(words, "history "+strings.ToLower(points[0].Label)+" 24h")
+	}
 	if t.b.access().CanControl(t.bare, d.ID) {
 		for _, a := range d.Actions() {
 			switch {
