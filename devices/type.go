@@ -18,6 +18,10 @@ type Type struct {
 	// keys are not among them.
 	Connection, Device, Point []schema.Key
 
+	// Writes says by a point's table whether the point can be commanded, for checks that come before there is a driver.
+	// Nil: nobody knows.
+	Writes func(point *schema.Table) bool
+
 	// Build makes the driver of one table without touching hardware or network; mistakes are recorded with
 	// Table.Errorf, at their place, and nil is returned when there are any it cannot live with.
 	Build func(Connection) Driver

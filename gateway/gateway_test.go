@@ -329,6 +329,32 @@ func TestAlertsOverRestart(t *testing.T) {
 	x.eventually("no alert any more", func() bool { return len(x.router.Alerts()) == 0 && pending() == 4 })
 }
 
+// What people say to alerts is kept at once, also where nothing is said in return.
+func TestSilenceOverRestart(t *testing.T) {
+	t.Parallel()
+	x := newTrial(t)
+	x.write(strings.Replace(trialFile, "[alerts.open]", "[alerts.open]\nenabled = false", 1))
+	x.start()
+	if err := x.Silence(x.context(), SilenceRequest{Seconds: 3600}); err != nil {
+		t.Fatal(err)
+	}
+	stored := func() int {
+		var kept remembered
+		if err := x.store.State(x.context(), stateKey, &kept); err != nil {
+			t.Fatal(err)
+		}
+		return len(kept.Silences)
+	}
+	x.eventually("the silence", func() bool { return len(x.router.Silences()) == 1 && stored() == 1 })
+	if err := x.stop(); err != nil {
+		t.Fatal(err)
+	}
+	x.start()
+	if got := x.router.Silences(); len(got) != 1 || got[0].Until.Before(time.Now().Add(59*time.Minute)) {
+		t.Errorf("silences %+v", got)
+	}
+}
+
 // Two gateways do not share a socket; one that crashed leaves nothing that would be in the way.
 func TestControlSocketTaken(t *testing.T) {
 	t.Parallel()

@@ -44,6 +44,7 @@ type router struct {
 	confirms *confirms
 
 	rules *mapping.Rules // only in run, or before it
+	seen  uint64         // likewise: the rules' AlertChanges
 
 	mu     sync.RWMutex
 	models map[devices.ID]*mapping.Device
@@ -157,14 +158,14 @@ func (r *router) snapshot() remembered { return remembered{State: r.rules.Snapsh
 
 // see takes over which alerts are active, and reports whether something about them has changed.
 func (r *router) see() bool {
-	active := r.rules.Active()
-	if len(active) == len(r.active) && (len(active) == 0 || &active[0] == &r.active[0]) {
+	changes := r.rules.AlertChanges()
+	if changes == r.seen {
 		return false
 	}
-	silences := r.rules.Silences()
+	active, silences := r.rules.Active(), r.rules.Silences()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.active, r.silences = active, silences
+	r.active, r.silences, r.seen = active, silences, changes
 	return true
 }
 

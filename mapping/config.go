@@ -67,6 +67,7 @@ type pointConfig struct {
 	step          float64
 	deadband      float64
 	scale, offset float64
+	readOnly      bool // its driver says so
 	danger        bool
 	programs      bool
 	noHistory     bool

@@ -283,11 +283,17 @@ func (r *Rules) alert(i *instance) Alert {
 }
 
 // alertsChanged has Active made anew.
-func (r *Rules) alertsChanged() { r.active = nil }
+func (r *Rules) alertsChanged() {
+	r.active = nil
+	r.alertChanges++
+}
+
+// AlertChanges counts the changes of what is active, of who knows of it, and of silences: while it stays the same, so do
+// Active and Silences, and there is nothing of alerts to be stored anew.
+func (r *Rules) AlertChanges() uint64 { return r.alertChanges }
 
 // Active are the alerts that are active, oldest first, as of the last Step: also those that nobody was told of, and
-// those of an earlier life whose devices have not been announced yet. The slice is shared and never changed; it is
-// another one when something about them has changed.
+// those of an earlier life whose devices have not been announced yet. The slice is shared and never changed.
 func (r *Rules) Active() []Alert {
 	if r.active != nil {
 		return r.active

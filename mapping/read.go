@@ -120,6 +120,9 @@ func (r *reader) point(t *schema.Table, driver string) pointConfig {
 		danger: t.Bool("danger", false), confirmWithin: t.Duration("confirm_within", defaultConfirm),
 	}
 	p.programs = t.Bool("programs", !p.danger)
+	if writes := r.Types[driver].Writes; writes != nil {
+		p.readOnly = !writes(t)
+	}
 	p.noHistory = !t.Bool("history", true)
 	if !pointName.MatchString(p.name) {
 		t.Errorf("", "%q is no name for a point: use small letters, digits and underscores, a letter first", p.name)

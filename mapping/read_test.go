@@ -132,12 +132,15 @@ func TestMistakes(t *testing.T) {
 		"quiet but":              {withAlert(`quiet = { from = "22:00", to = "07:00", except = "urgent" }`), nil, `alerts.test.quiet: except: "urgent" is none of info, warning, critical`},
 		"offer":                  {withAlert(`offer = ["pomp on"]`), nil, `alerts.test: offer: greenhouse has no command "pomp on": did you mean "pump on"?`},
 		"offer of another":       {withAlert(`offer = ["bell"]`), nil, `alerts.test: offer: greenhouse has no command "bell"`},
-		"offer twice":            {withAlert(`offer = ["pump on", "pump on"]`), nil, `alerts.test: offer: "pump on" stands there twice`},
-		"too many offers":        {withAlert(`offer = ["a", "b", "c", "d", "e", "f", "g", "h", "i"]`), nil, `alerts.test: offer has 9 commands, and more than 8 are no help: leave some out`},
-		"the whole life":         {withAlert("repeat = \"30m\"\nchart = \"6h\"\noffer = [\"pump on\", \"set target\"]\nescalate = { after = \"15m\", to = [\"bob@example.net\"] }\nquiet = { from = \"22:00\", to = \"07:00\", except = \"critical\" }"), nil, ""},
-		"alert name":             {house + "[alerts.Too_Hot]\ndevice = \"greenhouse\"\nwhen = \"offline\"\nto = [\"alice@example.org\"]", nil, `alerts.Too_Hot: "Too_Hot" is no name for an alert: use small letters, digits and hyphens`},
-		"every device offline":   {withAlert("device = \"*\"\nwhen = \"offline\"\nto = [\"bob@example.net\"]"), nil, ""},
-		"discovered":             {withAlert(`when = 'devices["front-door"].open or devices.front-door.offline'`), nil, ""},
+		"offer to read": {withAlert(`offer = ["pump on"]`), func(o *ReadOptions) {
+			o.Types = map[string]devices.Type{"attic": {Writes: func(p *schema.Table) bool { return p.Name() != "pump" }}}
+		}, `alerts.test: offer: greenhouse has no command "pump on"`},
+		"offer twice":          {withAlert(`offer = ["pump on", "pump on"]`), nil, `alerts.test: offer: "pump on" stands there twice`},
+		"too many offers":      {withAlert(`offer = ["a", "b", "c", "d", "e", "f", "g", "h", "i"]`), nil, `alerts.test: offer has 9 commands, and more than 8 are no help: leave some out`},
+		"the whole life":       {withAlert("repeat = \"30m\"\nchart = \"6h\"\noffer = [\"pump on\", \"set target\"]\nescalate = { after = \"15m\", to = [\"bob@example.net\"] }\nquiet = { from = \"22:00\", to = \"07:00\", except = \"critical\" }"), nil, ""},
+		"alert name":           {house + "[alerts.Too_Hot]\ndevice = \"greenhouse\"\nwhen = \"offline\"\nto = [\"alice@example.org\"]", nil, `alerts.Too_Hot: "Too_Hot" is no name for an alert: use small letters, digits and hyphens`},
+		"every device offline": {withAlert("device = \"*\"\nwhen = \"offline\"\nto = [\"bob@example.net\"]"), nil, ""},
+		"discovered":           {withAlert(`when = 'devices["front-door"].open or devices.front-door.offline'`), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -192,6 +195,7 @@ func TestReadHalfAFile(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	f.Add(house + tooHot)
+	f.Add(withAlert("repeat = \"30m\"\nchart = \"6h\"\noffer = [\"pump on\"]\nescalate = { after = \"15m\", to = [\"bob@example.net\"] }\nquiet = { from = \"22:00\", to = \"07:00\", except = \"critical\" }"))
 	f.Add(withPoint(`class = "temperature"`))
 	f.Fuzz(func(t *testing.T, file string) {
 		root, err := schema.Parse("gateway.toml", []byte(file))

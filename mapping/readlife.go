@@ -78,8 +78,7 @@ func readQuiet(t *schema.Table) *quietHours {
 	return q
 }
 
-// offers reads `offer`: commands of the devices that the alert is about. Which of their points can be written is known to
-// their drivers only; a command that is none then is left out of the message.
+// offers reads `offer`: commands of the devices that the alert is about, of one at least. The others have no such button.
 func (r *reader) offers(t *schema.Table, a *AlertConfig, about []*DeviceConfig) {
 	list := t.Strings("offer")
 	if len(list) > maxOffers {
@@ -90,7 +89,7 @@ func (r *reader) offers(t *schema.Table, a *AlertConfig, about []*DeviceConfig) 
 		fits := len(about) == 0
 		var names []string
 		for _, d := range about {
-			model := d.writable()
+			model := d.foreseen()
 			if fits = model.Offer(words) != nil; fits {
 				break
 			}
@@ -109,11 +108,11 @@ func (r *reader) offers(t *schema.Table, a *AlertConfig, about []*DeviceConfig) 
 	}
 }
 
-// writable is what a configured device would be if each of its points could be written.
-func (d *DeviceConfig) writable() *Device {
+// foreseen is a configured device as it will be, as far as that can be known before its driver has announced it.
+func (d *DeviceConfig) foreseen() *Device {
 	var raw []devices.Point
 	for _, p := range d.points {
-		raw = append(raw, devices.Point{Name: p.name, Kind: p.kind, Writable: true})
+		raw = append(raw, devices.Point{Name: p.name, Kind: p.kind, Writable: !p.readOnly})
 	}
 	s := newShape(raw, d.points, d.Class)
 	return &Device{ID: d.ID, Points: s.points}

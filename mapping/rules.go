@@ -78,6 +78,8 @@ type Rules struct {
 	silences []silence                  // those that are over, too, until another one comes
 	active   []Alert                    // see Active; nil when it has to be made
 
+	alertChanges uint64 // see AlertChanges
+
 	snapshot *State // of the last Step, once it was asked for
 	touched  []*device
 	out      []Intent

@@ -85,7 +85,8 @@ func (r *Rules) Restore(s State, now time.Time) {
 	if r.zero.IsZero() {
 		r.zero, r.told = now, now
 	}
-	r.snapshot, r.active = nil, nil
+	r.snapshot = nil
+	r.alertsChanged()
 	for _, kept := range s.Silences {
 		r.silences = append(r.silences, silence{kept.Alert, kept.Device, kept.Who, min(kept.Until.Sub(r.zero), longestSilence)})
 	}

@@ -41,7 +41,8 @@ func Type(open Opener) devices.Type {
 			{Name: "initial", Kind: schema.Bool, Default: "false", Help: "what an output is set to when the chip is opened"},
 			{Name: "pulse", Kind: schema.Duration, Help: "an output is on for this long, then off again"},
 		},
-		Build: func(c devices.Connection) devices.Driver { return build(c, open) },
+		Writes: func(p *schema.Table) bool { return p.String("direction") == "out" },
+		Build:  func(c devices.Connection) devices.Driver { return build(c, open) },
 	}
 }
 

@@ -51,6 +51,7 @@ func Type(o Options) devices.Type {
 			{Name: "write", Kind: schema.String, Default: "{{.Value}}", Help: "what is published there: a template of .Value, which is true or false, a number or a text; {{json .Value}} quotes a text"},
 			{Name: "retain", Kind: schema.Bool, Default: "false", Help: "let the broker keep the command for a device that is away; few devices want that"},
 		},
-		Build: func(c devices.Connection) devices.Driver { return build(c, o) },
+		Writes: func(p *schema.Table) bool { return p.String("command") != "" },
+		Build:  func(c devices.Connection) devices.Driver { return build(c, o) },
 	}
 }

@@ -41,6 +41,7 @@ func Type(open Opener) devices.Type {
 			{Name: "order", Kind: schema.String, Later: true, Help: "the order of a Modbus value's bytes"},
 			{Name: "poll", Kind: schema.Duration, Later: true, Help: "how often a Modbus register is read"},
 		},
+		Writes: func(p *schema.Table) bool { return p.String("write") != "" },
 		Build: func(c devices.Connection) devices.Driver {
 			if d, ok := build(c, open); ok {
 				return d
