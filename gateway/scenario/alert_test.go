@@ -127,7 +127,28 @@ func TestAlert(t *testing.T) {
 		alice.ExpectNoMessage(xmpptest.Expect{From: greenhouse}, quiet)
 		alice.Say(g.full("home"), "silence off")
 		alice.ExpectMessage(xmpptest.Expect{From: greenhouse, Contains: "(wet over"})
+		if g.strangers() {
+			isReturned(h, alice)
+		}
 	})
+}
+
+// isReturned hears of an alert because it came back from whom it was for: an account that is not there.
+func isReturned(h *house, c *xmpptest.Client) {
+	h.t.Helper()
+	g := h.ground
+	lost := strings.NewReplacer("[alerts.wet]\n", fmt.Sprintf("[alerts.lost]\nescalate = { after = \"1h\", to = [%q] }\n", g.person("alice")),
+		"to = [\"alice@{{domain}}\"]", "to = [\"ghost@{{domain}}\"]", "[access]\n", "[access]\n\"ghost@{{domain}}\" = \"viewer\"\n").Replace(base)
+	h.configure(lost)
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	defer cancel()
+	if err := h.gateway.Reload(ctx); err != nil {
+		h.t.Fatal(err)
+	}
+	pump(h, "on")
+	c.ExpectMessage(xmpptest.Expect{From: g.full("greenhouse"), Contains: "Greenhouse is being watered (it reached nobody else)"})
+	pump(h, "off")
+	c.ExpectMessage(xmpptest.Expect{From: g.full("greenhouse"), Contains: "(lost over"})
 }
 
 // alerts asks the hub for the active alerts until its answer has what is wanted: nothing else shows that a reaction was
