@@ -36,7 +36,8 @@ type presenceOn struct {
 	bridge  *xmppbridge.Bridge
 	network network
 	run     *unit
-	carry   *unit // the network: it ends after the bridge has said goodbye
+	carry   *unit                    // the network: it ends after the bridge has said goodbye
+	upload  *xmppbridge.ServerUpload // nil: the server inside has a place of its own
 	up      atomic.Bool
 }
 
@@ -56,7 +57,7 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 	on.bridge, err = xmppbridge.New(ctx, xmppbridge.Options{
 		Name: cfg.Gateway.Name, Version: g.o.Version, Audience: audience, Addresses: g.addresses.Load(), Access: g.access.Load(),
 		House: g.router, Desk: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, Log: g.log,
-		History: g.bridgeHistory(cfg), Zone: cfg.Gateway.Location,
+		History: g.bridgeHistory(cfg), Zone: cfg.Gateway.Location, Uploader: g.newUploader(on),
 		Rooms:    rooms(cfg),
 		Accounts: g.accounts.addresses, Knows: on.knows, Server: on.inside, Inviter: g.inviter(cfg),
 	})
@@ -138,7 +139,7 @@ func (g *Gateway) newNetwork(cfg *config.Config, on *presenceOn) (network, error
 	trust := link.TLS{CAFile: x.CAFile, Pins: x.Pins}
 	switch x.Mode {
 	case config.Component:
-		options.Up = func(string) { on.up.Store(true); b.Up("") }
+		options.Up = func(string) { on.up.Store(true); on.searchAnew(); b.Up("") }
 		options.Down = func(string, error) { on.up.Store(false) }
 		mode := map[string]link.ComponentTLS{config.TLSDirect: link.ComponentTLSDirect, config.TLSPinned: link.ComponentTLSDirect,
 			config.TLSOff: link.ComponentTLSOff}[x.TLS]
@@ -149,6 +150,7 @@ func (g *Gateway) newNetwork(cfg *config.Config, on *presenceOn) (network, error
 		options.Up = func(full string) {
 			if full == hub {
 				on.up.Store(true)
+				on.searchAnew()
 			}
 			b.Up(full)
 		}

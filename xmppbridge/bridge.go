@@ -70,7 +70,7 @@ const (
 	Broadcast                   // the server sends it to whoever the account lets: client
 )
 
-// Options are what a Bridge is made of. All but Admin, History and Log must be set.
+// Options are what a Bridge is made of. All but Admin, History, Uploader, Zone and Log must be set.
 type Options struct {
 	Name      string // the gateway's, for people
 	Version   string
@@ -87,6 +87,8 @@ type Options struct {
 	Log       *slog.Logger
 	// History is where charts and what programs read of the past come from; nil: nothing is kept.
 	History History
+	// Uploader is where pictures go; nil: nowhere, and what they show is told in words.
+	Uploader Uploader
 	// Zone is that of the house, for the times people see; nil: the system's.
 	Zone *time.Location
 	// Accounts lists the bare JIDs of the server inside, for the audience Rosters.
@@ -126,6 +128,7 @@ type Bridge struct {
 	readouts *readouts
 	lists    *contactLists
 	rooms    *rooms
+	pictures *pictures
 
 	settings sync.RWMutex // guards o.Access, o.Name and o.Zone over a reload
 }
@@ -138,7 +141,7 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 	if o.Pace == 0 {
 		o.Pace = 1000
 	}
-	b := &Bridge{o: o, log: o.Log, chats: newChats(), sessions: newSessions(), work: newWorkers(o.Log)}
+	b := &Bridge{o: o, log: o.Log, chats: newChats(), sessions: newSessions(), work: newWorkers(o.Log), pictures: newPictures()}
 	b.presence = newPresences(b)
 	b.alerts = newAlerts(b)
 	b.events, b.readouts = newEvents(b), &readouts{live: map[programKey]*readout{}}

@@ -147,6 +147,10 @@ func (b *Bridge) command(r *request, node string) (*command, error) {
 	switch rest {
 	case statusNode:
 		return b.statusCommand(d), nil
+	case chartNode:
+		if c := b.chartCommand(d); c != nil {
+			return c, nil
+		}
 	case historyNode:
 		if c := b.historyCommand(d); c != nil {
 			return c, nil
@@ -168,7 +172,8 @@ func (b *Bridge) command(r *request, node string) (*command, error) {
 
 const statusNode = "status"
 
-// deviceCommands are one device's commands: what can be done with it, "Status", "History…", and what can be done about its alerts.
+// deviceCommands are one device's commands: what can be done with it, "Status", "Chart…", "History…", and what can be done about
+// its alerts.
 func (b *Bridge) deviceCommands(a asker, d *mapping.Device) []*command {
 	var out []*command
 	if b.access().CanControl(a.bare, d.ID) {
@@ -177,6 +182,9 @@ func (b *Bridge) deviceCommands(a asker, d *mapping.Device) []*command {
 		}
 	}
 	out = append(out, b.statusCommand(d))
+	if c := b.chartCommand(d); c != nil {
+		out = append(out, c)
+	}
 	if c := b.historyCommand(d); c != nil {
 		out = append(out, c)
 	}

@@ -73,6 +73,10 @@ func (t *talk) hub(said []string) {
 	if !slices.ContainsFunc(visible, calledAdd) && t.addWords(words) {
 		return
 	}
+	if isChart(words) {
+		t.hubChart(visible, words)
+		return
+	}
 	matches, rest := named(visible, said)
 	if len(matches) == 0 {
 		matches, rest = named(visible, words)
@@ -151,12 +155,15 @@ func (t *talk) unknownName(visible []*mapping.Device, words []string) string {
 func (t *talk) tell(d *mapping.Device, said []string) {
 	words := withoutNoise(said)
 	all := lower(words)
-	switch all {
-	case "", "status", "state":
+	switch {
+	case all == "" || all == "status" || all == "state":
 		t.sayStatus(d)
 		return
-	case "help", "?":
+	case all == "help" || all == "?":
 		t.say(t.deviceHelp(d))
+		return
+	case isChart(words):
+		t.chart(d, words[1:])
 		return
 	}
 	if t.hearHistory(d, words) {
@@ -204,6 +211,11 @@ func (t *talk) notUnderstood(d *mapping.Device, all string) string {
 	}
 	if near := schema.Nearest(all, append(names, "status", "help")); near != "" {
 		return fmt.Sprintf("I did not understand %q: did you mean %q?", all, near)
+	}
+	if first, rest, _ := strings.Cut(all, " "); len(chartPoints(d)) > 0 {
+		if near := schema.Nearest(first, chartWords); near != "" {
+			return fmt.Sprintf("I did not understand %q: did you mean %q?", all, strings.TrimSpace(near+" "+rest))
+		}
 	}
 	return fmt.Sprintf("I did not understand %q. %s", all, t.deviceHelp(d))
 }
@@ -278,6 +290,9 @@ func (t *talk) help() string {
 
 func (t *talk) deviceHelp(d *mapping.Device) string {
 	words := []string{"status"}
+	if points := chartPoints(d); len(points) > 0 && t.b.o.History != nil {
+		words = append(words, "chart "+strings.ToLower(points[0].Label)+" 24h")
+	}
 	if points := historyPoints(d); t.b.o.History != nil && len(points) > 0 {
 		words = append(words, "history "+strings.ToLower(points[0].Label)+" 24h")
 	}

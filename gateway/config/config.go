@@ -71,6 +71,7 @@ type XMPP struct {
 	TLS     string // one of the constants; empty in local mode
 	CAFile  string // absolute, or empty
 	Pins    []link.Pin
+	Upload  string // the service that takes pictures; empty: found by asking the server
 
 	PresenceInterval time.Duration
 	Local            LocalServer

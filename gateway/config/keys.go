@@ -26,7 +26,7 @@ var xmppKeys = []schema.Key{
 	{Name: "tls", Kind: schema.String, Choices: []string{TLSRequired, TLSPinned, TLSOff, TLSDirect}, Help: "client: required (default) or pinned; component: off (default, and allowed, to this machine only), direct (default elsewhere) or pinned"},
 	{Name: "tls_ca_file", Kind: schema.String, Help: "a private CA's certificates, in PEM, believed instead of the system's"},
 	{Name: "tls_pin", Kind: schema.Strings, Help: `SHA-256 of the server's public key, in hexadecimal or base64, with tls = "pinned"`},
-	{Name: "upload", Kind: schema.String, Later: true, Help: "the service that takes pictures"},
+	{Name: "upload", Kind: schema.String, Help: `the service that takes pictures (XEP-0363), such as "upload.example.org"; default: found by asking the server`},
 	{Name: "presence_interval", Kind: schema.Duration, Default: `"10s"`, Help: "at most one presence for new values in this time, a device"},
 	{Name: "local", Kind: schema.SubTable, Spec: &schema.Spec{Keys: localKeys}, Help: "the server inside"},
 }

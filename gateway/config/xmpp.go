@@ -28,6 +28,7 @@ var keysOfMode = map[string][]string{
 	"tls":         {Component, Client},
 	"tls_ca_file": {Component, Client},
 	"tls_pin":     {Component, Client},
+	"upload":      {Component, Client},
 	"local":       {Local},
 }
 
@@ -81,6 +82,7 @@ func readXMPP(root *schema.Table) XMPP {
 		x.Streams = t.StringOr("streams", StreamsAuto)
 	}
 	x.Server = server(t, x.Mode)
+	x.Upload = uploadService(t)
 	readTLS(t, &x)
 	return x
 }
@@ -106,6 +108,20 @@ func address(t *schema.Table, mode string) string {
 		return j.String()
 	}
 	return ""
+}
+
+// uploadService reads the name of the service for pictures.
+func uploadService(t *schema.Table) string {
+	s := t.String("upload")
+	if s == "" {
+		return ""
+	}
+	j, err := jid.Parse(s)
+	if err != nil || j.Localpart() != "" || j.Resourcepart() != "" {
+		t.Errorf("upload", "upload: %q is not the address of a service, such as \"upload.example.org\": leave it out to have it found", s)
+		return ""
+	}
+	return j.String()
 }
 
 var addressOfMode = map[string]string{

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image/png"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -29,10 +28,6 @@ type Chart struct {
 
 	// Spans cut the time from From to To into equal parts, oldest first.
 	Spans []Span
-	// Silence is how long nothing has to be read at least to make a gap. What is longer is one when it is also several
-	// times what lies between two readings otherwise: a door that is opened twice a day is not silent in between.
-	Silence time.Duration
-
 	// On and Off are the states of a switch, whose spans are of zeros and ones. Empty: it is a number.
 	On, Off string
 
@@ -40,7 +35,7 @@ type Chart struct {
 	Dark  bool
 }
 
-// A Span sums up the readings of some time. Without any (Count is 0) it shows nothing.
+// A Span sums up what was known in some time. Where nothing was (Count is 0) nothing is drawn.
 type Span struct {
 	Count                int
 	Min, Mean, Max, Last float64
@@ -80,6 +75,7 @@ func (c *Chart) number() bool { return c.On == "" && c.Off == "" }
 // A reading is a span that has some, and when it is.
 type reading struct {
 	Span
+	index      int           // among the spans
 	start, end time.Duration // since From
 }
 
@@ -92,7 +88,7 @@ func (c *Chart) readings() []reading {
 	for i, s := range c.Spans {
 		if s.Count > 0 && finite(s.Min, s.Mean, s.Max, s.Last) {
 			n := float64(len(c.Spans))
-			out = append(out, reading{s, time.Duration(float64(total) * float64(i) / n), time.Duration(float64(total) * float64(i+1) / n)})
+			out = append(out, reading{s, i, time.Duration(float64(total) * float64(i) / n), time.Duration(float64(total) * float64(i+1) / n)})
 		}
 	}
 	return out
@@ -107,38 +103,15 @@ func finite(numbers ...float64) bool {
 	return true
 }
 
-// runs cuts readings where the device was silent.
-func (c *Chart) runs(all []reading) [][]reading {
-	longest := c.longest(all)
+// runs cuts readings where nothing was known in between.
+func runs(all []reading) [][]reading {
 	var out [][]reading
 	start := 0
 	for i := 1; i <= len(all); i++ {
-		if i == len(all) || all[i].middle()-all[i-1].middle() > longest {
+		if i == len(all) || all[i].index > all[i-1].index+1 {
 			out = append(out, all[start:i])
 			start = i
 		}
 	}
 	return out
-}
-
-// longest is how far apart two readings may be without a gap between them: four times what three quarters of them are, at
-// least Silence, and at least two spans. Three quarters, so that some gaps do not count as usual.
-func (c *Chart) longest(all []reading) time.Duration {
-	if len(all) == 0 {
-		return 0
-	}
-	width := c.To.Sub(c.From) / time.Duration(max(len(c.Spans), 1))
-	least := max(c.Silence, 2*width+width/2)
-	if len(all) < 3 {
-		if c.Silence > 0 {
-			return least
-		}
-		return c.To.Sub(c.From)
-	}
-	apart := make([]time.Duration, len(all)-1)
-	for i := range apart {
-		apart[i] = all[i+1].middle() - all[i].middle()
-	}
-	slices.Sort(apart)
-	return max(least, 4*apart[(len(apart)*3-1)/4])
 }

@@ -202,58 +202,8 @@ func TestSwitch(t *testing.T) {
 			t.Errorf("span %d: filled %v", span, n > 0)
 		}
 	}
-	if n := inks(img, image.Rect(p.at(265), plotTop, p.x1, plotBelow-1), p.line, p.band); n != 0 {
-		t.Errorf("%d pixels where the switch was silent", n)
-	}
-}
-
-// TestSilence says what is a gap and what is a device that says little.
-func TestSilence(t *testing.T) {
-	t.Parallel()
-	read := func(spans ...int) Chart {
-		c := base()
-		for _, i := range spans {
-			c.Spans[i] = one(1)
-		}
-		return c
-	}
-	every := func(n int, but ...int) Chart {
-		c := base()
-		for i := 0; i < Columns; i += n {
-			c.Spans[i] = one(1)
-		}
-		for i := but[0]; i < but[1]; i++ {
-			c.Spans[i] = Span{}
-		}
-		return c
-	}
-	for name, test := range map[string]struct {
-		c       Chart
-		silence time.Duration
-		runs    int
-	}{
-		"all there":                    {c: every(1, 0, 0), runs: 1},
-		"an hour missing":              {c: every(1, 100, 115), runs: 2},
-		"one span missing":             {c: every(1, 100, 101), runs: 1},
-		"every quarter of an hour":     {c: every(4, 0, 0), silence: 5 * time.Minute, runs: 1},
-		"the same, half a day silent":  {c: every(4, 100, 200), silence: 5 * time.Minute, runs: 2},
-		"shorter than it may be":       {c: every(1, 100, 110), silence: time.Hour, runs: 1},
-		"a door":                       {c: read(50, 51, 200, 201), silence: 5 * time.Minute, runs: 1},
-		"two readings":                 {c: read(50, 200), runs: 1},
-		"two readings, silent between": {c: read(50, 200), silence: 5 * time.Minute, runs: 2},
-		"one reading":                  {c: read(50), runs: 1},
-		"none":                         {c: read(), runs: 0},
-	} {
-		test.c.Silence = test.silence
-		n := 0
-		for _, run := range test.c.runs(test.c.readings()) {
-			if len(run) > 0 {
-				n++
-			}
-		}
-		if n != test.runs {
-			t.Errorf("%s: %d runs, want %d", name, n, test.runs)
-		}
+	if n := inks(img, image.Rect(p.at(250)+lineWidth, plotTop, p.x1, plotBelow-1), p.line, p.band); n != 0 {
+		t.Errorf("%d pixels where nothing is known of the switch", n)
 	}
 }
 

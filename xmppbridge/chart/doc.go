@@ -3,7 +3,7 @@
 //
 // It is pure: no goroutine, no clock, no file. The same chart gives the same bytes. What is drawn are spans of equal
 // length, as a history sums them up: a line through their means with the room between their least and greatest values
-// around it, or for a switch its two states as steps. Where nothing was read nothing is drawn, so that a silent device does
+// around it, or for a switch its two states as steps. Where nothing was known nothing is drawn, so that a silent device does
 // not look like a steady one.
 //
 // A chat may be light or dark, and nobody tells which. The picture is opaque, with a ground, text and a frame of its own:

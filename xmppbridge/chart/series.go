@@ -2,7 +2,7 @@ package chart
 
 // series draws the readings, nothing where there were none.
 func (p *painter) series() {
-	for _, run := range p.c.runs(p.all) {
+	for _, run := range runs(p.all) {
 		if p.c.number() {
 			p.curve(run)
 		} else {
@@ -50,20 +50,13 @@ func quads(edge []xy) [][]xy {
 	return out
 }
 
-// states draws a switch: a bar where it is on, and a line that steps. It stays in its last state until it is said to change,
-// or has been silent.
+// states draws a switch: a bar where it is on, and a line that steps.
 func (p *painter) states(run []reading) {
 	var path []xy
 	var bars [][]xy
 	off := p.y(0)
-	for i, r := range run {
-		until := r.end
-		if i+1 < len(run) {
-			until = run[i+1].start
-		} else if held := p.c.longest(p.all); len(run) > 1 || p.c.Silence == 0 {
-			until = min(r.end+held, p.c.To.Sub(p.c.From))
-		}
-		x0, x, x1 := p.x(r.start), p.x(r.middle()), p.x(until)
+	for _, r := range run {
+		x0, x, x1 := p.x(r.start), p.x(r.middle()), p.x(r.end)
 		if r.Min != r.Max { // both within the span
 			path = append(path, xy{x, p.y(1 - r.Last)}, xy{x, p.y(r.Last)})
 			bars = append(bars, []xy{{x - 1, off}, {x - 1, p.y(1)}, {x + 1, p.y(1)}, {x + 1, off}})

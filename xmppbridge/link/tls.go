@@ -52,21 +52,31 @@ func (p Pin) String() string { return hex.EncodeToString(p[:]) }
 
 var errPin = errors.New("the server's public key is not the pinned one")
 
+// Roots are the authorities of CAFile, or nil: the system's.
+func (t TLS) Roots() (*x509.CertPool, error) {
+	if t.CAFile == "" {
+		return nil, nil
+	}
+	content, err := os.ReadFile(t.CAFile)
+	if err != nil {
+		return nil, failf(ErrConfig, err, "tls_ca_file: %v", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(content) {
+		return nil, failf(ErrConfig, nil, "tls_ca_file: %s holds no certificate in PEM", t.CAFile)
+	}
+	return roots, nil
+}
+
 // config returns a client configuration for a server that must be name.
 func (t TLS) config(name, protocol string) (*tls.Config, error) {
 	cfg := &tls.Config{ServerName: name, MinVersion: tls.VersionTLS12}
 	if protocol != "" {
 		cfg.NextProtos = []string{protocol}
 	}
-	if t.CAFile != "" {
-		content, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, failf(ErrConfig, err, "tls_ca_file: %v", err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(content) {
-			return nil, failf(ErrConfig, nil, "tls_ca_file: %s holds no certificate in PEM", t.CAFile)
-		}
+	var err error
+	if cfg.RootCAs, err = t.Roots(); err != nil {
+		return nil, err
 	}
 	if len(t.Pins) > 0 {
 		// The key is the identity here: neither name nor authority nor dates of the certificate matter.

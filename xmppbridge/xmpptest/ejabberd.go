@@ -213,15 +213,15 @@ registration_timeout: infinity
 listen:
   - {port: {{.C2S}}, ip: "127.0.0.1", module: ejabberd_c2s, starttls_required: true, access: c2s}
   - {port: {{.DirectTLS}}, ip: "127.0.0.1", module: ejabberd_c2s, tls: true, access: c2s}
-  - {port: {{.API}}, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {/api: mod_http_api}}
+  - {port: {{.API}}, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {/api: mod_http_api{{if .O.Upload}}, /upload: mod_http_upload{{end}}}}
 {{range $n, $domain := .O.Components}}  - port: {{index $.Services $n}}
     ip: "127.0.0.1"
     module: ejabberd_service
     access: c2s
     hosts: {"{{$domain}}": {password: "{{$.Secret}}"}}
 {{end}}
-acl: {here: {ip: ["127.0.0.0/8"]}, trusted: {server: [{{range .O.Privileged}}"{{.}}", {{end}}"nobody.invalid"]}}
-access_rules: {c2s: {allow: all}, register: {allow: all}, trusted: {allow: trusted}}
+acl: {here: {ip: ["127.0.0.0/8"]}, trusted: {server: [{{range .O.Privileged}}"{{.}}", {{end}}"nobody.invalid"]}, uploads: {server: [{{range .O.Upload}}"{{.}}", {{end}}"{{.O.Domain}}"]}}
+access_rules: {c2s: {allow: all}, register: {allow: all}, trusted: {allow: trusted}, uploads: {allow: uploads}}
 shaper_rules: {max_user_sessions: {{.O.MaxSessions}}, max_user_offline_messages: 1000}
 api_permissions: {tests: {from: [mod_http_api], who: {access: {allow: {acl: here}}}, what: [register]}}
 modules:
@@ -238,7 +238,8 @@ modules:
   mod_stream_mgmt: {}
   mod_vcard: {}
   mod_version: {}
-{{.O.Extra}}
+{{if .O.Upload}}  mod_http_upload: {host: "upload.{{.O.Domain}}", put_url: "http://127.0.0.1:{{.API}}/upload", docroot: "{{.Dir}}/files", access: uploads}
+{{end}}{{.O.Extra}}
 `))
 
 // WaitLog returns once the log holds text, which some tests need to know that the server has noticed something.

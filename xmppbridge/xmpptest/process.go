@@ -43,6 +43,9 @@ type Options struct {
 	// Privileged are components that may read and write everybody's contact list (XEP-0356). On Prosody that needs the Debian package
 	// prosody-modules.
 	Privileged []string
+	// Upload has the server take files (XEP-0363) at upload.DOMAIN, from its own accounts and from the components named here;
+	// empty: there is no such service. Its addresses are of HTTP on loopback.
+	Upload []string
 	// Extra is appended to the global part of the configuration file, in the server's own language.
 	Extra string
 

@@ -65,7 +65,7 @@ func startProsody(binary string, o Options) (*Prosody, error) {
 }
 
 func (p *Prosody) configure(binary string, o Options) error {
-	ports, err := freePorts(3)
+	ports, err := freePorts(4)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (p *Prosody) configure(binary string, o Options) error {
 	}
 	var config bytes.Buffer
 	if err := prosodyConfig.Execute(&config, map[string]any{
-		"Dir": p.dir, "Secret": Secret, "O": o, "C2S": ports[0], "DirectTLS": ports[1], "Component": ports[2],
+		"Dir": p.dir, "Secret": Secret, "O": o, "C2S": ports[0], "DirectTLS": ports[1], "Component": ports[2], "HTTP": ports[3],
 		"Address": o.address, "Hosts": o.hosts, "S2S": serverPort,
 	}); err != nil {
 		return err
@@ -134,7 +134,11 @@ ssl = { key = "{{.Dir}}/server.key"; certificate = "{{.Dir}}/server.crt"; cafile
 c2s_direct_tls_ssl = { key = "{{.Dir}}/server.key"; certificate = "{{.Dir}}/server.crt"{{if .O.TLS12}}; protocol = "tlsv1_2"{{end}} }
 {{end}}
 component_ports = { {{.Component}} }
-log = { { levels = { min = "info" }; to = "file"; filename = "{{.Dir}}/prosody.log" } }
+{{if .O.Upload}}
+http_ports = { {{.HTTP}} }
+http_interfaces = { "127.0.0.1" }
+https_ports = {}
+{{end}}log = { { levels = { min = "info" }; to = "file"; filename = "{{.Dir}}/prosody.log" } }
 authentication = "internal_hashed"
 password_hash = "SHA-256"
 storage = "internal"
@@ -160,4 +164,10 @@ Component "{{.}}"
   component_secret = "{{$.Secret}}"
   validate_from_addresses = true
 {{if $.O.Privileged}}  modules_enabled = { "privilege" }
-{{end}}{{end}}`))
+{{end}}{{end}}
+{{if .O.Upload}}
+Component "upload.{{.O.Domain}}" "http_file_share"
+  http_host = "127.0.0.1"
+  http_external_url = "http://127.0.0.1:{{.HTTP}}/"
+  http_file_share_access = { "{{.O.Domain}}"{{range .O.Upload}}, "{{.}}"{{end}} }
+{{end}}`))

@@ -1,0 +1,213 @@
+package xmppbridge
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tidings/devices"
+	"tidings/devices/schema"
+	"tidings/mapping"
+	"tidings/xmppbridge/stream"
+)
+
+// chartWords are what people say for a chart.
+var chartWords = []string{"chart", "graph", "plot"}
+
+// spanNoise are words around a time that change nothing, unless a point is called so.
+var spanNoise = []string{"last", "past", "for", "over", "of", "from", "in", "since", "this", "one"}
+
+var (
+	amount    = regexp.MustCompile(`^([0-9]+(?:[.,][0-9]+)?)([a-z]*)$`)
+	timeUnits = map[string]time.Duration{
+		"m": time.Minute, "min": time.Minute, "mins": time.Minute, "minute": time.Minute, "minutes": time.Minute,
+		"h": time.Hour, "hr": time.Hour, "hrs": time.Hour, "hour": time.Hour, "hours": time.Hour,
+		"d": 24 * time.Hour, "day": 24 * time.Hour, "days": 24 * time.Hour,
+		"w": 7 * 24 * time.Hour, "week": 7 * 24 * time.Hour, "weeks": 7 * 24 * time.Hour,
+		"month": 30 * 24 * time.Hour, "months": 30 * 24 * time.Hour, "y": 365 * 24 * time.Hour, "year": 365 * 24 * time.Hour,
+	}
+)
+
+// readSpan takes a time out of words in lower case: "24h", "30 min", "the last week". It is 0 where they say none.
+func readSpan(words []string) (span time.Duration, rest []string, err error) {
+	for i := 0; i < len(words); i++ {
+		d, used := spanAt(words[i:])
+		switch {
+		case used == 0:
+			rest = append(rest, words[i])
+			continue
+		case span != 0:
+			return 0, nil, errors.New("say one length of time, such as 24h or 7d")
+		case d < shortestChart || d > longestChart:
+			return 0, nil, fmt.Errorf("a chart shows between %s and %s", mapping.Duration(shortestChart), mapping.Duration(longestChart))
+		}
+		span, i = d, i+used-1
+	}
+	return span, rest, nil
+}
+
+// spanAt reads a time where words begin with one, and says how many of them it is.
+func spanAt(words []string) (span time.Duration, used int) {
+	if unit, ok := timeUnits[words[0]]; ok && len(words[0]) > 1 { // "week", and not "h"
+		return unit, 1
+	}
+	m := amount.FindStringSubmatch(words[0])
+	if m == nil {
+		return 0, 0
+	}
+	name, used := m[2], 1
+	if name == "" && len(words) > 1 {
+		name, used = words[1], 2
+	}
+	unit, ok := timeUnits[name]
+	n, err := strconv.ParseFloat(strings.Replace(m[1], ",", ".", 1), 64)
+	if !ok || err != nil {
+		return 0, 0
+	}
+	return time.Duration(min(n*float64(unit), float64(2*longestChart))), used
+}
+
+// wanted understands what is to be drawn of a device: a point, a length of time, "dark", in any order. The error is a sentence.
+func (b *Bridge) wanted(d *mapping.Device, said []string, now time.Time) (*graph, error) {
+	words := make([]string, len(said))
+	for i, w := range said {
+		words[i] = strings.ToLower(strings.Trim(w, "?.,;:!"))
+	}
+	g := &graph{device: d, to: now}
+	points := chartPoints(d)
+	if len(points) == 0 {
+		return nil, fmt.Errorf("%s has nothing that can be drawn: charts are of numbers and switches", d.Name)
+	}
+	words = slices.DeleteFunc(words, func(w string) bool {
+		g.dark = g.dark || w == "dark"
+		return w == "dark" || w == ""
+	})
+	span, rest, err := readSpan(words)
+	if err != nil {
+		return nil, err
+	}
+	if span == 0 {
+		span = usualChart
+	}
+	g.from = now.Add(-span)
+	g.point, err = pointOf(d, points, rest)
+	return g, err
+}
+
+// pointOf finds the point that words mean; without any it is the first.
+func pointOf(d *mapping.Device, points []*mapping.Point, words []string) (*mapping.Point, error) {
+	plain := slices.DeleteFunc(withoutNoise(words), func(w string) bool { return slices.Contains(spanNoise, w) })
+	var names []string
+	for _, w := range [][]string{words, plain} {
+		name := strings.Join(w, " ")
+		for _, p := range points {
+			label := strings.ToLower(p.Label)
+			if name == label || name == p.Name || name == strings.ReplaceAll(p.Name, "_", " ") {
+				return p, nil
+			}
+			names = append(names, label)
+		}
+	}
+	if len(plain) == 0 {
+		return points[0], nil
+	}
+	name := strings.Join(plain, " ")
+	if near := schema.Nearest(name, names); near != "" {
+		return nil, fmt.Errorf("%s has no %q that can be drawn: did you mean %q?", d.Name, name, near)
+	}
+	return nil, fmt.Errorf("%s has no %q that can be drawn; there is: %s", d.Name, name, strings.Join(names[:len(points)], ", "))
+}
+
+// isChart reports whether words begin with one for a chart.
+func isChart(words []string) bool {
+	return len(words) > 0 && slices.Contains(chartWords, strings.ToLower(words[0]))
+}
+
+// chart answers "chart temperature 24h", said to a device.
+func (t *talk) chart(d *mapping.Device, words []string) {
+	g, err := t.b.wanted(d, words, time.Now())
+	if err != nil {
+		t.say(sentence(err))
+		return
+	}
+	t.later(d.ID, func(ctx context.Context) {
+		address, spans, err := t.b.picture(ctx, g)
+		switch {
+		case err == nil:
+			t.show(address)
+		case spans == nil:
+			t.say(sentence(err))
+		default: // no picture, so in words
+			t.say("No picture: " + err.Error() + ".\n" + summaryTable(g.title(), g.point, spans).lines())
+		}
+	})
+}
+
+// hubChart answers it said to the hub: with the device's name anywhere behind, or without one where only one device has such
+// a point. It reports whether it was understood.
+func (t *talk) hubChart(visible []*mapping.Device, said []string) {
+	words := said[1:]
+	for start := range words { // the name may stand in the middle: "chart greenhouse temperature"
+		if matches, rest := named(visible, words[start:]); len(matches) == 1 {
+			t.chart(matches[0], append(slices.Clone(words[:start]), rest...))
+			return
+		}
+	}
+	var able []*mapping.Device
+	for _, d := range visible {
+		if _, err := t.b.wanted(d, words, time.Now()); err == nil {
+			able = append(able, d)
+		}
+	}
+	switch {
+	case len(able) == 1:
+		t.chart(able[0], words)
+	case len(able) > 1:
+		t.say("Of which device? Say its name first: \"" + strings.ToLower(able[0].Name) + " " + lower(said) + "\".")
+	default:
+		t.say(t.unknownName(visible, words))
+	}
+}
+
+// later has a worker do what takes its time, and shows meanwhile that it does.
+func (t *talk) later(id devices.ID, do func(context.Context)) {
+	failed := func() { t.say("Something went wrong inside the gateway: its log says what.") }
+	queued := t.b.work.do(jobKey{t.full, id}, job{failed: failed, do: func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, executeTimeout)
+		defer cancel()
+		t.working()
+		do(ctx)
+	}})
+	if !queued {
+		t.refuse(devices.ErrBusy)
+	}
+}
+
+// show answers with a picture.
+func (t *talk) show(address string) {
+	st := withPicture(t.reply(), address)
+	if t.knowsStates() {
+		st.Add(stream.New(nsChatStates, "active"))
+	}
+	t.b.send(st.Add(stream.New(nsStanzaID, "origin-id", "id", st.Attr("id"))))
+}
+
+// sentence is an error as something said.
+func sentence(err error) string {
+	s := capital(err.Error())
+	if strings.HasSuffix(s, "?") {
+		return s
+	}
+	return s + "."
+}
+
+// sendPicture sends a picture to a client that asked for it otherwise than in chat.
+func (b *Bridge) sendPicture(from, to, address string) {
+	b.send(pictureMessage(from, to, "chat", rand.Text(), address))
+}
