@@ -151,12 +151,12 @@ func TestAlertsAway(t *testing.T) {
 	})
 }
 
-// An alert of a device that its recipient blocks is done with: it does not wait, and holds nothing up.
+// An alert of a device that its recipient blocks is done with: it does not wait, holds nothing up, and counts as not delivered.
 func TestAlertsUnwanted(t *testing.T) {
 	bubble(t, setup{audience: Rosters}, func(f *fixture) {
 		f.network.set(func(n *testNetwork) {
 			n.refuse = func(st *stream.Element) error {
-				if st.Body() == "a" {
+				if st.Body() != "b" {
 					return fmt.Errorf("%w", ErrUnwanted)
 				}
 				return nil
@@ -164,12 +164,19 @@ func TestAlertsUnwanted(t *testing.T) {
 		})
 		f.post(1, veraBare, "a")
 		f.post(2, veraBare, "b")
+		f.store.mu.Lock()
+		f.store.outbox = append(f.store.outbox, Outgoing{Seq: 3, ID: "c", To: veraBare, Device: "lamp", Alert: "hot", Body: "c", At: time.Now()})
+		f.store.mu.Unlock()
+		f.Alert()
 		equal(t, "what is wanted", bodies(f.sent()), []string{"b"})
 		if len(f.store.outbox) != 0 {
 			t.Errorf("in the outbox: %+v", f.store.outbox)
 		}
-		f.Alert()
-		equal(t, "later", bodies(f.sent()), nil)
+		f.house.mu.Lock()
+		defer f.house.mu.Unlock()
+		if len(f.house.lost) != 1 || f.house.lost[0].To != veraBare || f.house.lost[0].Alert != "hot" {
+			t.Errorf("not delivered: %+v", f.house.lost)
+		}
 	})
 }
 

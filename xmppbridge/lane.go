@@ -162,11 +162,7 @@ func (a *alerts) flush(ctx context.Context, l *lane) error {
 			continue
 		}
 		err := a.send(ctx, m)
-		if errors.Is(err, ErrUnwanted) {
-			a.b.log.Info("alert not told: the recipient blocks its sender", "jid", m.To, "device", m.Device)
-			if m.Alert != "" && m.Occasion.Active() {
-				a.b.undelivered(Told{To: m.To, AlertRef: m.Ref()}, "alert did not reach its recipient")
-			}
+		if errors.Is(err, ErrUnwanted) && a.unwanted(m) {
 			l.flying[m.Seq], l.taken = m.ID, append(l.taken, m.Seq)
 			continue
 		}
@@ -177,6 +173,17 @@ func (a *alerts) flush(ctx context.Context, l *lane) error {
 		l.fresh = append(l.fresh, m.Seq)
 	}
 	return a.settle(ctx, l)
+}
+
+// unwanted is done with an alert that its recipient does not want to hear: it counts as not delivered, so that it escalates where it
+// reaches nobody else. It reports false when nobody can be asked just now.
+func (a *alerts) unwanted(m Outgoing) bool {
+	const what = "alert not told: the recipient blocks its sender"
+	if m.Alert == "" || !m.Occasion.Active() {
+		a.b.log.Info(what, "jid", m.To, "device", m.Device)
+		return true
+	}
+	return a.b.undelivered(Told{To: m.To, AlertRef: m.Ref()}, what)
 }
 
 // settle takes what was confirmed out of the outbox, also when the bridge stops: it would be said again by the next life of

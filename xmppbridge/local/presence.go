@@ -116,7 +116,7 @@ func (c *session) catchUp() {
 		}
 	}
 	for _, i := range c.account.items {
-		if i.Pending {
+		if i.Pending && !c.account.blocks(i.JID) {
 			c.send(stream.New(stream.NS, "presence", "type", "subscribe", "from", i.JID, "to", c.account.bare))
 		}
 	}
