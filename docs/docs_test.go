@@ -196,6 +196,7 @@ var may = map[string][]string{
 	"xmppbridge/link":    {"xmppbridge/stream"},
 	"xmppbridge/local":   {"xmppbridge/stream"},
 	"gateway":            {"devices/", "drivers/", "mapping", "xmppbridge/", "gateway/"},
+	"gateway/mdns":       {},
 	"gateway/store":      {"devices/", "xmppbridge/"},
 	"firmware-sim":       {"firmware-sim/"},
 	"firmware-sim/gpio":  {}, "firmware-sim/mqtt": {}, "firmware-sim/serial": {},

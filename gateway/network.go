@@ -206,7 +206,8 @@ func (g *Gateway) newLocal(cfg *config.Config, on *presenceOn) (network, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &localNetwork{server: server, up: &on.up, log: g.log, fingerprint: fingerprint, listening: g.o.Listening}, nil
+	return &localNetwork{server: server, up: &on.up, log: g.log, fingerprint: fingerprint, listening: g.o.Listening,
+		name: cfg.Gateway.Name, domain: x.Address}, nil
 }
 
 type localNetwork struct {
@@ -215,6 +216,8 @@ type localNetwork struct {
 	log         *slog.Logger
 	fingerprint string
 	listening   func(addrs []net.Addr, fingerprint string)
+	name        string // the gateway's
+	domain      string
 }
 
 // Run serves until ctx is done. What it listens on may be taken for the moment: it tries again.
@@ -225,6 +228,9 @@ func (n *localNetwork) Run(ctx context.Context) error {
 			n.log.Info("xmpp server listening", "addresses", fmt.Sprint(addrs), "fingerprint", n.fingerprint)
 			if n.listening != nil {
 				n.listening(addrs, n.fingerprint)
+			}
+			if service, ok := announcement(n.name, n.domain, mark(n.fingerprint), addrs); ok {
+				announce(ctx, n.log, service)
 			}
 		}
 		return nil
