@@ -162,6 +162,11 @@ func (g *Gateway) newNetwork(cfg *config.Config, on *presenceOn) (network, error
 				on.up.Store(false)
 			}
 		}
+		options.Cut = func(full string, cut bool) {
+			if full == hub {
+				on.up.Store(!cut)
+			}
+		}
 		return clientNetwork{link.NewClient(link.ClientConfig{JID: x.Address, Resource: x.Hub, Password: x.Secret, Server: x.Server,
 			TLS: trust, Streams: streams[x.Streams]}, options)}, nil
 	}

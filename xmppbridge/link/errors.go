@@ -146,6 +146,14 @@ func streamError(who, server, condition, text, host string) *Error {
 		e.text = fmt.Sprintf("%s: %s sends us on to %s (see-other-host)", who, server, e.Host)
 	case "system-shutdown":
 		e.text = fmt.Sprintf("%s: %s is shutting down (system-shutdown)", who, server)
+	case "connection-timeout":
+		e.text = fmt.Sprintf("%s: %s took the connection for dead (connection-timeout)", who, server)
+	case "reset":
+		e.text = fmt.Sprintf("%s: %s wants a new stream (reset), as for a renewed certificate", who, server)
+	case "internal-server-error", "remote-connection-failed":
+		e.text = fmt.Sprintf("%s: %s has a trouble of its own (%s): its log says what", who, server, condition)
+	case "invalid-from", "improper-addressing":
+		e.text = fmt.Sprintf("%s: %s does not take an address that we sent from (%s): does it serve [xmpp] address?", who, server, condition)
 	case "bad-format", "bad-namespace-prefix", "invalid-namespace", "invalid-xml", "not-well-formed", "restricted-xml", "unsupported-version":
 		e.Kind = ErrProtocol // mellium's own complaint of the server reads the same as the server's of us
 		e.text = fmt.Sprintf("%s: the stream with %s is not in order (%s)", who, server, condition)

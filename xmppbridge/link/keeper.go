@@ -21,6 +21,12 @@ var ErrDown = errors.New("link: not connected")
 
 const nsPing = "urn:xmpp:ping"
 
+// beacon begins the ids of our own pings.
+const beacon = "tidings-"
+
+// maxSaid bounds how many different failures in a row are said once each; further ones are said every time.
+const maxSaid = 16
+
 // Meta says how a stanza came.
 type Meta struct {
 	// Stream is the address whose stream brought it: the component's domain, or a full JID of the account.
@@ -42,6 +48,9 @@ type Options struct {
 	Up func(jid string)
 	// Down: it cannot any more, and why (nil when it was closed on purpose).
 	Down func(jid string, err error)
+	// Cut: the connection of an address is cut and the stream may yet be resumed, or, with cut false, it was. For who looks after the
+	// machine: on XMPP nobody sees it. Of a Client only.
+	Cut func(jid string, cut bool)
 	// Single: the server limits streams, and so the hub's is the only one from now on; err says so for people, as the log does
 	// already. Only of a Client with StreamsAuto, once.
 	Single func(err error)
@@ -63,6 +72,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Down == nil {
 		o.Down = func(string, error) {}
+	}
+	if o.Cut == nil {
+		o.Cut = func(string, bool) {}
 	}
 	if o.Single == nil {
 		o.Single = func(error) {}
@@ -126,7 +138,7 @@ type session struct {
 func (k *keeper) run(ctx context.Context) {
 	var (
 		failures int
-		last     string // the failure logged last
+		said     = map[string]bool{} // failures logged since the stream was last healthy
 		redirect string
 		hops     int
 	)
@@ -136,7 +148,6 @@ func (k *keeper) run(ctx context.Context) {
 		redirect = ""
 		var lasted time.Duration
 		if err == nil {
-			last = ""
 			k.log(slog.LevelInfo, "stream is up", "server", conn.Server, "mechanism", conn.Mechanism, "encrypted", conn.Encrypted, "resumed", conn.resumed)
 			err = k.pump(ctx, conn)
 			lasted = time.Since(conn.EstablishedAt)
@@ -146,6 +157,7 @@ func (k *keeper) run(ctx context.Context) {
 		}
 		if lasted >= k.opt.Backoff.Healthy {
 			failures = 0
+			clear(said)
 		}
 		failures++
 		wait := k.opt.Backoff.wait(failures, err)
@@ -155,10 +167,11 @@ func (k *keeper) run(ctx context.Context) {
 			hops = 0
 		}
 		level := slog.LevelWarn
-		if err != nil && err.Error() == last {
+		if why := fmt.Sprint(err); said[why] {
 			level = slog.LevelDebug
+		} else if len(said) < maxSaid {
+			said[why] = true
 		}
-		last = fmt.Sprint(err)
 		k.log(level, "stream is down", "err", err, "retry", wait.Round(time.Millisecond), "resumable", k.resumption() != nil)
 		k.rest(ctx, wait, err)
 	}
@@ -201,11 +214,15 @@ func (k *keeper) pump(ctx context.Context, conn *Conn) error {
 	}
 	if up {
 		k.opt.Up(conn.JID)
+	} else {
+		k.opt.Cut(conn.JID, false)
 	}
 	end := s.stream.Run(ctx)
 	err = k.ended(k.explainEnd(end))
 	if ctx.Err() != nil || !k.cut(s, end) {
 		k.finish(err)
+	} else {
+		k.opt.Cut(s.jid, true)
 	}
 	return err
 }
@@ -290,7 +307,7 @@ func (k *keeper) finish(why error) {
 // component pings itself, and what returns is the request: no one else need be asked, and none of the server's modules.
 // The lock is held.
 func (k *keeper) ping(s *session, back func()) error {
-	id := "tidings-" + rand.Text()[:12]
+	id := beacon + rand.Text()[:12]
 	s.mu.Lock()
 	s.beacons[id] = back
 	s.mu.Unlock()
@@ -319,6 +336,9 @@ func (k *keeper) handle(s *session, e *stream.Element) {
 		if back := s.take(e.Attr("id")); back != nil {
 			back()
 			return
+		}
+		if stream.IsReply(e) && strings.HasPrefix(e.Attr("id"), beacon) {
+			return // to one that went out again after a cut, and that nobody waits for any more
 		}
 		if k.from != "" && stream.IsRequest(e) && e.First().Is(nsPing, "ping") {
 			return // our own probe of a silent server: that it came back is all it was for

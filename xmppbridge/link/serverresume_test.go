@@ -4,6 +4,7 @@ package link
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"tidings/xmppbridge/stream"
@@ -84,5 +85,34 @@ func TestCutConnectionIsResumed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSomebodyElseTakesTheAddress: a second gateway with the same account. Prosody ends the first one's stream, which says so,
+// waits, and takes the address back.
+func TestSomebodyElseTakesTheAddress(t *testing.T) {
+	t.Parallel()
+	ch := make(chan string, 1000)
+	o := quick(ch)
+	cfg := clientConfig(prosody, "mallory", "home")
+	link := NewClient(cfg, o)
+	defer start(t, link.Run)()
+	await(t, ch, "up")
+	other, err := DialClient(testContext(t), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if event := await(t, ch, "down"); !strings.Contains(event, "says the address is in use (conflict): a second gateway, or our last stream") {
+		t.Errorf("got %q", event)
+	}
+	await(t, ch, "up")
+	buffer, said := make([]byte, 4096), ""
+	for !strings.Contains(said, "conflict") {
+		n, err := other.Read(buffer)
+		if err != nil {
+			t.Fatalf("the other one is not ended with conflict: %v after %q", err, said)
+		}
+		said += string(buffer[:n])
 	}
 }
