@@ -74,7 +74,7 @@ func looks(h *house, c *xmpptest.Client) {
 	g, t := h.ground, h.t
 	c.Forget()
 	list := names(c.Commands(g.full("greenhouse")))
-	want := []string{"Pump on", "Really pump on", "Pump off", "Really pump off", "Set target…", "Status", "History…"}
+	want := []string{"Pump on", "Really pump on", "Pump off", "Really pump off", "Set target…", "Status", "Chart…", "History…"}
 	if g.account == "" && !slices.Equal(list, want) || g.account != "" && !slices.Equal(list[:len(want)], want) {
 		t.Errorf("commands of the greenhouse: %q", list)
 	}
