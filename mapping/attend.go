@@ -44,7 +44,8 @@ type Silence struct {
 // Undelivered says that a message about an alert did not reach somebody.
 type Undelivered struct {
 	AlertRef
-	To string
+	To       string
+	Returned bool // for certain: it came back
 }
 
 // Bounds of silences. More than so many at once are not taken: the oldest ends.
@@ -133,6 +134,12 @@ func (r *Rules) undelivered(u *Undelivered) {
 	for _, i := range r.find(u.AlertRef) {
 		if l := i.life; i.state == active && u.names(l) && slices.Contains(l.told, u.To) && !slices.Contains(l.fails, u.To) {
 			l.fails = append(l.fails, u.To)
+			if u.Returned {
+				if len(l.again) == 0 {
+					l.retry = r.now + returnedAgain
+				}
+				l.again = append(l.again, u.To)
+			}
 			r.lookAgain(i)
 		}
 	}

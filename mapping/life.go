@@ -15,6 +15,10 @@ const (
 	flapWindow = 5 * time.Minute
 )
 
+// returnedAgain is when a message that came back is sent again, while its alert is active and nobody has acknowledged it: a
+// server may have been away.
+const returnedAgain = 10 * time.Minute
+
 // recheck is how often what is held back is looked at: the clock of a board may be set meanwhile.
 const recheck = time.Minute
 
@@ -26,6 +30,9 @@ type life struct {
 	told  []string
 	by    string   // who has acknowledged it
 	fails []string // of told: whom the message did not reach
+	again []string // of fails: who is told again, because theirs came back
+	retry time.Duration
+	said  bool // somebody was told
 
 	id           time.Time // when it began, by the clock of that moment: tells it from others of the same alert
 	began, ended time.Duration
@@ -62,7 +69,7 @@ func (r *Rules) fire(i *instance) {
 	}
 	// Who was told of the one before and not yet of its end knows it as active: nothing is new to them.
 	begins := slices.DeleteFunc(l.begins, func(t time.Duration) bool { return r.now-t >= flapWindow })
-	*l = life{told: l.told, id: r.at(r.now).Round(0).Truncate(time.Millisecond), began: r.now, begins: append(begins, r.now), repeat: r.now + i.alert.Repeat, text: r.message(i)}
+	*l = life{told: l.told, said: len(l.told) > 0, id: r.at(r.now).Round(0).Truncate(time.Millisecond), began: r.now, begins: append(begins, r.now), repeat: r.now + i.alert.Repeat, text: r.message(i)}
 	if i.alert.Escalate != nil {
 		l.escalate = r.now + i.alert.Escalate.After
 	}
@@ -143,12 +150,13 @@ func (r *Rules) attendActive(i *instance) {
 		l.wake(l.steady + flapWindow)
 	}
 	r.repeat(i)
-	first := len(l.told) == 0
+	l.retell(r.now)
 	if to, _ := r.free(i, l.untold(a.To)); len(to) > 0 {
 		text := l.text
 		if r.now > l.began {
 			text = r.words(i) + r.sinceThen(i)
 		}
+		first := !l.said
 		r.tell(i, Begun, to, text)
 		if first {
 			l.repeat = r.now + a.Repeat
@@ -161,6 +169,20 @@ func (r *Rules) attendActive(i *instance) {
 		l.wake(l.repeat)
 	}
 	r.escalate(i)
+}
+
+// retell counts those as not told whose message came back, once some time has passed.
+func (l *life) retell(now time.Duration) {
+	switch {
+	case len(l.again) == 0 || l.by != "":
+		return
+	case l.retry > now:
+		l.wake(l.retry)
+		return
+	}
+	returned := func(who string) bool { return slices.Contains(l.again, who) }
+	l.told, l.fails = slices.DeleteFunc(l.told, returned), slices.DeleteFunc(l.fails, returned)
+	l.again = nil
 }
 
 // repeat says an alert again that nobody has acknowledged.
@@ -185,7 +207,7 @@ func (r *Rules) escalate(i *instance) {
 	if a.Escalate == nil || l.by != "" {
 		return
 	}
-	lost := len(l.told) > 0 && !slices.ContainsFunc(l.told, func(who string) bool { return !slices.Contains(l.fails, who) })
+	lost := l.said && !slices.ContainsFunc(l.told, func(who string) bool { return !slices.Contains(l.fails, who) })
 	if !l.escalated {
 		if until, quiet := r.quiet(i); quiet {
 			l.wake(min(until, r.now+recheck))
@@ -255,7 +277,7 @@ func (r *Rules) free(i *instance, list []string) (now, later []string) {
 // tell says for the first time that an alert is active.
 func (r *Rules) tell(i *instance, o Occasion, to []string, text string) {
 	r.emit(i, o, to, text)
-	i.life.told = append(i.life.told, to...)
+	i.life.told, i.life.said = append(i.life.told, to...), true
 	r.alertsChanged()
 }
 
@@ -380,6 +402,7 @@ func (r *Rules) revive(i *instance, s AlertState) {
 	if e := i.alert.Escalate; e != nil {
 		l.escalate = min(at(s.Escalate, r.now+e.After), r.now+e.After)
 	}
+	l.said = len(l.told) > 0
 	i.life = l
 	r.alertsChanged()
 }

@@ -116,6 +116,61 @@ func TestAlertEscalates(t *testing.T) {
 	w.wantLife()
 }
 
+// What came back is sent again after a while, as long as nobody has acknowledged the alert; what only has no receipt is not.
+func TestAlertReturned(t *testing.T) {
+	t.Parallel()
+	w := hot(t, leak(""))
+	w.pump(true)
+	lost := func(to string, returned bool) {
+		w.step(Change{Undelivered: &Undelivered{AlertRef: leaking, To: to, Returned: returned}})
+	}
+	w.still(time.Minute)
+	lost(aliceJID, true)
+	lost(bobJID, false)
+	w.still(12 * time.Minute)
+	lost(aliceJID, true)
+	w.still(5 * time.Minute)
+	w.ack(bobJID, leaking)
+	w.still(time.Hour)
+	w.wantLife("0s alert alice bob: on", "11m0s alert alice: on (for 11 min)", "18m0s acknowledged alice: Acknowledged by bob: on")
+	w.pump(false)
+	w.wantLife("1h18m0s over bob alice: off (leak over, lasted 1 h 18 min)")
+}
+
+// The clock on the wall counts, also on the days on which it is put forward or back.
+func TestQuietHours(t *testing.T) {
+	t.Parallel()
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	night, noon := quietHours{from: 22 * 60, to: 7 * 60}, quietHours{from: 12 * 60, to: 14*60 + 30}
+	for _, c := range []struct {
+		q        quietHours
+		now, end string // in UTC; empty: not quiet
+	}{
+		{night, "2026-06-01T19:59:59Z", ""}, {night, "2026-06-01T20:00:00Z", "2026-06-02T05:00:00Z"}, {night, "2026-06-02T04:59:59Z", "2026-06-02T05:00:00Z"},
+		{night, "2026-06-02T05:00:00Z", ""}, {noon, "2026-06-01T09:59:59Z", ""}, {noon, "2026-06-01T10:00:00Z", "2026-06-01T12:30:00Z"}, {noon, "2026-06-01T12:30:00Z", ""},
+		{night, "2026-03-28T22:00:00Z", "2026-03-29T05:00:00Z"}, {night, "2026-10-24T22:00:00Z", "2026-10-25T06:00:00Z"},
+		{night, "2026-12-31T22:00:00Z", "2027-01-01T06:00:00Z"},
+		// The end comes twice, or not at all.
+		{quietHours{from: 60, to: 2*60 + 30}, "2026-10-25T01:15:00Z", "2026-10-25T01:30:00Z"}, {quietHours{from: 60, to: 2*60 + 30}, "2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"},
+	} {
+		now, err := time.Parse(time.RFC3339, c.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end, in := c.q.end(now.In(berlin))
+		got := ""
+		if in {
+			got = end.UTC().Format(time.RFC3339)
+		}
+		if got != c.end {
+			t.Errorf("%+v at %s: %q, want %q", c.q, c.now, got, c.end)
+		}
+	}
+}
+
 // at is a world whose clock says a time of day.
 func at(t *testing.T, clock, alerts string) *world {
 	w := hot(t, alerts)
@@ -376,7 +431,9 @@ func TestAlertLifeModel(t *testing.T) {
 			case 5:
 				step(Change{Silence: &Silence{Who: rapid.SampledFrom(append(people, "")).Draw(rt, "who"), For: 5 * time.Minute, End: rapid.Bool().Draw(rt, "end")}})
 			case 6:
-				step(Change{Undelivered: &Undelivered{AlertRef: leaking, To: rapid.SampledFrom(people).Draw(rt, "to")}})
+				u := Undelivered{AlertRef: leaking, To: rapid.SampledFrom(people).Draw(rt, "to"), Returned: rapid.Bool().Draw(rt, "returned")}
+				vague[u.To] = vague[u.To] || u.Returned // may be told again
+				step(Change{Undelivered: &u})
 			case 7:
 				who := rapid.SampledFrom(people).Draw(rt, "access of")
 				may[who], vague[who] = !may[who], true

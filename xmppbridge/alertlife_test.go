@@ -399,6 +399,20 @@ func TestAlertUndelivered(t *testing.T) {
 	})
 }
 
+// What waited for a connection is not sent to somebody who has lost access meanwhile.
+func TestAlertOfLostAccess(t *testing.T) {
+	bubble(t, setup{file: warned, store: subscribed()}, func(f *fixture) {
+		f.network.set(func(n *testNetwork) { n.down = true })
+		f.light(true)
+		f.Configure("House", readHouse(t, strings.Replace(houseFile, `["lamp"]`, `["oven"]`, 1)).Access)
+		f.network.set(func(n *testNetwork) { n.down = false })
+		f.Up("")
+		if out := f.messages(); len(out) != 2 || out[1].Attr("to") != veraBare || len(f.store.outbox) != 0 {
+			t.Errorf("sent %v, left %+v", out, f.store.outbox)
+		}
+	})
+}
+
 // What is remembered of what was said is bounded, the oldest going first.
 func TestToldIsBounded(t *testing.T) {
 	t.Parallel()

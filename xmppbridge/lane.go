@@ -161,6 +161,11 @@ func (a *alerts) flush(ctx context.Context, l *lane) error {
 		if l.flies(m.Seq) {
 			continue
 		}
+		if !a.b.access().CanSee(m.To, m.Device) {
+			a.b.log.Info("alert not told: the recipient has no access any more", "jid", m.To, "device", m.Device)
+			l.flying[m.Seq], l.taken = m.ID, append(l.taken, m.Seq)
+			continue
+		}
 		err := a.send(ctx, m)
 		if errors.Is(err, ErrUnwanted) && a.unwanted(m) {
 			l.flying[m.Seq], l.taken = m.ID, append(l.taken, m.Seq)

@@ -193,7 +193,7 @@ func (b *Bridge) missReceipts(now time.Time) {
 func (b *Bridge) undelivered(m Told, what string) bool {
 	return b.work.do(jobKey{m.To, m.Device}, job{do: func(ctx context.Context) {
 		b.log.Warn(what, "jid", m.To, "alert", m.Alert, "device", m.Device)
-		if err := b.o.Desk.Undelivered(ctx, mapping.Undelivered{AlertRef: m.AlertRef, To: m.To}); err != nil {
+		if err := b.o.Desk.Undelivered(ctx, mapping.Undelivered{AlertRef: m.AlertRef, To: m.To, Returned: m.Arrival == Returned}); err != nil {
 			b.log.Warn("alert not escalated", "alert", m.Alert, "device", m.Device, "err", err)
 		}
 	}, failed: func() {}})
