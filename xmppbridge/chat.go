@@ -245,7 +245,7 @@ type talk struct {
 // use in them.
 func (t *talk) say(text string) {
 	if t.room != nil {
-		t.b.send(t.inRoom(text))
+		t.b.send(t.reply().Add(stream.New(stream.NS, "body").AddText(t.nick + ": " + text)))
 		return
 	}
 	reply := t.reply().Add(stream.New(stream.NS, "body").AddText(text))
@@ -273,6 +273,9 @@ func (t *talk) working() {
 
 // reply is an answer without words.
 func (t *talk) reply() *stream.Element {
+	if t.room != nil {
+		return t.inRoom()
+	}
 	st := stream.New(stream.NS, "message", "type", t.st.Attr("type"), "from", t.from(), "to", t.full, "id", rand.Text())
 	if thread := t.st.ChildText(stream.NS, "thread"); thread != "" {
 		st.Add(stream.New(stream.NS, "thread").AddText(thread))

@@ -154,12 +154,12 @@ func (t *talk) listeners() string {
 	return "you alone"
 }
 
-// inRoom is what a talk says in a room: to everybody there, addressed to who asked. The hub says it: no device is in the room.
-func (t *talk) inRoom(text string) *stream.Element {
+// inRoom is reply in a room: to everybody there. The hub says it, for no device is in the room.
+func (t *talk) inRoom() *stream.Element {
 	_, hub := t.b.addresses().Hub()
 	st := stream.New(stream.NS, "message", "type", "groupchat", "from", hub, "to", t.room.jid, "id", rand.Text())
 	if thread := t.st.ChildText(stream.NS, "thread"); thread != "" {
 		st.Add(stream.New(stream.NS, "thread").AddText(thread))
 	}
-	return st.Add(stream.New(stream.NS, "body").AddText(t.nick + ": " + text))
+	return st
 }
