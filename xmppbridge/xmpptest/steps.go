@@ -385,3 +385,11 @@ func Condition(err error) string {
 	}
 	return ""
 }
+
+// Application returns the application's own conditions of the stanza error behind err.
+func Application(err error) []string {
+	if step, ok := errors.AsType[*StepError](err); ok && step.Stanza != nil {
+		return step.Stanza.Application
+	}
+	return nil
+}
