@@ -18,13 +18,19 @@
 //		"from", "lamp@things.example.org/lamp", "to", "alice@things.example.org").
 //		Add(stream.New(stream.NS, "body").AddText("hot")))
 //
+// A client on a phone may lose its connection and resume its stream on another (XEP-0198); until it is too late for that it
+// is there for everyone, and what is sent to it waits. The Store keeps what is said: the archive of each account, where there
+// is one ([Options].Archive), and messages of people for who is not there. What the house says to nobody is refused, and
+// stays the house's: see [Server.Confirm].
+//
 // Web clients come over a WebSocket ([Options].WebSocket), which reads and is written as the stream of any other client.
 //
 // People's files and the house's pictures have a place over HTTPS ([Options].Upload, [Server.Put]).
 //
 // Accounts are made elsewhere, or by whoever shows an invitation before login ([Invites]).
 //
-// Goroutines: Run starts one a listener and one a connection, a connection that is logged in has its stream's writer besides,
-// and Run returns when all have ended. A Backend is called on the connections' goroutines, in order for each client.
+// Goroutines: Run starts one a listener, one for the archive and one a connection, which stays after the connection was lost for
+// as long as the client may resume. A connection that is logged in has its stream's writer besides. Run returns when all have
+// ended. A Backend is called on the connections' goroutines, in order for each client.
 // Sending never blocks on the network: a client whose queue is full is cut off, and nobody else notices.
 package local

@@ -197,6 +197,19 @@ func TestHostileAfterLogin(t *testing.T) {
 		{name: "unknown set", send: "<iq type='set' id='x'><a xmlns='a'/></iq>", stanza: "cancel service-unavailable"},
 		{name: "roster of another", send: "<iq type='get' id='x' to='bob@home.example'><query xmlns='jabber:iq:roster'/></iq>", stanza: "auth forbidden"},
 		{name: "client that is not there", send: "<iq type='get' id='x' to='bob@home.example/nowhere'><a xmlns='a'/></iq>", stanza: "cancel service-unavailable"},
+		{name: "a count of nothing", send: "<a xmlns='urn:xmpp:sm:3' h='1'/>", want: "unsupported-stanza-type"},
+		{name: "huge resumption", send: "<resume xmlns='urn:xmpp:sm:3' previd='" + strings.Repeat("x", 300<<10) + "' h='0'/>", want: "policy-violation"},
+		{name: "enable twice", send: "<enable xmlns='urn:xmpp:sm:3'/><enable xmlns='urn:xmpp:sm:3'/>", want: "policy-violation"},
+		{name: "count too high", send: "<enable xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='5'/>", want: "undefined-condition"},
+		{name: "count that is none", send: "<enable xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='-1'/>", want: "bad-format"},
+		{name: "state that is none", send: "<asleep xmlns='urn:xmpp:csi:0'/>", want: "unsupported-stanza-type"},
+		{name: "copies for another", send: "<iq type='set' id='x' to='bob@home.example'><enable xmlns='urn:xmpp:carbons:2'/></iq>", stanza: "cancel service-unavailable"},
+		{name: "archive that is not kept", send: "<iq type='set' id='x'><query xmlns='urn:xmpp:mam:2'/></iq>", stanza: "cancel service-unavailable"},
+		{name: "archive of another", send: "<iq type='set' id='x' to='bob@home.example'><query xmlns='urn:xmpp:mam:2'/></iq>", stanza: "cancel service-unavailable"},
+		{name: "block nobody", send: "<iq type='set' id='x'><block xmlns='urn:xmpp:blocking'/></iq>", stanza: "modify bad-request"},
+		{name: "block the server", send: "<iq type='set' id='x'><block xmlns='urn:xmpp:blocking'><item jid='home.example'/></block></iq>", stanza: "cancel not-allowed"},
+		{name: "block everybody", send: "<iq type='set' id='x'><block xmlns='urn:xmpp:blocking'>" + items(6000) + "</block></iq>", stanza: "wait resource-constraint"},
+		{name: "block for another", send: "<iq type='set' id='x' to='bob@home.example'><block xmlns='urn:xmpp:blocking'>" + items(1) + "</block></iq>", stanza: "cancel service-unavailable"},
 		{name: "groupchat to an account", send: "<message id='x' type='groupchat' to='bob@home.example'/>", stanza: "cancel service-unavailable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -220,6 +233,15 @@ func TestHostileAfterLogin(t *testing.T) {
 }
 
 // A panic in the handling of one client's stanza ends nothing.
+// items are so many addresses to block.
+func items(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "<item jid='d%d@home.example'/>", i)
+	}
+	return b.String()
+}
+
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	f := start(t, Limits{})

@@ -401,6 +401,58 @@ func TestResumeRefused(t *testing.T) {
 	}
 }
 
+// A client that comes back without resuming is another: what it did not read waits for it, and the first is forgotten.
+func TestBindAgain(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{})
+	a, b := f.manage(f.online("alice", "phone"), "alice"), f.online("bob", "phone")
+	a.cut()
+	b.write("<message type='chat' to='" + a.full + "'><body>unread</body></message>")
+	b.sync()
+	f.online("alice", "phone").expect("message", message("unread"))
+	c := a.again()
+	c.write("<resume xmlns='urn:xmpp:sm:3' previd='" + a.id + "' h='0'/>")
+	if e := c.next(); e.Child("", stream.ItemNotFound) == nil {
+		t.Errorf("resume of what was replaced: %s", e)
+	}
+	if n := f.lostClients(); n != 0 {
+		t.Errorf("%d are waited for", n)
+	}
+}
+
+// With another password a client cannot resume, and what it did not read is kept; with the account all of it goes.
+func TestDropWhileLost(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{})
+	a, b := f.manage(f.online("alice", "phone"), "alice"), f.online("bob", "phone")
+	a.cut()
+	b.write("<message type='chat' to='" + a.full + "'><body>unread</body></message>")
+	b.sync()
+	f.Drop("alice")
+	f.house.awaitEvent("unavailable " + a.full)
+	c := a.again()
+	c.write("<resume xmlns='urn:xmpp:sm:3' previd='" + a.id + "' h='0'/>")
+	if e := c.next(); e.Child("", stream.ItemNotFound) == nil {
+		t.Errorf("resume after the password changed: %s", e)
+	}
+	c.conn.Close()
+	f.online("alice", "phone").expect("message", message("unread"))
+
+	bob := f.manage(b, "bob")
+	bob.cut()
+	other := f.online("alice", "desk")
+	other.write("<message type='chat' to='" + b.full + "'><body>lost</body></message>")
+	other.sync()
+	f.store.mu.Lock()
+	delete(f.store.accounts, "bob")
+	f.store.mu.Unlock()
+	f.Drop("bob")
+	f.house.awaitEvent("unavailable " + b.full)
+	if f.stop(); len(f.store.offline["bob"]) > 0 {
+		t.Errorf("kept for nobody: %q", f.store.offline["bob"])
+	}
+}
+
 // Clients that are waited for are few, and so is what waits for them: who was lost first, or gets too much, is given up.
 func TestLostBounded(t *testing.T) {
 	t.Parallel()

@@ -263,8 +263,35 @@ func (w *web) login(account, resource string) {
 	w.write(opened)
 	w.next()
 	w.next()
-	w.write("<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='" + nsBind + "'><resource>" + resource + "</resource></bind></iq>")
-	w.next()
+	if resource != "" {
+		w.write("<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='" + nsBind + "'><resource>" + resource + "</resource></bind></iq>")
+		w.next()
+	}
+}
+
+// A web client resumes its stream on another WebSocket.
+func TestWebSocketResume(t *testing.T) {
+	t.Parallel()
+	f, address := startWeb(t, Limits{}, true)
+	w := f.web(address, nil)
+	w.login("alice", "page")
+	w.write("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+	enabled := w.next()
+	w.ws.UnderlyingConn().Close()
+	const full = "alice@" + testDomain + "/page"
+	f.awaitLost(full)
+	b := f.online("bob", "phone")
+	b.write("<message type='chat' to='" + full + "'><body>meanwhile</body></message>")
+	b.sync()
+	w = f.web(address, nil)
+	w.login("alice", "")
+	w.write("<resume xmlns='urn:xmpp:sm:3' previd='" + enabled.Attr("id") + "' h='0'/>")
+	if e := w.next(); !e.Is(nsSM, "resumed") {
+		t.Fatalf("resume: %s", e)
+	}
+	if e := w.next(); e.Body() != "meanwhile" {
+		t.Errorf("after it came %s", e)
+	}
 }
 
 // The bounds on strangers hold for web clients, and a flood ends with its stream error.
