@@ -57,7 +57,7 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 	on.bridge, err = xmppbridge.New(ctx, xmppbridge.Options{
 		Name: cfg.Gateway.Name, Version: g.o.Version, Audience: audience, Addresses: g.addresses.Load(), Access: g.access.Load(),
 		House: g.router, Desk: g.router, Admin: admin{g}, Executor: g.executor, Network: late{on}, Store: g.store, Log: g.log,
-		History: g.bridgeHistory(cfg), Zone: cfg.Gateway.Location, Uploader: g.newUploader(on),
+		History: g.bridgeHistory(cfg), Zone: cfg.Gateway.Location, Uploader: g.newUploader(on), Plot: g.plot,
 		Rooms:    rooms(cfg),
 		Accounts: g.accounts.addresses, Knows: on.knows, Server: on.inside, Inviter: g.inviter(cfg),
 	})

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tidings/gateway/config"
+	"tidings/mapping"
 	"tidings/xmppbridge"
 	"tidings/xmppbridge/link"
 	"tidings/xmppbridge/local"
@@ -27,6 +28,9 @@ func (g *Gateway) newUploader(on *presenceOn) xmppbridge.Uploader {
 	})
 	return on.upload
 }
+
+// plot is what there is to draw of an alert, as the configuration of the moment has it.
+func (g *Gateway) plot(alert string) (mapping.Plot, bool) { return g.config.Load().Mapping.Plot(alert) }
 
 // searchAnew has the upload service looked for again: the server on the other end may be another one.
 func (on *presenceOn) searchAnew() {

@@ -129,6 +129,7 @@ func (a *alerts) send(ctx context.Context, m Outgoing) error {
 	if m.Alert != "" && m.Occasion.Active() {
 		a.b.told.note(&m, from, m.Body, time.Now())
 	}
+	a.b.charts.add(m, from)
 	return nil
 }
 

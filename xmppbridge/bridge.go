@@ -70,7 +70,7 @@ const (
 	Broadcast                   // the server sends it to whoever the account lets: client
 )
 
-// Options are what a Bridge is made of. All but Admin, History, Uploader, Zone and Log must be set.
+// Options are what a Bridge is made of. All but Admin, History, Uploader, Plot, Zone and Log must be set.
 type Options struct {
 	Name      string // the gateway's, for people
 	Version   string
@@ -89,6 +89,8 @@ type Options struct {
 	History History
 	// Uploader is where pictures go; nil: nowhere, and what they show is told in words.
 	Uploader Uploader
+	// Plot says what there is to draw of an alert; nil: what is there of its device.
+	Plot func(alert string) (mapping.Plot, bool)
 	// Zone is that of the house, for the times people see; nil: the system's.
 	Zone *time.Location
 	// Accounts lists the bare JIDs of the server inside, for the audience Rosters.
@@ -129,6 +131,7 @@ type Bridge struct {
 	lists    *contactLists
 	rooms    *rooms
 	pictures *pictures
+	charts   *alertCharts
 
 	settings sync.RWMutex // guards o.Access, o.Name and o.Zone over a reload
 }
@@ -143,7 +146,7 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 	}
 	b := &Bridge{o: o, log: o.Log, chats: newChats(), sessions: newSessions(), work: newWorkers(o.Log), pictures: newPictures()}
 	b.presence = newPresences(b)
-	b.alerts = newAlerts(b)
+	b.alerts, b.charts = newAlerts(b), newAlertCharts(b)
 	b.events, b.readouts = newEvents(b), &readouts{live: map[programKey]*readout{}}
 	b.rooms = newRooms(b, o.Rooms)
 	var err error
@@ -176,6 +179,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { b.keep(ctx, "presence", b.presence.run) })
 	wg.Go(func() { b.keep(ctx, "alerts", b.alerts.run) })
+	wg.Go(func() { b.keep(ctx, "pictures", b.charts.run) })
 	wg.Go(func() { b.keep(ctx, "events", b.events.run) })
 	wg.Go(func() { b.keep(ctx, "rooms", b.rooms.run) })
 	wg.Go(func() { b.keep(ctx, "expiry", b.expire) })

@@ -103,8 +103,8 @@ func (b *Bridge) draw(g *graph, spans []Span) ([]byte, error) {
 
 // picture draws a graph and uploads it, when its turn has come. With spans but an error there is no picture, and the
 // readings can be told in words.
-func (b *Bridge) picture(ctx context.Context, g *graph) (address string, spans []Span, err error) {
-	done, err := b.pictures.take(ctx)
+func (b *Bridge) picture(ctx context.Context, g *graph, turn func(context.Context) (func(), error)) (address string, spans []Span, err error) {
+	done, err := turn(ctx)
 	if err != nil {
 		return "", nil, err
 	}

@@ -86,7 +86,7 @@ func chartStep(d *mapping.Device, points []*mapping.Point) step {
 
 // showChart sends a graph to whoever asked for it with a command, as a picture or as a table.
 func (b *Bridge) showChart(ctx context.Context, g *graph, c *call) (*outcome, error) {
-	address, spans, err := b.picture(ctx, g)
+	address, spans, err := b.picture(ctx, g, b.pictures.take)
 	switch {
 	case err == nil:
 		_, from := b.addresses().Device(g.device.ID)

@@ -137,7 +137,7 @@ func (t *talk) chart(d *mapping.Device, words []string) {
 		return
 	}
 	t.later(d.ID, func(ctx context.Context) {
-		address, spans, err := t.b.picture(ctx, g)
+		address, spans, err := t.b.picture(ctx, g, t.b.pictures.take)
 		switch {
 		case err == nil:
 			t.show(address)
@@ -191,6 +191,11 @@ func (t *talk) later(id devices.ID, do func(context.Context)) {
 
 // show answers with a picture.
 func (t *talk) show(address string) {
+	if t.room != nil { // nothing may stand beside the address
+		_, hub := t.b.addresses().Hub()
+		t.b.send(pictureMessage(hub, t.room.jid, "groupchat", rand.Text(), address))
+		return
+	}
 	st := withPicture(t.reply(), address)
 	if t.knowsStates() {
 		st.Add(stream.New(nsChatStates, "active"))

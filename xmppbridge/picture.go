@@ -47,6 +47,11 @@ func (p *pictures) take(ctx context.Context) (done func(), err error) {
 		p.waiting--
 		p.mu.Unlock()
 	}()
+	return p.wait(ctx)
+}
+
+// wait is take for what has a bound of its own.
+func (p *pictures) wait(ctx context.Context) (done func(), err error) {
 	select {
 	case <-p.turn:
 		return func() { p.turn <- struct{}{} }, nil

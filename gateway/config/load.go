@@ -95,6 +95,11 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 		Mode: mode, Layout: cfg.XMPP.Layout, Domain: cfg.XMPP.Address, Hub: cfg.XMPP.Hub,
 		Types: types, Accounts: l.Accounts,
 	})
+	for _, alert := range cfg.Mapping.Alerts {
+		if t := root.Table("alerts").Table(alert.Name); alert.Chart > 0 && !root.Has("history") {
+			t.Errorf("chart", "chart: nothing is kept that a picture could show: add a section [history]")
+		}
+	}
 	l.problems.Settle()
 	cfg.Drivers = l.drivers(root, cfg)
 	return cfg

@@ -60,6 +60,16 @@ func TestPictures(t *testing.T) {
 				t.Errorf("the command: %+v", done)
 			}
 			h.sees(alice.ExpectMessage(xmpptest.Expect{From: g.full("greenhouse"), XML: "jabber:x:oob"}), "png", 800, 400)
+
+			h.configure(base + "[alerts.humid]\ndevice = \"greenhouse\"\nwhen = \"humidity > 50\"\nto = [\"alice@{{domain}}\"]\nchart = \"1h\"\n")
+			if err := h.gateway.Reload(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			alice.Say(g.full("greenhouse"), "pump on")
+			alice.ExpectMessage(xmpptest.Expect{From: g.full("greenhouse"), Contains: "Really"})
+			alice.Say(g.full("greenhouse"), "yes")
+			alice.ExpectMessage(xmpptest.Expect{Contains: "(humid)"})
+			h.sees(alice.ExpectMessage(xmpptest.Expect{From: g.full("greenhouse"), XML: "jabber:x:oob"}), "png", 800, 400)
 		})
 	}
 	for _, g := range refused {
