@@ -121,6 +121,11 @@ func hasRoom(t *testing.T, g *ground, room string) {
 	alice.SetAffiliation(room, g.bare("home"), "member")
 	alice.Raw(fmt.Sprintf("<message to='%s'><x xmlns='http://jabber.org/protocol/muc#user'><invite to='%s'/></x></message>", room, g.bare("home")))
 	h.waitRoom("joined as house")
+	// What the gateway asks after two minutes of silence, this server answers as XEP-0410 has it.
+	alice.Ping(room + "/alice")
+	if _, err := bob.TryIQ(room+"/bob", "get", "<ping xmlns='urn:xmpp:ping'/>"); xmpptest.Condition(err) != "not-acceptable" {
+		t.Errorf("a ping to oneself by somebody who is not in the room: %v", err)
+	}
 	bob.JoinRoom(room, "bob", "sesame")
 	carol.JoinRoom(room, "carol", "sesame")
 
@@ -235,4 +240,46 @@ func hasRoom(t *testing.T, g *ground, room string) {
 	h.waitRoom("joined as house")
 	alice.DestroyRoom(room, "no longer needed")
 	h.waitRoom("it was destroyed: no longer needed")
+}
+
+// A room of another server, which dies without a word: what was to be said in it is said when it is back, and who speaks there is
+// known by what that server tells.
+func TestRoomElsewhere(t *testing.T) {
+	t.Parallel()
+	servers := xmpptest.Federate(t,
+		xmpptest.Options{Domain: "a.example", Components: []string{"things.a.example"}},
+		xmpptest.Options{Domain: "b.example", Others: []string{"rooms.b.example"}, Extra: strings.ReplaceAll(prosodyRooms, "prosody.test", "b.example")})
+	near, far := servers[0], servers[1]
+	g := component("room elsewhere", far.Domain, near.Component, near.Components[0], near)
+	g.login = far.Login
+	h := begin(t, g)
+	const room = "ops@rooms.b.example"
+	alice := h.client("alice")
+	makeRoom(alice, room, "alice")
+	alice.SetAffiliation(room, g.bare("home"), "member")
+	h.withRoom(room, "")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := h.gateway.Reload(ctx); err != nil {
+		t.Fatal(err)
+	}
+	h.waitRoom("joined as house")
+	alice.SayInRoom(room, "house: lamp on")
+	alice.ExpectMessage(xmpptest.Expect{From: room + "/house", Contains: "alice: Lamp: Power is on (confirmed by the device)."})
+
+	alice.Drop()
+	if err := far.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	pump(h, "on")
+	if err := far.Start(); err != nil {
+		t.Fatal(err)
+	}
+	alice.Login(h.login("alice"))
+	alice.JoinRoom(room, "alice", "sesame")
+	alice.ExpectMessage(xmpptest.Expect{From: room + "/house", Type: "groupchat", Contains: "Greenhouse is being watered"})
+	h.waitRoom("joined as house")
+	alice.SayInRoom(room, "house: lamp off")
+	alice.ExpectMessage(xmpptest.Expect{From: room + "/house", Contains: "alice: Lamp: Power is off (confirmed by the device)."})
+	alice.ExpectNoMessage(xmpptest.Expect{From: room + "/house", Contains: "being watered\nSay"}, quiet)
 }

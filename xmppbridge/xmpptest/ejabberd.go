@@ -128,7 +128,7 @@ func (e *Ejabberd) configure(binary string, o EjabberdOptions) error {
 		e.ComponentAddrs = append(e.ComponentAddrs, loopback(port))
 	}
 	e.Component = e.ComponentAddrs[0]
-	if e.CAFile, err = o.CA.writeFiles(e.dir, append([]string{o.Domain}, o.Components...)...); err != nil {
+	if e.CAFile, err = o.CA.writeFiles(e.dir, o.domains()...); err != nil {
 		return err
 	}
 	var config bytes.Buffer

@@ -28,7 +28,7 @@ func Federate(t testing.TB, servers ...Options) []*Prosody {
 			t.Fatal(err)
 		}
 		o.address = address
-		for _, domain := range append([]string{o.Domain}, o.Components...) {
+		for _, domain := range o.domains() {
 			fmt.Fprintf(&hosts, "%s %s\n", address, domain)
 		}
 		servers[i] = o

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,6 +47,8 @@ type Options struct {
 	// Upload has the server take files (XEP-0363) at upload.DOMAIN, from its own accounts and from the components named here;
 	// empty: there is no such service. Its addresses are of HTTP on loopback.
 	Upload []string
+	// Others are further domains that the server is, such as one that Extra has it hold rooms on: its certificate is for them, too.
+	Others []string
 	// Extra is appended to the global part of the configuration file, in the server's own language.
 	Extra string
 
@@ -75,6 +78,9 @@ func (o Options) withDefaults(domain string) Options {
 	}
 	return o
 }
+
+// domains are all that the server answers for.
+func (o Options) domains() []string { return slices.Concat([]string{o.Domain}, o.Components, o.Others) }
 
 // Login is what a client needs to log in.
 type Login struct {

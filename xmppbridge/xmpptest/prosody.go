@@ -74,7 +74,7 @@ func (p *Prosody) configure(binary string, o Options) error {
 	if !o.NoTLS {
 		p.DirectTLS = loopback(ports[1])
 	}
-	if p.CAFile, err = o.CA.writeFiles(p.dir, append([]string{o.Domain}, o.Components...)...); err != nil {
+	if p.CAFile, err = o.CA.writeFiles(p.dir, o.domains()...); err != nil {
 		return err
 	}
 	// Prosody hashes a plain password when it is first used: writing the files is a second quicker than prosodyctl.
