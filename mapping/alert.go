@@ -159,22 +159,16 @@ func (r *Rules) updateAlerts(d *device) {
 		return
 	}
 	for _, i := range d.alerts {
-		if due, waits := i.due(); d.evaluate || waits && due <= r.now {
+		if d.evaluate || i.isDue(r.now) {
 			r.updateAlert(i)
 		}
 	}
 	d.evaluate = false
 }
 
-// due is when an alert wants to be looked at although nothing happens.
-func (i *instance) due() (at time.Duration, waits bool) {
-	if i.state == pending {
-		at, waits = i.since+i.alert.For, true
-	}
-	if l := i.life; l != nil && l.waits && (!waits || l.due < at) {
-		at, waits = l.due, true
-	}
-	return at, waits
+// isDue reports whether an alert is to be looked at although nothing has happened.
+func (i *instance) isDue(now time.Duration) bool {
+	return i.state == pending && i.since+i.alert.For <= now || i.life != nil && i.life.waits && i.life.due <= now
 }
 
 func (r *Rules) updateAlert(i *instance) {

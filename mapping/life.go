@@ -367,13 +367,13 @@ func (c *Config) alert(name string) *AlertConfig {
 func (r *Rules) keep(i *instance) AlertState {
 	s := AlertState{Alert: i.alert.Name, Device: i.device.model.ID, Since: r.at(i.since), Active: i.state == active, Idle: i.state == idle}
 	l := i.life
-	if l == nil || i.state == pending {
+	if l == nil {
 		return s
 	}
 	s.Text, s.By, s.Escalated, s.Damped, s.Gone = l.text, l.by, l.escalated, l.damped, l.gone
 	s.Told, s.Failed, s.Sent = slices.Clone(l.told), slices.Clone(l.fails), len(l.told) > 0
 	s.Began, s.Repeat = l.id, r.at(l.repeat)
-	if i.state == idle {
+	if i.state != active {
 		s.Ended = r.at(l.ended)
 	}
 	if i.alert.Escalate != nil {

@@ -380,7 +380,7 @@ func TestAlertLifeModel(t *testing.T) {
 	t.Parallel()
 	people := []string{aliceJID, bobJID, "carol@family.example.org"}
 	rapid.Check(t, func(rt *rapid.T) {
-		file := leak(`repeat = "2m"` + "\n" + `escalate = { after = "4m", to = ["carol@family.example.org"] }`)
+		file := leak(rapid.SampledFrom([]string{"", "for = \"20s\"\n"}).Draw(rt, "for") + `repeat = "2m"` + "\n" + `escalate = { after = "4m", to = ["carol@family.example.org"] }`)
 		w := newWorld(t, house+file)
 		may := map[string]bool{aliceJID: true, bobJID: true, people[2]: true}
 		o := RulesOptions{CanSee: func(who string, _ devices.ID) bool { return may[who] }}
@@ -423,7 +423,7 @@ func TestAlertLifeModel(t *testing.T) {
 		step(Change{Announce: &info})
 		step(Change{Link: &Link{ID: "greenhouse", Up: true}})
 		for range rapid.IntRange(1, 50).Draw(rt, "steps") {
-			switch rapid.IntRange(0, 8).Draw(rt, "what") {
+			switch rapid.IntRange(0, 10).Draw(rt, "what") {
 			case 0, 1, 2, 3:
 				read(rapid.Bool().Draw(rt, "on"))
 			case 4:
@@ -438,6 +438,10 @@ func TestAlertLifeModel(t *testing.T) {
 				who := rapid.SampledFrom(people).Draw(rt, "access of")
 				may[who], vague[who] = !may[who], true
 				check(w.rules.Reload(mustParse(t, house+file), o, w.now))
+			case 9:
+				step(Change{Readings: []devices.Reading{{Device: "greenhouse", Point: "pump", Quality: devices.Unknown, At: w.now}}})
+			case 10:
+				step(Change{Link: &Link{ID: "greenhouse", Up: rapid.Bool().Draw(rt, "up")}})
 			case 8:
 				data, _ := json.Marshal(w.rules.Snapshot())
 				var s State
@@ -460,6 +464,7 @@ func TestAlertLifeModel(t *testing.T) {
 		}
 		clear(may)
 		may[aliceJID], may[bobJID], may[people[2]] = true, true, true
+		step(Change{Link: &Link{ID: "greenhouse", Up: true}})
 		step(Change{Silence: &Silence{End: true}})
 		for _, who := range people {
 			step(Change{Silence: &Silence{Who: who, End: true}})

@@ -33,8 +33,11 @@ func (r *Rules) nextDue(d *device) (due time.Duration, ok bool) {
 		at(t)
 	}
 	for _, i := range d.alerts {
-		if t, waits := i.due(); waits && t > r.now {
+		if t := i.since + i.alert.For; i.state == pending && t > r.now {
 			at(t)
+		}
+		if l := i.life; l != nil && l.waits && l.due > r.now {
+			at(l.due)
 		}
 	}
 	return due, ok

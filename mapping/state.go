@@ -116,8 +116,8 @@ func (r *Rules) restore(i *instance) {
 	if i.state = pending; a.Idle {
 		i.state = idle
 	}
-	if !a.Active && !a.Idle {
-		return
+	if !a.Active && len(a.Told) == 0 {
+		return // nobody waits for its end
 	}
 	if a.Active {
 		i.state = active
