@@ -2,7 +2,6 @@ package xmppbridge
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -151,21 +150,18 @@ func (a *alerts) message(m Outgoing, from string) *stream.Element {
 	return st
 }
 
-// correct puts into an alert that it is over (XEP-0308), if it is the last thing that its address has said to somebody. It
-// goes out once, and may be lost: the message that follows says the same.
+// correct puts into an alert that it is over (XEP-0308), if it is the last thing that its address has said to somebody.
 func (a *alerts) correct(m Outgoing, from string) error {
-	old, ok := a.b.told.correctable(&m, from)
+	c, ok := a.b.told.correct(&m, from)
 	if !ok {
 		return nil
 	}
-	id := rand.Text()
-	to, typ := wayTo(m.To)
-	st := stream.New(stream.NS, "message", "type", typ, "id", id, "from", from, "to", to).Add(
-		stream.New(stream.NS, "body").AddText("Over: "+old.Body),
-		stream.New(nsCorrect, "replace", "id", old.ID),
-		stream.New(nsStanzaID, "origin-id", "id", id),
+	st := stream.New(stream.NS, "message", "type", "chat", "id", c.id, "from", from, "to", m.To).Add(
+		stream.New(stream.NS, "body").AddText("Over: "+c.of.Body),
+		stream.New(nsCorrect, "replace", "id", c.of.ID),
+		stream.New(nsStanzaID, "origin-id", "id", c.id),
 		stream.New(nsHints, "store"))
-	if err := a.hand(m.To, st); err != nil {
+	if err := a.b.o.Network.Send(st); err != nil {
 		return err
 	}
 	a.b.told.said(st)

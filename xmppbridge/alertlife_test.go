@@ -164,6 +164,21 @@ func TestAlertCorrected(t *testing.T) {
 		if out := f.messages(); len(out) != 0 {
 			t.Errorf("again: %v", out)
 		}
+		// A stream that ends takes both along: both go again, under the same ids.
+		f.light(true)
+		f.network.set(func(n *testNetwork) { n.barrier = func(context.Context) error { return errNetworkDown } })
+		first := f.light(false)
+		f.network.set(func(n *testNetwork) { n.barrier = nil })
+		time.Sleep(alertRetry + time.Second)
+		again := f.messages()
+		if len(first) != 6 || len(again) != 6 {
+			t.Fatalf("first %v\nagain %v", first, again)
+		}
+		for i := range first {
+			if first[i].Attr("id") != again[i].Attr("id") {
+				t.Errorf("first %s\nagain %s", first[i], again[i])
+			}
+		}
 	})
 }
 

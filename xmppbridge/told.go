@@ -2,6 +2,7 @@ package xmppbridge
 
 import (
 	"context"
+	"crypto/rand"
 	"sync"
 	"time"
 
@@ -42,6 +43,14 @@ type told struct {
 	sent     map[string][]*Told // by person, oldest first
 	receipts map[string]bool    // people who have ever sent one
 	last     map[conversation]string
+	corrects map[conversation]correction // the last of each
+}
+
+// A correction is what precedes the message that says that an alert is over. It goes again when that does: a stream that ended
+// may have taken both along.
+type correction struct {
+	over, id string
+	of       Told
 }
 
 // A conversation is what one of our full JIDs says to one person.
@@ -56,7 +65,7 @@ func loadTold(ctx context.Context, store Store) (*told, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &told{store: store, sent: map[string][]*Told{}, receipts: map[string]bool{}, last: map[conversation]string{}}
+	t := &told{store: store, sent: map[string][]*Told{}, receipts: map[string]bool{}, last: map[conversation]string{}, corrects: map[conversation]correction{}}
 	for i := range list {
 		t.keep(&list[i])
 	}
@@ -102,6 +111,7 @@ func (t *told) said(st *stream.Element) {
 	defer t.mu.Unlock()
 	if len(t.last) >= maxSaid {
 		clear(t.last)
+		clear(t.corrects)
 	}
 	t.last[conversation{st.Attr("from"), person(st.Attr("to"))}] = st.Attr("id")
 }
@@ -118,18 +128,24 @@ func (t *told) find(who, id string) (Told, bool) {
 	return Told{}, false
 }
 
-// correctable returns the message about an alert that may be corrected: the last that was said from an address.
-func (t *told) correctable(m *Outgoing, from string) (Told, bool) {
+// correct returns the correction that is to precede a message which says that an alert is over, if the alert is the last
+// thing that was said from an address, or was when that message went out first.
+func (t *told) correct(m *Outgoing, from string) (correction, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	to, _ := wayTo(m.To)
-	last := t.last[conversation{from, to}]
+	key := conversation{from, m.To}
+	last, c := t.last[key], t.corrects[key]
+	if c.over == m.ID && (last == c.id || last == m.ID) {
+		return c, true
+	}
 	for _, one := range t.sent[m.To] {
 		if one.ID == last && one.From == from && one.Same(m.Ref()) {
-			return *one, true
+			c = correction{over: m.ID, id: rand.Text(), of: *one}
+			t.corrects[key] = c
+			return c, true
 		}
 	}
-	return Told{}, false
+	return correction{}, false
 }
 
 // arrived notes a receipt.
