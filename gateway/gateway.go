@@ -115,6 +115,27 @@ func Check(file string) error {
 	return err
 }
 
+// CheckOnline is Check, and in client mode logs in to the account and looks whether it is the gateway's own. The gateway may be
+// running. The other modes have nothing to log in to that would not disturb it.
+func CheckOnline(ctx context.Context, file string) error {
+	var backends drivers.Backends
+	backends.MQTT.Local = new(Gateway).dialBroker
+	cfg, err := config.Load(file, config.Options{Types: drivers.Types(backends)})
+	if err != nil {
+		return err
+	}
+	x := cfg.XMPP
+	if x.Mode != config.Client {
+		return fmt.Errorf("check: --online is for mode = %q, where the gateway has an account: with mode = %q there is nothing to ask", config.Client, x.Mode)
+	}
+	ours := map[string]bool{x.Hub: true}
+	for id := range cfg.Mapping.Devices {
+		ours[mapping.Slug(string(id))] = true
+	}
+	return link.Inspect(ctx, link.ClientConfig{JID: x.Address, Password: x.Secret, Server: x.Server, TLS: link.TLS{CAFile: x.CAFile, Pins: x.Pins}},
+		func(resource string) bool { return ours[resource] })
+}
+
 func (g *Gateway) load() (*config.Config, error) {
 	return config.Load(g.o.Config, config.Options{Types: g.types, Log: g.log})
 }

@@ -128,6 +128,7 @@ type Bridge struct {
 	told     *told
 	events   *events
 	readouts *readouts
+	sharers  *sharers // of the account of client mode
 	lists    *contactLists
 	rooms    *rooms
 	pictures *pictures
@@ -147,6 +148,7 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 	b := &Bridge{o: o, log: o.Log, chats: newChats(), sessions: newSessions(), work: newWorkers(o.Log), pictures: newPictures()}
 	b.presence = newPresences(b)
 	b.alerts, b.charts = newAlerts(b), newAlertCharts(b)
+	b.sharers = newSharers(b)
 	b.events, b.readouts = newEvents(b), &readouts{live: map[programKey]*readout{}}
 	b.rooms = newRooms(b, o.Rooms)
 	var err error
@@ -183,6 +185,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	wg.Go(func() { b.keep(ctx, "events", b.events.run) })
 	wg.Go(func() { b.keep(ctx, "rooms", b.rooms.run) })
 	wg.Go(func() { b.keep(ctx, "expiry", b.expire) })
+	if b.o.Audience == Broadcast {
+		wg.Go(func() { b.keep(ctx, "account", b.sharers.run) })
+	}
 	if b.o.Audience == Subscribers {
 		wg.Go(func() { b.keep(ctx, "contact lists", b.lists.run) })
 	}
@@ -290,6 +295,7 @@ func (b *Bridge) Up(full string) {
 			now := time.Now()
 			b.hubUp.Store(&now)
 			b.askRoster(full)
+			poke(b.sharers.kick)
 			b.rooms.up()
 		}
 	}

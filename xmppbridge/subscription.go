@@ -141,6 +141,7 @@ func (b *Bridge) deliverPresence(st *stream.Element) {
 			b.presence.suspend(target, watcher)
 		}
 	case "":
+		b.sharers.heard(from)
 		b.presence.resume(watcher)
 	}
 }

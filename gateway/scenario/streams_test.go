@@ -4,11 +4,14 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"tidings/gateway"
+	"tidings/xmppbridge/link"
 	"tidings/xmppbridge/xmpptest"
 )
 
@@ -67,6 +70,21 @@ func TestAccountWithOneStream(t *testing.T) {
 		if st.From != g.account && st.From != g.full("home") {
 			t.Errorf("a device has a stream: %s", st.XML)
 		}
+	}
+
+	// The account is the gateway's own until a person uses it.
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := gateway.CheckOnline(ctx, h.file); err != nil {
+		t.Errorf("check --online: %v", err)
+	}
+	h.client("mallory")
+	h.waitLog("somebody else is logged in to the account")
+	if err := gateway.CheckOnline(ctx, h.file); !errors.Is(err, link.ErrPerson) {
+		t.Errorf("check --online of a person's account: %v", err)
+	}
+	if strings.Contains(h.log.String(), "tidings-check-") {
+		t.Error("the check itself was taken for somebody")
 	}
 }
 

@@ -29,6 +29,8 @@ var (
 	ErrMechanism = errors.New("no acceptable mechanism")
 	// ErrConfig: the configuration cannot work: an address that is none, a CA file that cannot be read. Permanent.
 	ErrConfig = errors.New("configuration")
+	// ErrPerson: the account is a person's, or somebody uses it as one. Permanent.
+	ErrPerson = errors.New("not the gateway's own account")
 	// ErrConflict: the address is taken, by a second gateway or by our own half-open predecessor. Tried again.
 	ErrConflict = errors.New("address taken")
 	// ErrLimit: the server allows fewer streams than we have devices: it refused one, or bound another resource than the
@@ -68,7 +70,7 @@ func (e *Error) Unwrap() []error {
 // Permanent reports whether err will come again until someone changes something, here or on the server. A link
 // waits its longest wait at once after such an error, so that a wrong password does not hammer the server.
 func Permanent(err error) bool {
-	for _, kind := range []error{ErrCredentials, ErrHost, ErrCertificate, ErrNoTLS, ErrMechanism, ErrConfig} {
+	for _, kind := range []error{ErrCredentials, ErrHost, ErrCertificate, ErrNoTLS, ErrMechanism, ErrConfig, ErrPerson} {
 		if errors.Is(err, kind) {
 			return true
 		}
