@@ -340,7 +340,10 @@ func (b *Bridge) send(st *stream.Element) error {
 	if st == nil {
 		return nil
 	}
-	err := b.o.Network.Send(st)
+	err := b.maySay(st)
+	if err == nil {
+		err = b.o.Network.Send(st)
+	}
 	if err != nil {
 		b.log.Debug("stanza not sent", "jid", st.Attr("to"), "err", err)
 		return err

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tidings/devices"
 	"tidings/xmppbridge/stream"
 )
 
@@ -443,5 +444,19 @@ func TestRoomOpen(t *testing.T) {
 		r.is(func() { r.features = private })
 		r.deliver("<message from='" + ops + "' to='" + hub + "' type='groupchat'><x xmlns='http://jabber.org/protocol/muc#user'><status code='172'/></x></message>")
 		equal(t, "said then", bodies(r.sent()), []string{"hot"})
+	})
+	inRoom(t, func(r *testRoom) { // an answer that took its time is not for whoever can be there by now
+		r.joins()
+		release := make(chan struct{})
+		r.execute = func(_ context.Context, q devices.Request) (devices.Outcome, error) {
+			<-release
+			return devices.Outcome{Confirmed: true, Value: q.Value}, nil
+		}
+		equal(t, "asked", r.says("rob", "home: lamp on", ""), nil)
+		r.is(func() { r.features = []string{"muc_open"} })
+		r.deliver("<message from='" + ops + "' to='" + hub + "' type='groupchat'><x xmlns='http://jabber.org/protocol/muc#user'><status code='104'/></x></message>")
+		r.state(flaw)
+		close(release)
+		equal(t, "answered", bodies(r.sent()), nil)
 	})
 }

@@ -73,11 +73,8 @@ func (m *room) send(st *stream.Element) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch flaw := m.flaw(); {
-	case m.stage != roomIn || m.trust == unchecked:
-		return fmt.Errorf("%w: not in the room", ErrAway)
-	case flaw != "":
-		return fmt.Errorf("%w: %s", ErrAway, flaw)
+	if err := m.closed(); err != nil {
+		return err
 	}
 	if err := m.b.o.Network.Send(st); err != nil {
 		return err
@@ -86,6 +83,31 @@ func (m *room) send(st *stream.Element) error {
 		m.flight.begun, m.flight.since = true, m.flight.turns
 	}
 	return nil
+}
+
+// closed says why nothing can be said in the room, or is to be said there, just now. The lock is held.
+func (m *room) closed() error {
+	switch flaw := m.flaw(); {
+	case m.stage != roomIn || m.trust == unchecked:
+		return fmt.Errorf("%w: not in the room", ErrAway)
+	case flaw != "":
+		return fmt.Errorf("%w: %s", ErrAway, flaw)
+	}
+	return nil
+}
+
+// maySay keeps from a room what was meant for it when it was still members-only: an answer that took its time, a picture.
+func (b *Bridge) maySay(st *stream.Element) error {
+	if st.Name != "message" || st.Attr("type") != "groupchat" {
+		return nil
+	}
+	m := b.rooms.of(st.Attr("to"))
+	if m == nil {
+		return fmt.Errorf("%w: the room is not in the configuration", ErrAway)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.closed()
 }
 
 // barrier returns nil once the room has what was said in it since the last barrier: either it showed us all of it, and whoever
