@@ -158,8 +158,11 @@ func TestArchive(t *testing.T) {
 	if e := a.request("<iq type='get'><query xmlns='urn:xmpp:mam:2'/></iq>"); strings.Count(e.String(), "<field") != 7 {
 		t.Errorf("form %s", e)
 	}
-	if e := a.request("<iq type='get' to='alice@home.example'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"); !strings.Contains(e.String(), "mam:2#extended") {
-		t.Errorf("features %s", e)
+	for _, to := range []string{"alice@home.example", testDomain} {
+		e := a.request("<iq type='get' to='" + to + "'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
+		if !strings.Contains(e.String(), "mam:2#extended") {
+			t.Errorf("features %s", e)
+		}
 	}
 }
 

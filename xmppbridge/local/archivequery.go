@@ -28,6 +28,9 @@ const (
 	maxArchiveIDs = 100
 )
 
+// archiveFeatures are what disco says of an archive.
+var archiveFeatures = []string{nsMAM, nsMAMExtended, nsStanzaID}
+
 // archiveFields are what a question may filter by, and their types.
 var archiveFields = []struct{ name, kind string }{{"with", "jid-single"}, {"start", "text-single"}, {"end", "text-single"},
 	{"before-id", "text-single"}, {"after-id", "text-single"}, {"ids", "list-multi"}}

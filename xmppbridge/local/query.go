@@ -23,11 +23,16 @@ func Features() []string {
 
 // Info is what the server does for its domain besides Features, as its options have it: identities, features and forms for the
 // disco#info of the domain.
-func (s *Server) Info() []*stream.Element {
-	if s.uploads == nil {
-		return nil
+func (s *Server) Info() (info []*stream.Element) {
+	if s.archive > 0 { // each account's; there are clients that look here (Profanity)
+		for _, v := range archiveFeatures {
+			info = append(info, stream.New(nsDiscoInfo, "feature", "var", v))
+		}
 	}
-	return s.uploads.info()
+	if s.uploads != nil {
+		info = append(info, s.uploads.info()...)
+	}
+	return info
 }
 
 // toDomain takes an IQ to the domain. All but a ping and a file is the backend's, which knows what there is.
@@ -99,7 +104,7 @@ func (c *session) toAccount(ctx context.Context, iq *stream.Element, to jid.JID)
 func (s *Server) accountFeatures(self bool) []string {
 	features := []string{nsDiscoInfo, nsDiscoItems}
 	if self && s.archive > 0 {
-		features = append(features, nsMAM, nsMAMExtended, nsStanzaID)
+		features = append(features, archiveFeatures...)
 	}
 	return features
 }
