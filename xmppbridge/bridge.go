@@ -242,7 +242,9 @@ func (b *Bridge) Configure(name string, access *mapping.Access) {
 	b.settings.Unlock()
 	b.sessions.endIf(func(s *session) bool {
 		who := s.call.bare
-		return access.Role(who) != old.Role(who) || s.cmd.device != "" && access.CanControl(who, s.cmd.device) != old.CanControl(who, s.cmd.device)
+		id := s.cmd.device
+		return access.Role(who) != old.Role(who) ||
+			id != "" && (access.CanControl(who, id) != old.CanControl(who, id) || access.CanSee(who, id) != old.CanSee(who, id))
 	})
 	b.chats.endIf(func(full string) bool { return access.Role(bareJID(full)) != old.Role(bareJID(full)) })
 	b.events.endIf(func(w *watch) bool { return !access.CanSee(w.asker.bare, w.device) })

@@ -124,6 +124,17 @@ func (b *Bridge) picture(ctx context.Context, g *graph, turn func(context.Contex
 	return address, spans, err
 }
 
+// pictureFor is picture for somebody who asked, and who may have lost sight of the device meanwhile.
+func (b *Bridge) pictureFor(ctx context.Context, a asker, g *graph) (address string, spans []Span, err error) {
+	if b.sees(a, g.device.ID) {
+		address, spans, err = b.picture(ctx, g, b.pictures.take)
+	}
+	if !b.sees(a, g.device.ID) {
+		return "", nil, devices.ErrUnknownDevice
+	}
+	return address, spans, err
+}
+
 // essence is what is said of a graph within it: "min 12.7 °C · mean 21.4 °C · max 29.3 °C", "on 40 % (9 h 36 min)".
 func essence(p *mapping.Point, spans []Span) string {
 	rows := summaryRows(p, spans)

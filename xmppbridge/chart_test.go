@@ -333,3 +333,49 @@ func TestChartHidden(t *testing.T) {
 		}
 	})
 }
+
+// TestChartLosesSight: who may not see a device any more gets nothing of what they began to ask, nor of what is being drawn.
+func TestChartLosesSight(t *testing.T) {
+	const command = "<iq type='set' id='c' from='" + wim + "' to='" + hub + "'><command xmlns='" + nsCommands + "' node='lamp/chart'"
+	for name, test := range map[string]func(f *fixture, wait chan struct{}, blind func()) *stream.Element{
+		"a form open": func(f *fixture, _ chan struct{}, blind func()) *stream.Element {
+			form := f.answer(command + "/></iq>")
+			blind()
+			return f.answer(command + " sessionid='" + form.First().Attr("sessionid") + "'><x xmlns='jabber:x:data' type='submit'/></command></iq>")
+		},
+		"a picture being made for a command": func(f *fixture, wait chan struct{}, blind func()) *stream.Element {
+			form := f.answer(command + "/></iq>")
+			f.deliver(command + " sessionid='" + form.First().Attr("sessionid") + "'><x xmlns='jabber:x:data' type='submit'/></command></iq>")
+			blind()
+			close(wait)
+			return f.sent()[0]
+		},
+		"a picture being made for a chat": func(f *fixture, wait chan struct{}, blind func()) *stream.Element {
+			f.deliver(strings.Replace(chatTo(lamp, "chart"), alice, wim, 1))
+			blind()
+			close(wait)
+			if sent := f.sent(); len(sent) > 0 {
+				return sent[0]
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := &testUploader{}
+			bubble(t, withPictures(&testHistory{}, u), func(f *fixture) {
+				u.wait = make(chan struct{})
+				if name == "a form open" {
+					close(u.wait)
+				}
+				answer := test(f, u.wait, func() {
+					f.sent()
+					f.Configure("House", readHouse(t, strings.Replace(houseFile, `["lamp"]`, `["oven"]`, 1)).Access)
+					f.sent()
+				})
+				if answer != nil && answer.Attr("type") != "error" {
+					t.Errorf("wim, who may not see the lamp, got %v", answer)
+				}
+			})
+		})
+	}
+}

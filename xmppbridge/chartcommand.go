@@ -86,14 +86,14 @@ func chartStep(d *mapping.Device, points []*mapping.Point) step {
 
 // showChart sends a graph to whoever asked for it with a command, as a picture or as a table.
 func (b *Bridge) showChart(ctx context.Context, g *graph, c *call) (*outcome, error) {
-	address, spans, err := b.picture(ctx, g, b.pictures.take)
+	address, spans, err := b.pictureFor(ctx, c.asker, g)
 	switch {
 	case err == nil:
 		_, from := b.addresses().Device(g.device.ID)
 		b.sendPicture(from, c.full, address)
 		return &outcome{level: "info", note: g.title() + ": " + address,
 			form: pictureForm(g.title(), "image/png", address, strconv.Itoa(chart.Width), strconv.Itoa(chart.Height))}, nil
-	case spans == nil && ctx.Err() == nil && !errors.Is(err, devices.ErrBusy):
+	case spans == nil && ctx.Err() == nil && !errors.Is(err, devices.ErrBusy) && !errors.Is(err, devices.ErrUnknownDevice):
 		return &outcome{level: "warn", note: sentence(err)}, nil
 	case spans == nil:
 		return nil, err

@@ -137,10 +137,11 @@ func (t *talk) chart(d *mapping.Device, words []string) {
 		return
 	}
 	t.later(d.ID, func(ctx context.Context) {
-		address, spans, err := t.b.picture(ctx, g, t.b.pictures.take)
+		address, spans, err := t.b.pictureFor(ctx, t.asker, g)
 		switch {
 		case err == nil:
 			t.show(address)
+		case errors.Is(err, devices.ErrUnknownDevice): // since they asked: to them it is not there
 		case spans == nil:
 			t.say(sentence(err))
 		default: // no picture, so in words
