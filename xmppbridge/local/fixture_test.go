@@ -213,6 +213,20 @@ func (h *house) awaitEvent(event string) {
 	h.await(event, func() bool { return slices.Contains(h.events, event) })
 }
 
+// arrival waits for what a client sent to the house.
+func (h *house) arrival(id string) (found *stream.Element) {
+	h.t.Helper()
+	h.await(id, func() bool {
+		for _, st := range h.delivered {
+			if st.Attr("id") == id {
+				found = st
+			}
+		}
+		return found != nil
+	})
+	return found
+}
+
 // fixture is a server that runs until the test ends.
 type fixture struct {
 	*Server

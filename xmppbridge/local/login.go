@@ -52,6 +52,7 @@ type login struct {
 	steps     int
 	failed    int           // attempts to get in
 	invited   *registration // by an invitation that was shown
+	lapsed    bool          // it would have resumed a session that is over
 }
 
 // run returns the connection of a session, or the reason why there is none: a *stream.Error to tell the client, or an error of the

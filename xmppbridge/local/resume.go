@@ -66,6 +66,10 @@ func (c *session) manage(n *line, e *stream.Element) bool {
 		c.previd = previd
 		s.resumable[previd] = c
 	}
+	if c.lapsed {
+		c.stale = time.Now()
+		c.put(c.prove(), nil)
+	}
 	return true
 }
 
@@ -93,10 +97,12 @@ func (s *Server) resume(l *login, e *stream.Element) (*line, error) {
 	known := c != nil && c.account.name == l.account // another's is none of one's business
 	s.mu.Unlock()
 	if !known {
+		l.lapsed = true
 		return nil, l.send(unmanaged(stream.ItemNotFound))
 	}
 	n, err := c.takeOver(l, uint32(h))
 	if n == nil && err == nil {
+		l.lapsed = true
 		return nil, l.send(unmanaged(stream.ItemNotFound))
 	}
 	return n, err
@@ -144,11 +150,17 @@ func (c *session) takeOver(l *login, h uint32) (*line, error) {
 	c.line, c.inactive = n, false
 	close(old.next)
 	c.release()
-	// A client sends again what was not acknowledged, and does not say how old it is.
-	c.stale, c.proof = lost, newID()
-	c.put(stream.New(stream.NS, "iq", "type", "get", "id", c.proof, "from", s.domain, "to", c.full).Add(stream.New(nsPing, "ping")), nil)
+	c.stale = lost
+	c.put(c.prove(), nil)
 	s.log.Info("client resumed", "jid", c.full, "after", time.Since(lost).Round(time.Millisecond))
 	return n, nil
+}
+
+// prove returns the ping whose answer shows that what the client sends again of an earlier connection, as it does without a word of
+// how old that is, has come. c.handling is held, or no line of the session runs.
+func (c *session) prove() *stream.Element {
+	c.proof = newID()
+	return stream.New(stream.NS, "iq", "type", "get", "id", c.proof, "from", c.server.domain, "to", c.full).Add(stream.New(nsPing, "ping"))
 }
 
 // mark says of what a client sends to the house after a resumption how old it may be (XEP-0203), so that what was asked then is not

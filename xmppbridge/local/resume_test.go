@@ -207,29 +207,16 @@ func TestResumeOldCommands(t *testing.T) {
 	a := f.manage(f.online("alice", "phone"), "alice")
 	a.cut()
 	a.resume()
-	delivered := func(id string) *stream.Element {
-		t.Helper()
-		var found *stream.Element
-		f.house.await(id, func() bool {
-			for _, st := range f.house.delivered {
-				if st.Attr("id") == id {
-					found = st
-				}
-			}
-			return found != nil
-		})
-		return found
-	}
 	a.write("<iq type='set' id='old' to='lamp@home.example/lamp'><command xmlns='http://jabber.org/protocol/commands' node='on'/></iq>")
 	a.write("<message id='oldtoo' type='chat' to='lamp@home.example'><body>on</body></message>")
 	for _, id := range []string{"old", "oldtoo"} {
-		if st := delivered(id); st.Child(nsDelay, "delay") == nil {
+		if st := f.house.arrival(id); st.Child(nsDelay, "delay") == nil {
 			t.Errorf("as if it were new: %s", st)
 		}
 	}
 	a.pong()
 	a.write("<iq type='set' id='new' to='lamp@home.example/lamp'><command xmlns='http://jabber.org/protocol/commands' node='on'/></iq>")
-	if st := delivered("new"); st.Child(nsDelay, "delay") != nil {
+	if st := f.house.arrival("new"); st.Child(nsDelay, "delay") != nil {
 		t.Errorf("as if it were old: %s", st)
 	}
 }
@@ -341,6 +328,36 @@ func TestConfirmAcknowledged(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// A client that is told that its session is over sends what was not acknowledged again all the same (Smack does), when it is bound or
+// when its stream is managed. The house no longer remembers what it did for the client before.
+func TestLapsedOldCommands(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{Resume: 50 * time.Millisecond})
+	a := f.manage(f.online("alice", "phone"), "alice")
+	a.cut()
+	f.house.awaitEvent("unavailable " + a.full)
+	c := a.again()
+	c.write("<resume xmlns='urn:xmpp:sm:3' previd='" + a.id + "' h='0'/>")
+	if e := c.next(); e.Child("", stream.ItemNotFound) == nil {
+		t.Fatalf("resume of what is over: %s", e)
+	}
+	ask := func(id string, old bool) {
+		t.Helper()
+		c.write("<iq type='set' id='" + id + "' to='lamp@home.example/lamp'><command xmlns='http://jabber.org/protocol/commands' node='on'/></iq>")
+		if st := f.house.arrival(id); (st.Child(nsDelay, "delay") != nil) != old {
+			t.Errorf("%s: %s", id, st)
+		}
+	}
+	c.bind("phone")
+	ask("bound", true)
+	c.pong()
+	ask("known", false)
+	m := f.manage(c, "alice")
+	ask("managed", true)
+	m.pong()
+	ask("new", false)
 }
 
 func TestResumeRefused(t *testing.T) {

@@ -25,10 +25,11 @@ type session struct {
 	// other lock.
 	handling sync.Mutex
 	gone     bool // guarded by handling
-	// From a resumption until the client has answered a ping sent then, what it sends may be as old as the moment the
-	// connection was lost. Guarded by handling.
-	stale time.Time
-	proof string // the ping's id
+	// From a resumption, also one that was refused, until the client has answered a ping sent then, what it sends may be as old as
+	// the moment the connection was lost. Guarded by handling.
+	stale  time.Time
+	proof  string // the ping's id
+	lapsed bool   // it was refused: some clients then send again what was not acknowledged, when they are bound or managed anew
 
 	moving sync.Mutex // held while another connection takes over; taken before Server.mu
 
@@ -71,7 +72,7 @@ func (s *Server) join(ctx context.Context, l *login, resource string, ask *strea
 		return nil, stream.NewStanzaError(stream.InternalServerError, "")
 	}
 
-	c := &session{server: s, account: a, jid: full, full: full.String(), resource: full.Resourcepart()}
+	c := &session{server: s, account: a, jid: full, full: full.String(), resource: full.Resourcepart(), lapsed: l.lapsed}
 	// Not the context of Run: on its end the stream is first told why.
 	c.life, c.kill = context.WithCancelCause(context.WithoutCancel(ctx))
 	n := c.newLine(l)
@@ -95,6 +96,10 @@ func (s *Server) join(ctx context.Context, l *login, resource string, ask *strea
 			case old == nil:
 				a.sessions[c.resource] = c
 				c.send(answer)
+				if c.lapsed {
+					c.stale = time.Now()
+					c.send(c.prove())
+				}
 			}
 		})
 		if old == nil || err != nil {
