@@ -60,6 +60,7 @@ func (g *Gateway) openXMPP(ctx context.Context, cfg *config.Config) (*presenceOn
 		History: g.bridgeHistory(cfg), Zone: cfg.Gateway.Location, Uploader: g.newUploader(on), Plot: g.plot,
 		Rooms:    rooms(cfg),
 		Accounts: g.accounts.addresses, Knows: on.knows, Server: on.inside, Inviter: g.inviter(cfg),
+		Publish: xmppbridge.Publish{Enabled: cfg.Publish.Enabled, Service: cfg.Publish.Service, Every: x.PresenceInterval},
 	})
 	if err != nil {
 		return nil, err

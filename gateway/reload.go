@@ -57,8 +57,8 @@ func (g *Gateway) replace(ctx context.Context) error {
 	if err := g.beginHistory(cfg); err != nil {
 		return back(err)
 	}
-	// What the bridge offers depends on whether there is a history.
-	if same := sameNetwork(old.XMPP, cfg.XMPP) && (old.History == nil) == (cfg.History == nil); !same {
+	// What the bridge offers depends on whether there is a history, and on what is published.
+	if same := sameNetwork(old.XMPP, cfg.XMPP) && old.Publish == cfg.Publish && (old.History == nil) == (cfg.History == nil); !same {
 		g.addresses.Store(g.newAddresses(cfg, oldAddresses.Kept()))
 		if replaced, err = g.openXMPP(ctx, cfg); err != nil {
 			g.addresses.Store(oldAddresses)

@@ -102,6 +102,8 @@ type Options struct {
 	Inviter Inviter
 	// Server is what the server inside adds to the disco#info of the domain: identities, features and forms. nil: nothing.
 	Server func() []*stream.Element
+	// Publish says whether and where readings are published as pubsub items.
+	Publish Publish
 	// Pace is how many presences a second go out at most; 0 is 1,000.
 	Pace int
 }
@@ -133,6 +135,9 @@ type Bridge struct {
 	rooms    *rooms
 	pictures *pictures
 	charts   *alertCharts
+	items    *items
+	// publisher keeps nodes elsewhere.
+	publisher *publisher
 
 	settings sync.RWMutex // guards o.Access, o.Name and o.Zone over a reload
 }
@@ -164,7 +169,13 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 	if b.told, err = loadTold(ctx, o.Store); err != nil {
 		return nil, err
 	}
-	b.features = features(o.Audience)
+	if b.items, err = loadItems(ctx, b); err != nil {
+		return nil, err
+	}
+	if b.publisher, err = loadPublisher(ctx, b); err != nil {
+		return nil, err
+	}
+	b.features = features(&b.o)
 	b.routes = map[routeKey]handler{}
 	for _, f := range b.features {
 		for k, h := range f.routes {
@@ -187,6 +198,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	wg.Go(func() { b.keep(ctx, "expiry", b.expire) })
 	if b.o.Audience == Broadcast {
 		wg.Go(func() { b.keep(ctx, "account", b.sharers.run) })
+	}
+	if b.publisher.needed() {
+		wg.Go(func() { b.keep(ctx, "publisher", b.publisher.run) })
 	}
 	if b.o.Audience == Subscribers {
 		wg.Go(func() { b.keep(ctx, "contact lists", b.lists.run) })
@@ -251,6 +265,8 @@ func (b *Bridge) Configure(name string, access *mapping.Access) {
 	b.presence.compare(old, access)
 	b.revokeLost()
 	b.lists.wake()
+	b.items.lost()
+	b.publisher.again()
 	if name != oldName {
 		b.presence.mark(hubKey)
 	}
@@ -291,6 +307,7 @@ func (b *Bridge) Up(full string) {
 		b.presence.all()
 		b.askAgain()
 		b.rooms.up()
+		b.publisher.again()
 	} else if t, ok := b.addresses().Resolve(full); ok {
 		b.presence.mark(presenceKey(t))
 		if t.Kind == mapping.ToHub && b.o.Audience == Broadcast {
@@ -299,6 +316,7 @@ func (b *Bridge) Up(full string) {
 			b.askRoster(full)
 			poke(b.sharers.kick)
 			b.rooms.up()
+			b.publisher.again()
 		}
 	}
 	b.alerts.wake()

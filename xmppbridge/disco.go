@@ -68,7 +68,11 @@ func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
 			return nil, stream.NewStanzaError(stream.ItemNotFound, "")
 		}
 		if r.target.Kind != mapping.ToDomain || b.o.Audience != Rosters {
-			b.caps.describe(answer, id)
+			ids := []identity{id}
+			if node == "" && b.keepsNodes(r) {
+				ids = append(ids, identity{"pubsub", "pep", ""})
+			}
+			b.caps.describe(answer, ids...)
 			break
 		}
 		// The domain is also that of the server inside. Identities come first, as the schema of XEP-0030 has it.
@@ -88,6 +92,7 @@ func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
 		id := deviceIdentity
 		id.name = device.Name
 		b.caps.describe(answer, id)
+	case b.describeNode(answer, r):
 	default:
 		c, err := b.command(r, node)
 		if err != nil {
@@ -112,14 +117,16 @@ func answerItems(b *Bridge, r *request) (*stream.Element, error) {
 		_, hub := b.addresses().Hub()
 		answer.Add(stream.New(nsDiscoItems, "item", "jid", hub, "name", b.name()))
 		b.addDevices(answer, r.asker)
-	case node == "" && r.target.Kind == mapping.ToHub:
-		b.addDevices(answer, r.asker)
 	case node == "":
-		// A device has no parts; its commands are under their node.
+		if r.target.Kind == mapping.ToHub {
+			b.addDevices(answer, r.asker)
+		}
+		b.addNodes(answer, r) // a device's other parts; its commands are under their node
 	case device != nil:
 		for _, c := range b.deviceCommands(r.asker, device) {
 			answer.Add(stream.New(nsDiscoItems, "item", "jid", r.to, "node", c.node, "name", c.name))
 		}
+	case b.listItem(answer, r):
 	default:
 		if _, err := b.command(r, node); err != nil {
 			return nil, err

@@ -15,10 +15,10 @@ type feature struct {
 }
 
 // features lists every XEP the bridge answers, one file each. Some are the server's to answer, for some audience.
-func features(audience Audience) []feature {
+func features(o *Options) []feature {
 	return []feature{discoFeature(), capsFeature(), pingFeature(), versionFeature(), timeFeature(), lastFeature(),
 		commandsFeature(), chatFeature(), reactionFeature(), iotFeature(),
-		vcardFeature(audience)}
+		vcardFeature(o.Audience), pubsubFeature(o)}
 }
 
 // A routeKey is the type and the payload of an IQ.
@@ -45,6 +45,7 @@ var errLater = errors.New("answered later")
 // deliverIQ answers requests; replies to requests of our own never come here.
 func (b *Bridge) deliverIQ(iq *stream.Element, fresh bool) {
 	if !stream.IsRequest(iq) {
+		b.items.listeners.answered(iq)
 		return
 	}
 	answer, err := b.answer(iq, fresh)

@@ -99,6 +99,7 @@ type setup struct {
 	inviter  Inviter
 	pace     int
 	more     func(*Options) // what else there is
+	publish  Publish
 }
 
 // bubble runs a test of a bridge in a bubble.
@@ -134,7 +135,7 @@ func begin(t *testing.T, s setup) *fixture {
 	var err error
 	o := Options{
 		Name: "House", Version: "1.2.3", Audience: s.audience, Addresses: addresses, Access: f.house.config.Access, House: f.house,
-		Desk: f.house, Admin: s.admin, Inviter: s.inviter, Executor: f, Network: f.network, Store: f.store, Pace: s.pace,
+		Desk: f.house, Admin: s.admin, Inviter: s.inviter, Executor: f, Network: f.network, Store: f.store, Pace: s.pace, Publish: s.publish,
 		Accounts: func() []string { return s.accounts },
 	}
 	if s.more != nil {
@@ -520,6 +521,48 @@ type testStore struct {
 	given         []Given
 	told          []Told
 	receipting    []string
+	nodes         []NodeSubscription
+	published     []PublishedNode
+}
+
+func (s *testStore) NodeSubscriptions(context.Context) ([]NodeSubscription, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.nodes), nil
+}
+
+func (s *testStore) SaveNodeSubscription(n NodeSubscription) {
+	s.ForgetNodeSubscription(n)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nodes = append(s.nodes, n)
+}
+
+func (s *testStore) ForgetNodeSubscription(n NodeSubscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nodes = slices.DeleteFunc(s.nodes, func(x NodeSubscription) bool { return x == n })
+}
+
+func (s *testStore) Published(context.Context) ([]PublishedNode, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.published), nil
+}
+
+func (s *testStore) SavePublished(ctx context.Context, n PublishedNode) error {
+	_ = s.ForgetPublished(ctx, n)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.published = append(s.published, n)
+	return nil
+}
+
+func (s *testStore) ForgetPublished(_ context.Context, n PublishedNode) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.published = slices.DeleteFunc(s.published, func(x PublishedNode) bool { return x == n })
+	return nil
 }
 
 func (s *testStore) Given(context.Context) ([]Given, error) {

@@ -66,10 +66,11 @@ func (h localHouse) Resources(contact string) []string {
 
 // Available sends someone who came the presence of everything they may see, and the alerts that waited for them or for
 // their priority.
-func (h localHouse) Available(full string, _ *stream.Element, initial bool) {
+func (h localHouse) Available(full string, presence *stream.Element, initial bool) {
 	if initial {
 		h.b.presence.show(showing{to: full})
 	}
+	h.b.items.listeners.present(full, presence)
 	h.b.alerts.wake()
 }
 

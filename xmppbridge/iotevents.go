@@ -22,6 +22,7 @@ type events struct {
 
 	inbox   sync.Mutex
 	watched map[devices.ID]int // watches of a device; others' readings are not taken in
+	all     int                // reasons to take in everybody's
 	dirty   map[changedField]struct{}
 
 	mu     sync.Mutex
@@ -50,9 +51,9 @@ func (b *Bridge) Readings(readings []devices.Reading) {
 	e := b.events
 	e.inbox.Lock()
 	some := false
-	if len(e.watched) > 0 {
+	if len(e.watched) > 0 || e.all > 0 {
 		for i := range readings {
-			if r := &readings[i]; e.watched[r.Device] > 0 {
+			if r := &readings[i]; e.all > 0 || e.watched[r.Device] > 0 {
 				e.dirty[changedField{r.Device, r.Point}] = struct{}{}
 				some = true
 			}
@@ -62,6 +63,22 @@ func (b *Bridge) Readings(readings []devices.Reading) {
 	if some {
 		e.wake()
 	}
+}
+
+// watchToo takes in the readings of a device for n reasons more, or less.
+func (e *events) watchToo(id devices.ID, n int) {
+	e.inbox.Lock()
+	defer e.inbox.Unlock()
+	if e.watched[id] += n; e.watched[id] <= 0 {
+		delete(e.watched, id)
+	}
+}
+
+// watchAll takes in all readings for n reasons more, or less.
+func (e *events) watchAll(n int) {
+	e.inbox.Lock()
+	defer e.inbox.Unlock()
+	e.all += n
 }
 
 // changed says that a field which is no point has changed.
@@ -118,6 +135,8 @@ func (e *events) look(empty map[changedField]struct{}) map[changedField]struct{}
 		}
 		v, category := e.b.value(c.device, d, state, c.field)
 		e.trips(c, v, category, now)
+		e.b.items.see(c, now)
+		e.b.publisher.see(c)
 	}
 	if len(dirty) > maxSpare {
 		return nil

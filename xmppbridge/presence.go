@@ -72,6 +72,8 @@ func (b *Bridge) Withdraw(id devices.ID) {
 	b.presence.forget(id, full)
 	b.presence.sumUp()
 	b.events.endIf(func(w *watch) bool { return w.device == id })
+	b.items.withdraw(id)
+	b.publisher.withdraw(id)
 	if bare == hub {
 		return // a resource of the hub: its subscriptions stand
 	}

@@ -30,6 +30,16 @@ type Store interface {
 	Receipting(ctx context.Context) ([]string, error)
 	SaveReceipting(person string)
 
+	// NodeSubscriptions are those to nodes of our own.
+	NodeSubscriptions(ctx context.Context) ([]NodeSubscription, error)
+	SaveNodeSubscription(NodeSubscription)
+	ForgetNodeSubscription(NodeSubscription)
+
+	// Published are the nodes that were made elsewhere. The others return when it is kept.
+	Published(ctx context.Context) ([]PublishedNode, error)
+	SavePublished(context.Context, PublishedNode) error
+	ForgetPublished(context.Context, PublishedNode) error
+
 	Outbox
 }
 
@@ -49,6 +59,12 @@ type Given struct {
 	Target  string // our bare JID
 	Name    string // as it was given; empty: they had the contact already
 	Group   string
+}
+
+// A PublishedNode is a node that the gateway made at a service, or at its account's server.
+type PublishedNode struct {
+	Service string // the service's JID, or the account's bare JID
+	Node    string
 }
 
 // Executed remembers that a command was carried out, so that a stanza that comes twice does not act twice.

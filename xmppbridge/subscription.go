@@ -143,6 +143,7 @@ func (b *Bridge) deliverPresence(st *stream.Element) {
 	case "":
 		b.sharers.heard(from)
 		b.presence.resume(watcher)
+		b.items.listeners.present(from, st)
 	}
 }
 
@@ -177,6 +178,7 @@ func (b *Bridge) gone(full string) {
 	b.chats.endIf(func(of string) bool { return of == full })
 	b.replay.forget(full)
 	b.endProgram(full)
+	b.items.listeners.gone(full)
 }
 
 // change edits an existing subscription. What a server keeps for us it changes itself.

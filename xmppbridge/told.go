@@ -223,6 +223,7 @@ func (b *Bridge) bounced(st *stream.Element) {
 		return
 	}
 	b.endProgram(a.full)
+	b.items.bounced(a.full, stream.ParseError(st))
 	if m, news := b.told.settle(person(a.full), st.Attr("id"), Returned); news {
 		if !b.undelivered(m, "alert was returned: "+stream.ParseError(st).Error()) {
 			b.told.settle(m.To, m.ID, Awaited) // tried again with the missing receipts

@@ -17,6 +17,7 @@ type Config struct {
 	XMPP    XMPP
 	Rooms   []Room // in the order of the file
 	Control Control
+	Publish Publish // the zero value where there is no [publish]
 	Mapping *mapping.Config
 	Drivers []Driver        // in the order of the file; those taken out are not among them
 	Broker  *broker.Options // nil: no broker inside
@@ -101,6 +102,12 @@ type History struct {
 	Keep    time.Duration
 	MaxSize int64 // bytes
 	Flush   time.Duration
+}
+
+// Publish is the section [publish].
+type Publish struct {
+	Enabled bool
+	Service string // a domain; empty: the gateway itself, or its account's nodes
 }
 
 // Control is the section [control].

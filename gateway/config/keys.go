@@ -53,6 +53,11 @@ var historyKeys = []schema.Key{
 	{Name: "flush", Kind: schema.Duration, Default: `"30s"`, Help: "readings are written in batches this often, to spare an SD card; a crash loses what came since"},
 }
 
+var publishKeys = []schema.Key{
+	{Name: "enabled", Kind: schema.Bool, Default: "false", Help: "readings are published, each to who may see its device"},
+	{Name: "service", Kind: schema.String, Help: `component, client: a pubsub service to publish to, such as "pubsub.example.org"; default: the gateway itself (component, local) or the account's own nodes (client)`},
+}
+
 var controlKeys = []schema.Key{
 	{Name: "socket", Kind: schema.String, Path: true, Help: "where `tidings devices`, `tidings send` and the others reach the running gateway, as its permissions allow; default: tidings.sock in $RUNTIME_DIRECTORY, else in $XDG_RUNTIME_DIR, else in data_dir"},
 }
@@ -82,7 +87,7 @@ func rootSpec() schema.Spec {
 		{Name: "history", Kind: schema.SubTable, Spec: &schema.Spec{Keys: historyKeys}, Help: "readings that are kept"},
 		{Name: "control", Kind: schema.SubTable, Spec: &schema.Spec{Keys: controlKeys}, Help: "the socket of the command line"},
 		{Name: "interlocks", Kind: schema.Named, Later: true, Help: "what must never happen together"},
-		{Name: "publish", Kind: schema.SubTable, Later: true, Help: "readings as pubsub items"},
+		{Name: "publish", Kind: schema.SubTable, Spec: &schema.Spec{Keys: publishKeys}, Help: "readings as pubsub items"},
 		{Name: "web", Kind: schema.SubTable, Later: true, Help: "the status page"},
 	}}
 }

@@ -84,6 +84,9 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 		options := broker.Parse(section, l.Log)
 		cfg.Broker = &options
 	}
+	if section := root.Table("publish"); section != nil {
+		cfg.Publish = readPublish(section, cfg.XMPP.Mode)
+	}
 	if section := root.Table("history"); section != nil {
 		cfg.History = readHistory(section)
 	}

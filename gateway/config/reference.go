@@ -54,6 +54,8 @@ func Reference(types []devices.Type) []byte {
 	p.types(types, code("[devices.NAME.points.NAME]"), pointKeys)
 	p.section(code("[alerts.NAME]"), "What is said to whom when something happens.", schema.Join(mapping.AlertKeys, []schema.Key{enabledKey}).Keys)
 	p.section(code("[history]"), "Readings that are kept, for charts, for people and for programs. Without the section none are; an empty one is enough.", historyKeys)
+	p.section(code("[publish]"), "Readings as pubsub items (XEP-0060), for programs: a node for each point, which whoever may see the device may read. "+
+		"See [Programs](programs.md#pubsub).", publishKeys)
 	p.section(code("[control]"), "The socket of the command line.", controlKeys)
 
 	p.WriteString("\n## Not in this version\n\nThese are refused by name rather than accepted and ignored.\n\n")

@@ -144,8 +144,8 @@ text = "{{.device}} is being watered"
 to = ["alice@{{domain}}"]
 `
 
-// begin starts a house on a ground and returns when the gateway runs and every device was heard.
-func begin(t *testing.T, g *ground) *house {
+// begin starts a house on a ground, with more in its configuration, and returns when the gateway runs and every device was heard.
+func begin(t *testing.T, g *ground, more ...string) *house {
 	t.Helper()
 	dir := t.TempDir()
 	h := &house{t: t, ground: g, dir: dir, file: filepath.Join(dir, "gateway.toml"), listening: make(chan net.Addr, 1)}
@@ -161,7 +161,7 @@ func begin(t *testing.T, g *ground) *house {
 	h.run(h.node.Run)
 	h.chip = gpiosim.NewChip("house", "GPIO17", "GPIO22", "GPIO27")
 	h.chip.Contact("GPIO17").Close()
-	h.configure(base)
+	h.configure(base + strings.Join(more, "\n"))
 	h.start()
 	h.plugIn()
 	return h

@@ -18,7 +18,8 @@ type later struct {
 	mu            sync.Mutex
 	ended         bool // nobody comes any more
 	subscriptions map[subscriptionKey]xmppbridge.Subscription
-	executed      map[string]*senderNews // by full JID
+	executed      map[string]*senderNews               // by full JID
+	nodes         map[xmppbridge.NodeSubscription]bool // false: forgotten
 	archiving     archiving
 	told          map[toldKey]xmppbridge.Told
 	receipting    map[string]struct{} // people
@@ -36,7 +37,8 @@ type executedKey struct{ id, sum string }
 
 func newLater() later {
 	return later{ready: make(chan struct{}, 1), subscriptions: map[subscriptionKey]xmppbridge.Subscription{}, executed: map[string]*senderNews{},
-		told: map[toldKey]xmppbridge.Told{}, receipting: map[string]struct{}{}}
+		told: map[toldKey]xmppbridge.Told{}, receipting: map[string]struct{}{},
+		nodes: map[xmppbridge.NodeSubscription]bool{}}
 }
 
 // note lets do change what is kept. It reports false once nobody comes any more.
@@ -77,6 +79,8 @@ func (l *later) take() []change {
 	subscriptions, executed := l.subscriptions, l.executed
 	told, receipting := l.told, l.receipting
 	l.subscriptions, l.executed = map[subscriptionKey]xmppbridge.Subscription{}, map[string]*senderNews{}
+	nodes := l.nodes
+	l.nodes = map[xmppbridge.NodeSubscription]bool{}
 	l.told, l.receipting = map[toldKey]xmppbridge.Told{}, map[string]struct{}{}
 	l.mu.Unlock()
 	batch := make([]change, 0, len(subscriptions)+len(executed)+len(told)+len(receipting))
@@ -93,6 +97,9 @@ func (l *later) take() []change {
 		}
 		batch = append(batch, change{write: exec("INSERT OR REPLACE INTO subscription (target, watcher, sees, seen, asked) VALUES (?, ?, ?, ?, ?)",
 			sub.Target, sub.Watcher, sub.From, sub.To, sub.Asked)})
+	}
+	for s, keep := range nodes {
+		batch = append(batch, change{write: writeNodeSubscription(s, keep)})
 	}
 	for from, news := range executed {
 		batch = append(batch, change{write: news.write(from)})

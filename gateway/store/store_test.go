@@ -350,3 +350,31 @@ func TestGiven(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+func TestNodes(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tidings.db")
+	s, stop := open(t, path)
+	ctx := t.Context()
+	one, two := xmppbridge.NodeSubscription{Device: "lamp", Point: "power", JID: "a@example.org"}, xmppbridge.NodeSubscription{Device: "lamp", Point: "power", JID: "b@example.org/x"}
+	for _, n := range []xmppbridge.NodeSubscription{one, two, one} {
+		s.SaveNodeSubscription(n)
+	}
+	node := xmppbridge.PublishedNode{Service: "pubsub.example.org", Node: "tidings/lamp/power"}
+	if err := errors.Join(s.SavePublished(ctx, node), s.SavePublished(ctx, node), s.SavePublished(ctx, xmppbridge.PublishedNode{Service: "x", Node: "y"}),
+		s.ForgetPublished(ctx, xmppbridge.PublishedNode{Service: "x", Node: "y"})); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	s, stop = open(t, path)
+	s.ForgetNodeSubscription(two)
+	stop()
+	s, stop = open(t, path)
+	defer stop()
+	if got, err := s.NodeSubscriptions(ctx); err != nil || !slices.Equal(got, []xmppbridge.NodeSubscription{one}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := s.Published(ctx); err != nil || !slices.Equal(got, []xmppbridge.PublishedNode{node}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

@@ -519,6 +519,45 @@ class Driver:
         await self.rooms().destroy(slixmpp.JID(room), reason)
         return {}
 
+    def pubsub(self):
+        client = self.need()
+        client.register_plugin("xep_0060")
+        return client["xep_0060"]
+
+    async def node_subscribe(self, jid, node):
+        """Subscribe to a node with slixmpp's plugin for XEP-0060."""
+        iq = await self.pubsub().subscribe(jid, node)
+        return {"state": iq["pubsub"]["subscription"]["subscription"]}
+
+    async def node_unsubscribe(self, jid, node):
+        await self.pubsub().unsubscribe(jid, node)
+        return {}
+
+    async def node_items(self, jid, node):
+        iq = await self.pubsub().get_items(jid, node)
+        return {"items": [{"id": i["id"], "xml": tostring(i.xml)} for i in iq["pubsub"]["items"]]}
+
+    async def node_list(self, jid):
+        """The nodes at an address, and those of them one has subscribed to."""
+        plugin = self.pubsub()
+        found = await plugin.get_nodes(jid)
+        mine = await plugin.get_subscriptions(jid)
+        return {"nodes": sorted(i[1] for i in found["disco_items"]["items"] if i[1]),
+                "subscribed": sorted(s["node"] for s in mine["pubsub"]["subscriptions"])}
+
+    async def node_publish(self, jid, node):
+        await self.pubsub().publish(jid, node, payload=ET.fromstring("<x xmlns='urn:x'/>"))
+        return {}
+
+    async def listen(self, node):
+        """Tell everybody by the capabilities in presence that items of a node are wanted (XEP-0163)."""
+        client = self.need()
+        client.register_plugin("xep_0060")
+        client.register_plugin("xep_0163")
+        client["xep_0163"].add_interest([node])
+        await client["xep_0115"].update_caps()
+        return {}
+
     async def ping(self, jid=None):
         return {"seconds": await self.need()["xep_0199"].ping(jid)}
 

@@ -49,6 +49,8 @@ type Options struct {
 	Upload []string
 	// Others are further domains that the server is, such as one that Extra has it hold rooms on: its certificate is for them, too.
 	Others []string
+	// After is put behind everything: further hosts. Prosody only.
+	After string
 	// Extra is appended to the global part of the configuration file, in the server's own language.
 	Extra string
 

@@ -170,4 +170,5 @@ Component "upload.{{.O.Domain}}" "http_file_share"
   http_host = "127.0.0.1"
   http_external_url = "http://127.0.0.1:{{.HTTP}}/"
   http_file_share_access = { "{{.O.Domain}}"{{range .O.Upload}}, "{{.}}"{{end}} }
-{{end}}`))
+{{end}}{{.O.After}}
+`))

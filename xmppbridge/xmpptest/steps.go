@@ -365,6 +365,45 @@ func (c *Client) VCard(jid string) VCard {
 	return answer
 }
 
+// NodeItem is an item of a node (XEP-0060).
+type NodeItem struct{ ID, XML string }
+
+// TrySubscribeNode subscribes to a node with slixmpp's plugin and returns the state of the subscription.
+func (c *Client) TrySubscribeNode(jid, node string) (string, error) {
+	var answer struct{ State string }
+	err := c.Try("node_subscribe", map[string]any{"jid": jid, "node": node}, &answer)
+	return answer.State, err
+}
+
+// UnsubscribeNode ends that.
+func (c *Client) UnsubscribeNode(jid, node string) {
+	c.t.Helper()
+	c.Do("node_unsubscribe", map[string]any{"jid": jid, "node": node}, nil)
+}
+
+// TryNodeItems fetches the items of a node.
+func (c *Client) TryNodeItems(jid, node string) ([]NodeItem, error) {
+	var answer struct{ Items []NodeItem }
+	err := c.Try("node_items", map[string]any{"jid": jid, "node": node}, &answer)
+	return answer.Items, err
+}
+
+// Nodes lists the nodes at an address, and those of them that the client has subscribed to.
+func (c *Client) Nodes(jid string) (nodes, subscribed []string) {
+	c.t.Helper()
+	var answer struct{ Nodes, Subscribed []string }
+	c.Do("node_list", map[string]any{"jid": jid}, &answer)
+	return answer.Nodes, answer.Subscribed
+}
+
+// TryPublish publishes an item that nobody asked for.
+func (c *Client) TryPublish(jid, node string) error {
+	return c.Try("node_publish", map[string]any{"jid": jid, "node": node}, nil)
+}
+
+// Listen tells everybody by presence that items of a node are wanted.
+func (c *Client) Listen(node string) { c.t.Helper(); c.Do("listen", map[string]any{"node": node}, nil) }
+
 // Ping waits for the answer of jid ("" for the server) to a ping.
 func (c *Client) Ping(jid string) {
 	c.t.Helper()
