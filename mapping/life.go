@@ -1,10 +1,9 @@
 package mapping
 
 import (
+	"cmp"
 	"slices"
 	"time"
-
-	"tidings/devices"
 )
 
 // An alert that comes and goes is said as often as this within this time, the last time with the words that it keeps
@@ -338,19 +337,9 @@ func (r *Rules) Active() []Alert {
 		if c := a.At.Compare(b.At); c != 0 {
 			return c
 		}
-		return compareKeys(a.Key, b.Key)
+		return cmp.Compare(a.Key, b.Key)
 	})
 	return r.active
-}
-
-func compareKeys(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // alert finds an alert by its name.
@@ -361,58 +350,6 @@ func (c *Config) alert(name string) *AlertConfig {
 		}
 	}
 	return nil
-}
-
-// keep is what of an alert survives a restart.
-func (r *Rules) keep(i *instance) AlertState {
-	s := AlertState{Alert: i.alert.Name, Device: i.device.model.ID, Since: r.at(i.since), Active: i.state == active, Idle: i.state == idle}
-	l := i.life
-	if l == nil {
-		return s
-	}
-	s.Text, s.By, s.Escalated, s.Damped, s.Gone = l.text, l.by, l.escalated, l.damped, l.gone
-	s.Told, s.Failed, s.Sent = slices.Clone(l.told), slices.Clone(l.fails), len(l.told) > 0
-	s.Began, s.Repeat = l.id, r.at(l.repeat)
-	if i.state != active {
-		s.Ended = r.at(l.ended)
-	}
-	if i.alert.Escalate != nil {
-		s.Escalate = r.at(l.escalate)
-	}
-	if l.damped {
-		s.Steady = r.at(l.steady)
-	}
-	return s
-}
-
-// revive gives an alert the life it had before a restart.
-func (r *Rules) revive(i *instance, s AlertState) {
-	at := func(t time.Time, missing time.Duration) time.Duration {
-		if t.IsZero() {
-			return missing
-		}
-		return t.Sub(r.zero)
-	}
-	l := &life{id: s.began(), text: s.Text, told: s.Told, fails: s.Failed, by: s.By, escalated: s.Escalated, damped: s.Damped, gone: s.Gone,
-		began: min(at(s.began(), i.since), r.now), ended: min(at(s.Ended, r.now), r.now), steady: min(at(s.Steady, r.now), r.now),
-		repeat: min(at(s.Repeat, r.now), r.now+i.alert.Repeat)}
-	if s.Sent && len(s.Told) == 0 {
-		l.told = slices.Clone(i.alert.To)
-	}
-	if e := i.alert.Escalate; e != nil {
-		l.escalate = min(at(s.Escalate, r.now+e.After), r.now+e.After)
-	}
-	l.said = len(l.told) > 0
-	i.life = l
-	r.alertsChanged()
-}
-
-// began is when it became active. Earlier versions kept only since when its condition had held.
-func (s *AlertState) began() time.Time {
-	if s.Began.IsZero() {
-		return s.Since
-	}
-	return s.Began
 }
 
 // find returns the instances an address of alerts is for.
@@ -434,8 +371,6 @@ func (r *Rules) find(ref AlertRef) []*instance {
 	for _, d := range r.devices {
 		in(d)
 	}
-	slices.SortFunc(out, func(a, b *instance) int { return compareIDs(a.device.model.ID, b.device.model.ID) })
+	slices.SortFunc(out, func(a, b *instance) int { return cmp.Compare(a.device.model.ID, b.device.model.ID) })
 	return out
 }
-
-func compareIDs(a, b devices.ID) int { return compareKeys(string(a), string(b)) }

@@ -188,7 +188,7 @@ func (a *alerts) unwanted(m Outgoing) bool {
 		a.b.log.Info(what, "jid", m.To, "device", m.Device)
 		return true
 	}
-	return a.b.undelivered(Told{To: m.To, AlertRef: m.Ref()}, what)
+	return a.b.undelivered(Told{To: m.To, AlertRef: m.Ref()}, what, ErrUnwanted)
 }
 
 // settle takes what was confirmed out of the outbox, also when the bridge stops: it would be said again by the next life of

@@ -3,6 +3,7 @@ package xmppbridge
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"sync"
 	"time"
 
@@ -196,19 +197,21 @@ func (t *told) overdue(now time.Time) []Told {
 	return out
 }
 
+var errNoReceipt = errors.New("no receipt has come")
+
 // missReceipts reports messages of which no receipt has come, of people whose clients send them (XEP-0184 §5.3).
 func (b *Bridge) missReceipts(now time.Time) {
 	for _, m := range b.told.overdue(now) {
-		if b.undelivered(m, "alert without a receipt") {
+		if b.undelivered(m, "alert has not arrived", errNoReceipt) {
 			b.told.settle(m.To, m.ID, Unknown)
 		}
 	}
 }
 
 // undelivered has the rules know that a message did not arrive. It reports false when nobody can be asked just now.
-func (b *Bridge) undelivered(m Told, what string) bool {
+func (b *Bridge) undelivered(m Told, what string, why error) bool {
 	return b.work.do(jobKey{m.To, m.Device}, job{do: func(ctx context.Context) {
-		b.log.Warn(what, "jid", m.To, "alert", m.Alert, "device", m.Device)
+		b.log.Warn(what, "jid", m.To, "alert", m.Alert, "device", m.Device, "err", why)
 		if err := b.o.Desk.Undelivered(ctx, mapping.Undelivered{AlertRef: m.AlertRef, To: m.To, Returned: m.Arrival == Returned}); err != nil {
 			b.log.Warn("alert not escalated", "alert", m.Alert, "device", m.Device, "err", err)
 		}
@@ -225,7 +228,7 @@ func (b *Bridge) bounced(st *stream.Element) {
 	b.endProgram(a.full)
 	b.items.bounced(a.full, stream.ParseError(st))
 	if m, news := b.told.settle(person(a.full), st.Attr("id"), Returned); news {
-		if !b.undelivered(m, "alert was returned: "+stream.ParseError(st).Error()) {
+		if !b.undelivered(m, "alert was returned", stream.ParseError(st)) {
 			b.told.settle(m.To, m.ID, Awaited) // tried again with the missing receipts
 		}
 		return
