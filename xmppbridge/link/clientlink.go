@@ -78,7 +78,7 @@ func (c *Client) newSlot(resource string) *slot {
 			return c.open(ctx, s, redirect, was)
 		},
 		ended: func(err error) error { return c.ended(s, err) },
-		quiet: func() bool { return c.quiet(s) },
+		quiet: func(resumable bool) bool { return c.quiet(s, resumable) },
 	}
 	c.slots[resource] = s
 	return s
@@ -226,11 +226,11 @@ func (c *Client) take(ctx context.Context) bool {
 	}
 }
 
-// quiet reports that a device's stream shares the hub's fate.
-func (c *Client) quiet(s *slot) bool {
+// quiet reports that a device's stream shares the hub's fate, or may have been cut together with it.
+func (c *Client) quiet(s *slot, resumable bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !s.hub && (!c.hubUp() || s.up)
+	return !s.hub && (resumable || !c.hubUp() || s.up)
 }
 
 // pick returns the keeper whose stream speaks for an address: a full JID's own, the hub's for the account.

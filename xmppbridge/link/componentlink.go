@@ -20,7 +20,7 @@ func NewComponent(c ComponentConfig, o Options) *Component {
 		// A redirection is reported and not followed: the certificate would be another host's, or there is none.
 		open:  func(ctx context.Context, _ string, _ *resumption) (*Conn, error) { return DialComponent(ctx, c) },
 		ended: func(err error) error { return err },
-		quiet: func() bool { return false },
+		quiet: func(bool) bool { return false },
 	}}
 }
 

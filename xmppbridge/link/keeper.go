@@ -102,8 +102,8 @@ type keeper struct {
 	open func(ctx context.Context, redirect string, was *resumption) (*Conn, error)
 	// ended is told that a stream that open returned has ended, and may find a better explanation than err.
 	ended func(err error) error
-	// quiet reports that this stream's troubles need not be logged: another's, the same, are.
-	quiet func() bool
+	// quiet reports that this stream's troubles need not be logged: another's, the same, are. resumable says that it may go on.
+	quiet func(resumable bool) bool
 
 	mu      sync.Mutex
 	session *session // nil while down
@@ -197,7 +197,7 @@ func (k *keeper) rest(ctx context.Context, wait time.Duration, cause error) {
 }
 
 func (k *keeper) log(level slog.Level, message string, args ...any) {
-	if k.quiet() {
+	if k.quiet(k.resumption() != nil) {
 		level = slog.LevelDebug
 	}
 	k.opt.Log.Log(context.Background(), level, message, append([]any{"jid", k.jid}, args...)...)
