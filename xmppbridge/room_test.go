@@ -45,11 +45,14 @@ func inRoom(t *testing.T, test func(*testRoom)) {
 	inRoomOf(t, roomFile, test)
 }
 
-func inRoomOf(t *testing.T, file string, test func(*testRoom)) {
+func inRoomOf(t *testing.T, file string, test func(*testRoom), more ...func(*Options)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := begin(t, setup{file: file, more: func(o *Options) {
 			o.Rooms = []Room{{JID: ops, Nick: "home", Password: "sesame"}}
+			for _, m := range more {
+				m(o)
+			}
 		}})
 		r := &testRoom{fixture: f, features: private}
 		f.network.set(func(n *testNetwork) { n.answer = r.answerRequest })

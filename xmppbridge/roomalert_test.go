@@ -1,6 +1,7 @@
 package xmppbridge
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -188,4 +189,27 @@ func TestRoomAcknowledge(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Pictures are for the room as alerts and answers are: bare of anything beside their address, which clients would not show.
+func TestRoomPictures(t *testing.T) {
+	file := strings.Replace(roomFile, `"operator", devices = ["lamp"] }`, `"operator", devices = ["lamp", "oven"] }`, 1)
+	inRoomOf(t, file, func(r *testRoom) {
+		r.joins()
+		said := r.says("rob", "home: oven chart 6h", "")
+		if len(said) != 1 || !strings.HasPrefix(said[0], "https://upload.example.org/") {
+			t.Errorf("a chart: %q", said)
+		}
+		r.alert(Outgoing{ID: "a1", Alert: "hot", Chart: 6 * time.Hour}, "room:"+ops)
+		var ids []string
+		for _, st := range r.sent() {
+			if st.Attr("type") != "groupchat" || st.Attr("to") != ops || st.Attr("from") != hub {
+				t.Errorf("sent %s", st)
+			}
+			if ids = append(ids, st.Attr("id")); st.Attr("id") == "a1-chart" {
+				pictureIn(t, st)
+			}
+		}
+		equal(t, "an alert and its picture", ids, []string{"a1", "a1-chart"})
+	}, alertsWithPictures(&testHistory{}, &testUploader{}).more)
 }
