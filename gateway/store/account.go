@@ -61,7 +61,7 @@ func (s *Store) RemoveAccount(ctx context.Context, name string) error {
 		if err := updateAccount(name, "DELETE FROM account WHERE name = ?", name)(tx); err != nil {
 			return err
 		}
-		for _, table := range []string{"roster", "archive", "offline", "blocked"} {
+		for _, table := range []string{"roster", "archive", "offline", "blocked", "node"} {
 			if _, err := tx.Exec("DELETE FROM "+table+" WHERE account = ?", name); err != nil {
 				return err
 			}

@@ -378,3 +378,39 @@ func TestNodes(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// What people publish and the invitations they get are kept, and an account's goes with the account.
+func TestNodesAndInvitations(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t, filepath.Join(t.TempDir(), "t.db"))
+	ctx := t.Context()
+	if err := s.AddInvitation(ctx, Invitation{Hash: "h", Role: "viewer", Expires: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AcceptInvitation(ctx, "x", Account{Name: "bob", Role: "viewer"}); !errors.Is(err, ErrNoInvitation) {
+		t.Errorf("no such invitation: %v", err)
+	}
+	if err := s.AcceptInvitation(ctx, "h", Account{Name: "bob", Role: "viewer"}); err != nil {
+		t.Error(err)
+	}
+	if err := s.AcceptInvitation(ctx, "h", Account{Name: "eve", Role: "viewer"}); !errors.Is(err, ErrNoInvitation) {
+		t.Errorf("used twice: %v", err)
+	}
+	for _, name := range []string{"a", "b"} {
+		if err := s.PutNode(ctx, "bob", name, []byte(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.DeleteNode(ctx, "bob", "b"); err != nil {
+		t.Error(err)
+	}
+	if nodes, err := s.Nodes(ctx, "bob"); err != nil || len(nodes) != 1 || string(nodes["a"]) != "a" {
+		t.Errorf("nodes %q, %v", nodes, err)
+	}
+	if err := s.RemoveAccount(ctx, "bob"); err != nil {
+		t.Error(err)
+	}
+	if nodes, err := s.Nodes(ctx, "bob"); err != nil || len(nodes) != 0 {
+		t.Errorf("after the account: %q, %v", nodes, err)
+	}
+}

@@ -23,9 +23,13 @@ type account struct {
 	// Server.mu held, and before it where both are needed.
 	editing sync.Mutex
 
+	// publishing serialises changes of what the account publishes; it is as editing, and the two are never held together.
+	publishing sync.Mutex
+
 	// Guarded by Server.mu; house and items are replaced only with editing held as well.
 	loaded   bool
 	sessions map[string]*session // by resource
+	nodes    map[string]*node    // what the account publishes (pep.go), by name; nil: not read yet
 	house    map[string]Contact  // what the house gives, by JID
 	items    map[string]Item     // what the Store remembers, by JID
 	blocked  map[string]struct{} // addresses, replaced as house is

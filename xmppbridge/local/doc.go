@@ -27,6 +27,8 @@
 //
 // People's files and the house's pictures have a place over HTTPS ([Options].Upload, [Server.Put]).
 //
+// What people's clients publish (avatars, bookmarks, keys) is kept and told to whom it concerns ([Nodes]).
+//
 // Accounts are made elsewhere, or by whoever shows an invitation before login ([Invites]).
 //
 // Goroutines: Run starts one a listener, one for the archive and one a connection, which stays after the connection was lost for

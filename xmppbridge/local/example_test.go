@@ -62,6 +62,11 @@ func (accounts) TakeOffline(context.Context, string) ([][]byte, error)        { 
 func (accounts) Blocked(context.Context, string) ([]string, error)            { return nil, nil }
 func (accounts) SetBlocked(context.Context, string, []string, []string) error { return nil }
 
+// Nor does it keep what people publish.
+func (accounts) Nodes(context.Context, string) (map[string][]byte, error) { return nil, nil }
+func (accounts) PutNode(context.Context, string, string, []byte) error    { return local.ErrFull }
+func (accounts) DeleteNode(context.Context, string, string) error         { return nil }
+
 func Example() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {

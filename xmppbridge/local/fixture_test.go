@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -57,6 +58,7 @@ type memory struct {
 	archive []Archived
 	offline map[string][][]byte
 	blocked map[string]map[string]bool
+	nodes   map[string]map[string][]byte
 }
 
 func (m *memory) Credentials(_ context.Context, account string) (Credentials, error) {
@@ -93,6 +95,29 @@ func (m *memory) DeleteItem(_ context.Context, account, jid string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.items[account], jid)
+	return m.broken
+}
+
+func (m *memory) Nodes(_ context.Context, account string) (map[string][]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.nodes[account]), m.broken
+}
+
+func (m *memory) PutNode(_ context.Context, account, node string, content []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.nodes[account] == nil {
+		m.nodes[account] = make(map[string][]byte)
+	}
+	m.nodes[account][node] = content
+	return m.broken
+}
+
+func (m *memory) DeleteNode(_ context.Context, account, node string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.nodes[account], node)
 	return m.broken
 }
 
@@ -254,7 +279,7 @@ func start(t testing.TB, limits Limits) *fixture {
 // people is a store with the accounts alice and bob.
 func people() *memory {
 	return &memory{accounts: map[string]Credentials{"alice": testCredentials(), "bob": testCredentials()},
-		items: make(map[string]map[string]Item)}
+		items: make(map[string]map[string]Item), nodes: make(map[string]map[string][]byte)}
 }
 
 // startWith is start with a store; tune changes a server that is made before it runs.

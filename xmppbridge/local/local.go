@@ -72,6 +72,7 @@ type Store interface {
 
 	Messages
 	Blocklist
+	Nodes
 }
 
 // An Item is what is remembered about one address in one account's roster: for a contact of the house, what the person changed

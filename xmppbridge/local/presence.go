@@ -70,6 +70,7 @@ func (c *session) announce(ctx context.Context, st *stream.Element) {
 		takes = c.takes()
 	})
 	s.backend.Available(c.full, kept, initial)
+	c.askInterest(kept)
 	if takes && !took {
 		s.handOut(ctx, c.account)
 	}
@@ -130,7 +131,7 @@ func (c *session) withdraw(st *stream.Element) {
 	s.locked(func() {
 		directed := c.directed
 		was = c.available
-		c.available, c.presence, c.directed = false, nil, nil
+		c.available, c.presence, c.directed, c.interest = false, nil, nil, interest{}
 		if was {
 			c.broadcast(st)
 		}

@@ -36,7 +36,10 @@ func (s *Server) Info() (info []*stream.Element) {
 }
 
 // toDomain takes an IQ to the domain. All but a ping and a file is the backend's, which knows what there is.
-func (c *session) toDomain(_ context.Context, iq *stream.Element) {
+func (c *session) toDomain(ctx context.Context, iq *stream.Element) {
+	if stream.IsReply(iq) && c.interestedIn(ctx, iq) {
+		return
+	}
 	if iq.Attr("type") == "get" && iq.Child(nsPing, "ping") != nil {
 		c.result(iq)
 		return
@@ -72,6 +75,10 @@ func (c *session) toAccount(ctx context.Context, iq *stream.Element, to jid.JID)
 		return
 	}
 	payload := iq.First()
+	if payload.Is(nsPubSub, "pubsub") || payload.Is(nsPubSubOwner, "pubsub") {
+		c.pubsub(ctx, iq, payload, to)
+		return
+	}
 	self := to.Equal(c.jid.Bare())
 	if answer := own[query{iq.Attr("type"), payload.Space, payload.Name}]; self && answer != nil {
 		answer(c, ctx, iq, payload)
@@ -102,7 +109,7 @@ func (c *session) toAccount(ctx context.Context, iq *stream.Element, to jid.JID)
 
 // accountFeatures are what an account's bare JID does, for itself or for others.
 func (s *Server) accountFeatures(self bool) []string {
-	features := []string{nsDiscoInfo, nsDiscoItems}
+	features := append([]string{nsDiscoInfo, nsDiscoItems}, pepFeatures...)
 	if self && s.archive > 0 {
 		features = append(features, archiveFeatures...)
 	}
@@ -126,7 +133,8 @@ func (c *session) disco(iq, query *stream.Element, to jid.JID) {
 	}
 	answer := stream.New(query.Space, "query")
 	if query.Space == nsDiscoInfo {
-		answer.Add(stream.New(nsDiscoInfo, "identity", "category", "account", "type", "registered"))
+		answer.Add(stream.New(nsDiscoInfo, "identity", "category", "account", "type", "registered"),
+			stream.New(nsDiscoInfo, "identity", "category", "pubsub", "type", "pep"))
 		for _, f := range s.accountFeatures(to.Equal(c.jid.Bare())) {
 			answer.Add(stream.New(nsDiscoInfo, "feature", "var", f))
 		}
@@ -134,6 +142,9 @@ func (c *session) disco(iq, query *stream.Element, to jid.JID) {
 		slices.Sort(available)
 		for _, full := range available {
 			answer.Add(stream.New(nsDiscoItems, "item", "jid", full))
+		}
+		for _, name := range c.readableNodes(b) {
+			answer.Add(stream.New(nsDiscoItems, "item", "jid", b.bare, "node", name))
 		}
 	}
 	c.result(iq, answer)

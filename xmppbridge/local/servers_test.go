@@ -163,3 +163,56 @@ func TestSlixmppRegister(t *testing.T) {
 		t.Errorf("an invitation that was used: %v", err)
 	}
 }
+
+// slixmpp publishes a nickname; another client of the account and one of a friend hear of it, and read it.
+func TestSlixmppPEP(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{})
+	f.friends()
+	a, desk, b := person(f, "alice", "phone"), person(f, "alice", "desk"), person(f, "bob", "phone")
+	for _, c := range []*xmpptest.Client{desk, b} {
+		c.Do("interest", map[string]any{"node": pepNode}, nil)
+		// The server asks what it is now; what comes behind the answer finds it known.
+		f.awaitInterest(c.JID, pepNode)
+	}
+	var made struct{ Item string }
+	a.Do("publish", map[string]any{"node": pepNode, "payload": nick("Al"), "options": map[string]string{"pubsub#access_model": "presence"}}, &made)
+	if made.Item == "" {
+		t.Error("no id")
+	}
+	for _, c := range []*xmpptest.Client{desk, b} {
+		c.ExpectMessage(xmpptest.Expect{From: "alice@home.example", Type: "headline"})
+	}
+	var got struct {
+		Items []struct{ ID, Payload string }
+	}
+	b.Do("node_items", map[string]any{"jid": "alice@home.example", "node": pepNode}, &got)
+	if len(got.Items) != 1 || got.Items[0].ID != made.Item || !strings.Contains(got.Items[0].Payload, ">Al<") {
+		t.Errorf("items %+v", got)
+	}
+	a.Do("publish", map[string]any{"node": "private", "payload": nick("Al"), "options": map[string]string{"pubsub#access_model": "whitelist"}}, nil)
+	if err := b.Try("node_items", map[string]any{"jid": "alice@home.example", "node": "private"}, nil); err == nil {
+		t.Error("a friend reads what is private")
+	}
+}
+
+// awaitInterest waits until a client is known to want to hear of a node.
+func (f *fixture) awaitInterest(full, node string) {
+	f.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		known := false
+		f.locked(func() {
+			for _, a := range f.accounts {
+				for _, c := range a.sessions {
+					known = known || c.full == full && c.wants(node)
+				}
+			}
+		})
+		if known {
+			return
+		}
+		if time.Now().After(deadline) {
+			f.t.Fatalf("%s never wants %s", full, node)
+		}
+	}
+}

@@ -50,6 +50,7 @@ type session struct {
 	presence    *stream.Element    // the last one broadcast, from = full
 	interested  bool               // asked for the roster: gets pushes
 	versioned   bool               // asked for it with a version
+	interest    interest           // what it is notified of
 	directed    map[string]jid.JID // addresses sent directed presence, which have to be told when it goes
 	previd      string             // what the client resumes by; empty: it cannot
 	window      time.Duration      // how long it may take

@@ -465,6 +465,35 @@ class Driver:
         return {"name": card["FN"] or "", "type": card["PHOTO"]["TYPE"] or "", "bytes": len(photo),
                 "hash": hashlib.sha1(photo).hexdigest()}
 
+    async def interest(self, node):
+        """Says in its capabilities that it wants to hear of a node (XEP-0163)."""
+        client = self.need()
+        client.register_plugin("xep_0163")
+        client["xep_0163"].add_interest(node)
+        await client["xep_0115"].update_caps()
+        return {}
+
+    async def publish(self, node, payload, item="", options=None):
+        """Puts an item into a node of its own account."""
+        client = self.need()
+        client.register_plugin("xep_0163")
+        form = None
+        if options:
+            form = client["xep_0004"].make_form("submit")
+            form.add_field(var="FORM_TYPE", ftype="hidden", value="http://jabber.org/protocol/pubsub#publish-options")
+            for name, value in options.items():
+                form.add_field(var=name, value=value)
+        answer = await client["xep_0060"].publish(slixmpp.JID(client.boundjid.bare), node, id=item or None,
+                                                  payload=ET.fromstring(payload), options=form)
+        return {"item": answer["pubsub"]["publish"]["item"]["id"]}
+
+    async def node_items(self, jid, node):
+        """The ids and payloads of a node's items."""
+        client = self.need()
+        client.register_plugin("xep_0060")
+        answer = await client["xep_0060"].get_items(slixmpp.JID(jid), node)
+        return {"items": [{"id": i["id"], "payload": tostring(i["payload"])} for i in answer["pubsub"]["items"]]}
+
     async def upload(self, name, content, type=None):
         """A file put where the server keeps files (XEP-0363) and fetched again."""
         from aiohttp import ClientSession  # only this step needs it
