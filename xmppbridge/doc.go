@@ -17,8 +17,9 @@
 // Goroutines. Deliver is called by the network's readers and must not block: it answers what needs only memory and hands
 // commands and chat to workers, one queue a sender and device, each bounded; a full queue refuses with
 // resource-constraint. One goroutine sends presence, latest wins, paced so that ten thousand devices do not burst; one
-// sends alerts from the outbox; one looks at the readings that programs subscribed to, and tells them; each room has one
-// that joins it (room.go). Run starts these and waits for them.
+// sends alerts from the outbox; one looks at the readings that programs subscribed to, by IQs (iotwatch.go) or as nodes
+// (items.go), and tells them; one keeps nodes elsewhere (publisher.go), one fills contact lists (contacts.go), where there
+// is that to do; each room has one that joins it (room.go). Run starts these and waits for them.
 //
 //	b, err := xmppbridge.New(ctx, xmppbridge.Options{House: house, Executor: router, Network: component, …})
 //	err = b.Run(ctx)
