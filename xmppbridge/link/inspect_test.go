@@ -35,6 +35,7 @@ func TestInspect(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
+			ask(t, conn, "<iq type='set' id='v0'><vCard xmlns='vcard-temp'/></iq>", "v0") // none, on a second run
 			ask(t, conn, "<presence/><iq type='get' id='p1'><ping xmlns='urn:xmpp:ping'/></iq>", "p1")
 			if err := Inspect(testContext(t), cfg, own); err != nil {
 				t.Errorf("the gateway's own: %v", err)
