@@ -289,7 +289,7 @@ func TestAlertModel(t *testing.T) {
 				if now != gone {
 					gone, steady = now, w.now
 				}
-				if w.now.Sub(steady) >= flapWindow {
+				if w.now.Sub(steady) >= flapSteady {
 					if damped, begins = false, nil; gone {
 						active, pending = false, false
 						record(w.now, "over")

@@ -8,10 +8,11 @@ import (
 
 // An alert that comes and goes is said as often as this within this time, the last time with the words that it keeps
 // changing. From then on it counts as active, and nothing is said of its coming and going, until it has been one of the
-// two for as long.
+// two for longer. What comes once a minute is said each time.
 const (
 	flapCount  = 4
-	flapWindow = 5 * time.Minute
+	flapWindow = 2 * time.Minute
+	flapSteady = 5 * time.Minute
 )
 
 // returnedAgain is when a message that came back is sent again, while its alert is active and nobody has acknowledged it: a
@@ -74,7 +75,7 @@ func (r *Rules) fire(i *instance) {
 	}
 	if len(l.begins) >= flapCount {
 		l.damped, l.steady = true, r.now
-		l.text = cutLine(l.text, maxMessage) + " – it keeps changing: you hear of it again when it has been the same for " + Duration(flapWindow)
+		l.text = cutLine(l.text, maxMessage) + " – it keeps changing: you hear of it again when it has been the same for " + Duration(flapSteady)
 	}
 	r.alertsChanged()
 }
@@ -94,7 +95,7 @@ func (r *Rules) updateDamped(i *instance) {
 		l.gone, l.steady = gone, r.now
 	}
 	switch {
-	case r.now-l.steady < flapWindow:
+	case r.now-l.steady < flapSteady:
 	case gone:
 		r.clear(i, l.steady)
 	default:
@@ -146,7 +147,7 @@ func (r *Rules) attend(i *instance) {
 func (r *Rules) attendActive(i *instance) {
 	l, a := i.life, i.alert
 	if l.damped {
-		l.wake(l.steady + flapWindow)
+		l.wake(l.steady + flapSteady)
 	}
 	r.repeat(i)
 	l.retell(r.now)

@@ -73,7 +73,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		ctx, cancel = context.WithTimeout(ctx, d.last)
 		defer cancel()
 	}
-	d.heat = cmp.Or(d.heat, 2*time.Minute) // more often would be damped: docs/alerts.md
+	d.heat = cmp.Or(d.heat, time.Minute)
 	if d.tour {
 		d.heat = 12 * time.Second // a tour does not wait for minutes
 	}
@@ -208,7 +208,7 @@ func (h *house) welcome(on serving, password string) error {
 		fmt.Fprintf(&text, "%s\n\n", uri)
 	}
 	fmt.Fprintf(&text, "Log in with any XMPP client. The certificate was made on the spot; its SHA-256 fingerprint is\n%s\n\n", on.fingerprint)
-	fmt.Fprint(&text, "The greenhouse gets too hot every other minute and says so. Type \"pump on\" in its\n"+
+	fmt.Fprint(&text, "The greenhouse gets too hot every minute and says so. Type \"pump on\" in its\n"+
 		"chat, or take it from its command menu.\n\n")
 	if addrs, err := h.gateway.BrokerAddrs(context.Background()); err == nil && len(addrs) > 0 {
 		fmt.Fprintf(&text, "MQTT broker:  mqtt://%s\n", addrs[0])
