@@ -52,8 +52,9 @@ func says(st *stream.Element) bool {
 	})
 }
 
-// copyTo sends a message that one of the account's clients sent, or got, to the others that asked for copies. It needs Server.mu.
-func (a *account) copyTo(direction string, st *stream.Element, except func(*session) bool) {
+// copyTo sends a message that one of the account's clients sent, or got, to the others that asked for copies, and returns how many
+// those are. It needs Server.mu.
+func (a *account) copyTo(direction string, st *stream.Element, except func(*session) bool) (n int) {
 	var forwarded *stream.Element
 	for _, c := range a.sessions {
 		if !c.copies || except(c) {
@@ -64,7 +65,9 @@ func (a *account) copyTo(direction string, st *stream.Element, except func(*sess
 		}
 		c.send(stream.New(stream.NS, "message", "type", st.Attr("type"), "from", a.bare, "to", c.full).
 			Add(stream.New(nsCarbons, direction).Add(forwarded)))
+		n++
 	}
+	return n
 }
 
 // expect remembers that an error in answer to a message would be copied. It needs Server.mu.

@@ -113,11 +113,11 @@ func (s *Server) deliver(st *stream.Element, to jid.JID, by *session) fate {
 	if count {
 		a.sent++
 	}
+	if copied(st) || st.Attr("type") == "error" && a.answers(st) {
+		n += a.copyTo("received", out, func(c *session) bool { return gets(c) || c == by })
+	}
 	if n > 1 && !count {
 		a.share(out, n)
-	}
-	if copied(st) || st.Attr("type") == "error" && a.answers(st) {
-		a.copyTo("received", out, func(c *session) bool { return gets(c) || c == by })
 	}
 	if by != nil && by.account != a { // one's notes to oneself are copied once
 		by.spoke(st)

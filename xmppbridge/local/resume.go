@@ -194,8 +194,14 @@ func (c *session) handOn(ctx context.Context) {
 		to := st.Attr("to")
 		switch {
 		case st.Name == "message" && s.isHouse(from) && to == a.bare:
+		case st.Child(nsCarbons, "received") != nil && from.Bare().String() == a.bare: // what another client got, which may be gone, too
+			if got := original(st); lasting(got) {
+				if last, shared := s.unshare(a, got); last && shared {
+					s.redeliver(ctx, a, got)
+				}
+			}
 		case st.Name == "message" && lasting(st):
-			if s.unshare(a, st) {
+			if last, _ := s.unshare(a, st); last {
 				s.redeliver(ctx, a, st)
 			}
 		case stream.IsRequest(st):
@@ -242,8 +248,8 @@ func (s *Server) returned(st *stream.Element, from jid.JID, why *stream.StanzaEr
 	}
 }
 
-// shared counts, for the messages that an account's clients got together lately, the clients that have not given them back. So the
-// last of them hands a message on, and only where none of the others has it.
+// shared counts, for the messages that an account's clients got together lately, be it as copies, the clients that have not given
+// them back. So the last of them hands a message on, and only where none of the others has it.
 type shared struct {
 	left  map[uint64]int
 	order []uint64
@@ -276,14 +282,14 @@ func (a *account) share(st *stream.Element, n int) {
 	a.shared.order = append(a.shared.order, key)
 }
 
-// unshare notes that a client gave a message back, and reports whether no other has it.
-func (s *Server) unshare(a *account, st *stream.Element) bool {
+// unshare notes that a client gave a message back, and reports whether no other has it, and whether others had it that are known.
+func (s *Server) unshare(a *account, st *stream.Element) (last, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := parcel(st)
-	n, ok := a.shared.left[key]
-	if ok {
+	n, known := a.shared.left[key]
+	if known {
 		a.shared.left[key] = n - 1
 	}
-	return n <= 1
+	return n <= 1, known
 }

@@ -304,6 +304,30 @@ func TestHandOnTogether(t *testing.T) {
 	c.expect("message", message("for five"))
 }
 
+// Who got a copy of a message (XEP-0280) does not get it again when the client it was for is gone; when both are, it waits.
+func TestHandOnCopied(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{Resume: 200 * time.Millisecond})
+	b := f.online("bob", "phone")
+	desk, phone := f.manage(f.online("alice", "desk"), "alice"), f.manage(f.online("alice", "phone"), "alice")
+	desk.carbons("enable")
+	phone.cut()
+	b.write("<message type='chat' to='" + phone.full + "'><body>once</body></message>")
+	desk.expect("copy", func(e *stream.Element) bool { return original(e).Body() == "once" })
+	f.house.awaitEvent("unavailable " + phone.full)
+	desk.none("message again", message("once"))
+
+	phone = f.manage(f.online("alice", "other"), "alice")
+	phone.cut()
+	desk.cut()
+	b.write("<message type='chat' to='" + phone.full + "'><body>unread</body></message>")
+	f.house.awaitEvent("unavailable " + phone.full)
+	f.house.awaitEvent("unavailable " + desk.full)
+	c := f.online("alice", "new")
+	c.expect("message", message("unread"))
+	c.none("message twice", func(e *stream.Element) bool { return original(e).Body() == "unread" })
+}
+
 // Confirm goes by what is acknowledged, also over a resumption.
 func TestConfirmAcknowledged(t *testing.T) {
 	t.Parallel()
