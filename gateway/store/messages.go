@@ -110,7 +110,8 @@ func (s *Store) Archived(ctx context.Context, account string, q local.ArchiveQue
 }
 
 // page reads the messages of a page: one more than fits tells whether it is the last.
-func (s *Store) page(ctx context.Context, account string, q local.ArchiveQuery, page local.ArchivePage, where string, args []any) (local.ArchivePage, error) {
+func (s *Store) page(ctx context.Context, account string, q local.ArchiveQuery, page local.ArchivePage, where string,
+	args []any) (local.ArchivePage, error) {
 	order := ""
 	if q.Last {
 		order = " DESC"
@@ -175,13 +176,14 @@ func (s *Store) PruneArchive(ctx context.Context, before time.Time, messages, by
 func (s *Store) PutOffline(ctx context.Context, account string, stanza []byte, messages, bytes int) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
 		var n, size int
-		if err := tx.QueryRow("SELECT count(*), coalesce(sum(length(stanza)), 0) FROM offline WHERE account = ?", account).Scan(&n, &size); err != nil {
+		err := tx.QueryRow("SELECT count(*), coalesce(sum(length(stanza)), 0) FROM offline WHERE account = ?", account).Scan(&n, &size)
+		if err != nil {
 			return err
 		}
 		if messages > 0 && n >= messages || bytes > 0 && size+len(stanza) > bytes {
 			return fmt.Errorf("messages for %s: %w", account, local.ErrFull)
 		}
-		_, err := tx.Exec("INSERT INTO offline (account, stanza) VALUES (?, ?)", account, stanza)
+		_, err = tx.Exec("INSERT INTO offline (account, stanza) VALUES (?, ?)", account, stanza)
 		return err
 	})
 }
@@ -190,11 +192,12 @@ func (s *Store) PutOffline(ctx context.Context, account string, stanza []byte, m
 func (s *Store) TakeOffline(ctx context.Context, account string) (stanzas [][]byte, err error) {
 	var some bool
 	// Most of the time there is nothing, and nothing to write.
-	if err := s.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM offline WHERE account = ?)", account).Scan(&some); err != nil || !some {
-		if err != nil {
-			err = fmt.Errorf("store: messages: %w", err)
-		}
-		return nil, err
+	err = s.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM offline WHERE account = ?)", account).Scan(&some)
+	if err != nil {
+		return nil, fmt.Errorf("store: messages: %w", err)
+	}
+	if !some {
+		return nil, nil
 	}
 	err = s.do(context.WithoutCancel(ctx), func(tx *sql.Tx) error {
 		stanzas = nil // when it is tried again

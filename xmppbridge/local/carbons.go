@@ -23,7 +23,8 @@ const (
 // message was (XEP-0280 §6.1).
 const maxExpected = 64
 
-// carbons switches copies of what the person's other clients say and hear on or off (XEP-0280 §4 and §5). Asking twice is no error.
+// carbons switches copies of what the person's other clients say and hear on or off (XEP-0280 §4 and §5). Asking twice is no
+// error.
 func (c *session) carbons(_ context.Context, iq, ask *stream.Element) {
 	c.server.locked(func() { c.copies = ask.Name == "enable" })
 	c.result(iq)

@@ -10,10 +10,10 @@ import (
 )
 
 // Confirm returns nil once a client of the account has shown that it read every message that the house sent to the account since
-// Confirm was last asked: by acknowledging them (XEP-0198), or by the answer to a ping, whatever it says, which comes behind them. When nothing was sent, any client that takes
-// messages will do. It waits as long as a client that got them is connected, also one that is dead and does not know it yet, or has lost its
-// connection and may resume, until ctx is done. Another error says that there is none any more; ErrOffline, that there was none to begin with. Ask one at a time
-// for each account.
+// Confirm was last asked: by acknowledging them (XEP-0198), or by the answer to a ping, whatever it says, which comes behind
+// them. When nothing was sent, any client that takes messages will do. It waits, until ctx is done, as long as a client that got
+// them is connected, also one that is dead and does not know it yet, or may resume. Another error says that there is none any
+// more; ErrOffline, that there was none to begin with. Ask one at a time for each account.
 func (s *Server) Confirm(ctx context.Context, account string) error {
 	var clients []*session
 	s.locked(func() {
@@ -52,13 +52,14 @@ func (s *Server) Confirm(ctx context.Context, account string) error {
 	return nil
 }
 
-// confirm waits until the client has shown that it read what was sent to it: by an acknowledgement where its stream is managed, also
-// after it was resumed, else by the answer to a ping.
+// confirm waits until the client has shown that it read what was sent to it: by an acknowledgement where its stream is managed,
+// also after it was resumed, else by the answer to a ping. What was sent before the stream was managed is only covered by what came
+// behind it.
 func (c *session) confirm(ctx context.Context) error {
 	c.out.Lock()
 	acks := c.acks
 	c.out.Unlock()
-	if acks == nil {
+	if acks == nil || acks.Sent() == 0 {
 		return c.ping(ctx)
 	}
 	ctx, cancel := context.WithCancel(ctx)

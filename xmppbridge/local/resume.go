@@ -78,8 +78,8 @@ func unmanaged(condition string) *stream.Element {
 	return stream.New(stream.NSManagement, "failed").Add(stream.New("urn:ietf:params:xml:ns:xmpp-stanzas", condition))
 }
 
-// resume takes an element of stream management before there is a resource. It returns the connection of the session that is resumed,
-// or nothing where the client is told to go on without.
+// resume takes an element of stream management before there is a resource. It returns the connection of the session that is
+// resumed, or nothing where the client is told to go on without.
 func (s *Server) resume(l *login, e *stream.Element) (*line, error) {
 	switch {
 	case e.Name == "enable": // there is nothing bound
@@ -163,8 +163,8 @@ func (c *session) prove() *stream.Element {
 	return stream.New(stream.NS, "iq", "type", "get", "id", c.proof, "from", c.server.domain, "to", c.full).Add(stream.New(nsPing, "ping"))
 }
 
-// mark says of what a client sends to the house after a resumption how old it may be (XEP-0203), so that what was asked then is not
-// done now. c.handling is held.
+// mark says of what a client sends to the house after a resumption how old it may be (XEP-0203), so that what was asked then is
+// not done now. c.handling is held.
 func (c *session) mark(st *stream.Element) {
 	if to, err := jid.Parse(st.Attr("to")); err != nil || st.Name == "presence" || !c.server.isHouse(to) || stream.IsReply(st) {
 		return

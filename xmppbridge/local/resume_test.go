@@ -384,6 +384,30 @@ func TestLapsedOldCommands(t *testing.T) {
 	ask("new", false)
 }
 
+// What came before the stream was managed is not acknowledged by that alone.
+func TestConfirmBeforeManaged(t *testing.T) {
+	t.Parallel()
+	f := start(t, Limits{})
+	c := f.online("alice", "phone")
+	if err := f.Send(stream.New(stream.NS, "message", "from", "lamp@home.example", "to", "alice@home.example").
+		Add(stream.New(stream.NS, "body").AddText("hot"))); err != nil {
+		t.Fatal(err)
+	}
+	f.manage(c, "alice")
+	done := make(chan error, 1)
+	go func() { done <- f.Confirm(t.Context(), "alice") }()
+	ping := c.expect("ping", isPing)
+	select {
+	case err := <-done:
+		t.Errorf("confirmed before anything was answered: %v", err)
+	default:
+	}
+	c.write(stream.Result(ping).SetAttr("from", "").String())
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestResumeRefused(t *testing.T) {
 	t.Parallel()
 	f := start(t, Limits{})
