@@ -21,9 +21,11 @@ const (
 	KindText                    // Text
 	KindChoice                  // Text, one of Point.Options
 	KindAction                  // nothing to read; any command value does it
+	KindImage                   // Image; never written
 )
 
-var pointKinds = [...]string{KindNumber: "number", KindSwitch: "switch", KindText: "text", KindChoice: "choice", KindAction: "action"}
+var pointKinds = [...]string{KindNumber: "number", KindSwitch: "switch", KindText: "text", KindChoice: "choice", KindAction: "action",
+	KindImage: "image"}
 
 // String is the word the configuration uses: "number", "switch", …
 func (k PointKind) String() string { return pointKinds[k] }

@@ -16,9 +16,10 @@ const (
 	NumberKind                  // a float64
 	BoolKind                    // true or false
 	TextKind                    // a string
+	ImageKind                   // a picture
 )
 
-// A Value is one measured or commanded quantity: a number, a boolean or a text. It is comparable with ==, safe to
+// A Value is one measured or commanded quantity: a number, a boolean or a text, or a handle to a picture. It is comparable with ==, safe to
 // copy, and the zero Value means "not known".
 type Value struct {
 	kind ValueKind
@@ -66,7 +67,7 @@ func (v Value) Bool() (value, ok bool) { return v.bits == 1, v.kind == BoolKind 
 func (v Value) Text() (string, bool) { return v.text, v.kind == TextKind }
 
 // String is the value without a unit: the shortest decimal that reads back as the same number, "true" or "false",
-// the text itself, or "" when not known. Devices and programs get this form; what people see is made by mapping.
+// the text itself, "picture (JPEG, 34 kB)", or "" when not known. Devices and programs get this form; what people see is made by mapping.
 func (v Value) String() string { return string(v.Append(nil)) }
 
 // Append appends what String returns.
@@ -82,6 +83,8 @@ func (v Value) Append(dst []byte) []byte {
 		return strconv.AppendBool(dst, v.bits == 1)
 	case TextKind:
 		return append(dst, v.text...)
+	case ImageKind:
+		return append(dst, "picture ("+imageTypes[v.bits].name+", "+size(len(v.text))+")"...)
 	}
 	return dst
 }
@@ -107,6 +110,8 @@ func ParseValue(kind PointKind, s string) (Value, error) {
 			return Bool(false), nil
 		}
 		return Value{}, fmt.Errorf("value: %s is neither on nor off", quoteShort(s))
+	case KindImage:
+		return Value{}, fmt.Errorf("value: a picture cannot be written as text")
 	}
 	return Text(s), nil
 }

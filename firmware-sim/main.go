@@ -48,6 +48,7 @@ func command(in io.Reader) *cobra.Command {
 	topics.AddCommand(
 		mqttCommand(in, mqtt.NewLamp, "lamp", "A lamp with a relay, as Tasmota speaks"),
 		mqttCommand(in, mqtt.NewPlug, "plug", "A plug with a relay that meters power, as Tasmota speaks"),
+		mqttCommand(in, mqtt.NewCamera, "camera", "A camera that publishes what it sees as JPEG"),
 	)
 	root.AddCommand(ports, topics, gpioCommands(in))
 	return root

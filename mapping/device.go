@@ -148,7 +148,7 @@ func newShape(raw []devices.Point, config []*pointConfig, class string) *shape {
 	for i := range raw {
 		s.points[i] = mergePoint(&raw[i], findPoint(config, raw[i].Name), class)
 		s.readable = s.readable || raw[i].Readable
-		if p := &s.points[i]; len(s.primary) < 2 && p.Readable && p.Kind != devices.KindAction {
+		if p := &s.points[i]; len(s.primary) < 2 && p.Measured() {
 			s.primary = append(s.primary, i)
 		}
 	}
@@ -183,6 +183,9 @@ func mergePoint(raw *devices.Point, c *pointConfig, deviceClass string) Point {
 		if c.has&hasUnit != 0 {
 			p.Unit = c.unit
 		}
+	}
+	if p.Kind == devices.KindImage {
+		p.History = false
 	}
 	if p.Class == "" && p.Kind == devices.KindSwitch {
 		p.Class = switchClass(p.Name, p.Writable, deviceClass)

@@ -47,6 +47,11 @@ type Point struct {
 	Safe          devices.Value // mapped; what it is set to when the gateway stops; zero: it is left alone
 }
 
+// Measured reports whether readings of the point are values: it is neither an action nor a picture.
+func (p *Point) Measured() bool {
+	return p.Readable && p.Kind != devices.KindAction && p.Kind != devices.KindImage
+}
+
 // Format writes a value for people: "21.4 °C", "48 %", "on", "open". A value not known is "unknown". Texts are cut to
 // what fits a line.
 func (p *Point) Format(v devices.Value) string { return string(p.AppendFormat(nil, v)) }
@@ -66,6 +71,9 @@ func (p *Point) AppendFormat(dst []byte, v devices.Value) []byte {
 	}
 	if s, ok := v.Text(); ok {
 		return append(dst, cutLine(s, maxShownText)...)
+	}
+	if v.Kind() == devices.ImageKind {
+		return v.Append(dst)
 	}
 	return append(dst, "unknown"...)
 }

@@ -95,6 +95,8 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 			t.Errorf("primary", "primary names no point %q%s", name, didYouMean(name, slices.Sorted(maps.Keys(kinds)), ""))
 		} else if kind == devices.KindAction {
 			t.Errorf("primary", "primary: %s is an action and has nothing to show", name)
+		} else if kind == devices.KindImage {
+			t.Errorf("primary", "primary: %s is a picture, which fits no line", name)
 		}
 	}
 	return d
@@ -136,7 +138,7 @@ func (r *reader) point(t *schema.Table, driver string) pointConfig {
 }
 
 // laterKinds are the kinds of the contract that this version does not have.
-var laterKinds = []string{"color", "time", "event", "image"}
+var laterKinds = []string{"color", "time", "event"}
 
 // PointKind is the kind of a point by its table: what it says, else a switch where it has the payloads of one, else
 // what the driver's points are.

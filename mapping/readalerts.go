@@ -154,6 +154,8 @@ func (r *reader) kinds(e *expression, d *DeviceConfig) (kinds []devices.ValueKin
 			return nil, name + " has no point " + quoted(ref.point) + didYouMean(ref.point, names, "")
 		case p.kind == devices.KindAction:
 			return nil, ref.point + " is an action and has no value"
+		case p.kind == devices.KindImage:
+			return nil, ref.point + " is a picture and has no value to compare"
 		default:
 			kinds = append(kinds, valueKind(p.kind))
 		}

@@ -41,6 +41,8 @@ func (p *Point) Parse(s string) (devices.Value, error) {
 		return devices.Value{}, p.notValue(s, "choose one of "+strings.Join(p.Options, ", "))
 	case devices.KindAction:
 		return devices.Bool(true), nil
+	case devices.KindImage:
+		return devices.Value{}, p.notValue(s, "a picture cannot be set")
 	}
 	return devices.Text(s), nil
 }
@@ -121,6 +123,8 @@ func (p *Point) Check(v devices.Value) (devices.Value, error) {
 		return v, nil
 	case devices.KindAction:
 		return devices.Bool(true), nil
+	case devices.KindImage:
+		return devices.Value{}, p.notValue(v.String(), "a picture cannot be set")
 	}
 	s, ok := v.Text()
 	switch {
@@ -211,6 +215,10 @@ func (p *Point) FromRaw(r devices.Reading) devices.Reading {
 			r.Value = devices.Text(option)
 		} else if len(s) > maxText {
 			r.Value = devices.Text(cutBytes(s, maxText))
+		}
+	case devices.KindImage:
+		if r.Value.Kind() != devices.ImageKind {
+			return p.faulty(r, "the device said "+said(r.Value)+", which is no picture")
 		}
 	case devices.KindText:
 		s, ok := r.Value.Text()

@@ -81,7 +81,9 @@ func (u *testUploader) Upload(ctx context.Context, name, mime string, data []byt
 
 func withPictures(h *testHistory, u *testUploader) setup {
 	return setup{more: func(o *Options) {
-		o.History, o.Zone = h, time.UTC
+		if o.Zone = time.UTC; h != nil {
+			o.History = h
+		}
 		if u != nil {
 			o.Uploader = u
 		}

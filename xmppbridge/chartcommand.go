@@ -93,7 +93,7 @@ func (b *Bridge) showChart(ctx context.Context, g *graph, c *call) (*outcome, er
 		b.sendPicture(from, c.full, address)
 		return &outcome{level: "info", note: g.title() + ": " + address,
 			form: pictureForm(g.title(), "image/png", address, strconv.Itoa(chart.Width), strconv.Itoa(chart.Height))}, nil
-	case spans == nil && ctx.Err() == nil && !errors.Is(err, devices.ErrBusy) && !errors.Is(err, devices.ErrUnknownDevice):
+	case spans == nil && !isBusy(err) && !errors.Is(err, devices.ErrUnknownDevice):
 		return &outcome{level: "warn", note: sentence(err)}, nil
 	case spans == nil:
 		return nil, err

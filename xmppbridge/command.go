@@ -156,6 +156,9 @@ func (b *Bridge) command(r *request, node string) (*command, error) {
 			return c, nil
 		}
 	}
+	if c := b.photoCommand(d, rest); c != nil {
+		return c, nil
+	}
 	if c := b.alertCommand(d, rest); c != nil {
 		return c, nil
 	}
@@ -181,7 +184,7 @@ func (b *Bridge) deviceCommands(a asker, d *mapping.Device) []*command {
 			out = append(out, b.actionCommand(d, action))
 		}
 	}
-	out = append(out, b.statusCommand(d))
+	out = append(append(out, b.statusCommand(d)), b.photoCommands(d)...)
 	if c := b.chartCommand(d); c != nil {
 		out = append(out, c)
 	}

@@ -29,7 +29,7 @@ const usualHistory = "24h"
 // historyPoints are the points of a device whose readings are kept.
 func historyPoints(d *mapping.Device) (out []*mapping.Point) {
 	for i := range d.Points {
-		if p := &d.Points[i]; p.Readable && p.History && p.Kind != devices.KindAction {
+		if p := &d.Points[i]; p.Measured() && p.History {
 			out = append(out, p)
 		}
 	}

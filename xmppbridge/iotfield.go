@@ -35,7 +35,7 @@ func hasField(list []*mapping.Device, name string) bool {
 		}
 	}
 	for _, d := range list {
-		if p := d.Point(name); p != nil && p.Readable {
+		if p := d.Point(name); p != nil && p.Measured() {
 			return true
 		}
 		if i, ok := storedName(name); ok && d.Point(name[:i]) != nil && summed(d.Point(name[:i])) {
@@ -54,7 +54,7 @@ func (b *Bridge) fields(a asker, d *mapping.Device, state devices.State, want io
 		controls := b.access().CanControl(a.bare, d.ID)
 		for i := range d.Points {
 			p := &d.Points[i]
-			if !p.Readable || wanted != nil && !wanted[p.Name] {
+			if !p.Measured() || wanted != nil && !wanted[p.Name] {
 				continue
 			}
 			s, ok := state.Point(p.Name)

@@ -105,7 +105,7 @@ func (b *Bridge) readStored(r *request, o *readout) error {
 func (b *Bridge) storedFields(ctx context.Context, o *readout, d *mapping.Device, p *parts) (more bool, err error) {
 	for i := range d.Points {
 		point := &d.Points[i]
-		if !point.Readable || !point.History {
+		if !point.Measured() || !point.History {
 			continue
 		}
 		if summed(point) {

@@ -147,7 +147,7 @@ func (b *Bridge) arm(w *watch, d *mapping.Device, conditions []iot.Condition) er
 		p := d.Point(c.Field)
 		t := &trip{cond: c}
 		switch {
-		case p == nil && c.Field != onlineField || p != nil && !p.Readable:
+		case p == nil && c.Field != onlineField || p != nil && !p.Measured():
 			continue // never changes, or this device of several does not have it
 		case p == nil:
 			online, _ := b.o.House.Online(d.ID)

@@ -60,6 +60,11 @@ func (p *pictures) wait(ctx context.Context) (done func(), err error) {
 	}
 }
 
+// isBusy reports whether others are before one.
+func isBusy(err error) bool {
+	return errors.Is(err, devices.ErrBusy) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // share uploads a picture and says where it is.
 func (b *Bridge) share(ctx context.Context, name, mime string, data []byte) (string, error) {
 	if b.o.Uploader == nil {

@@ -71,7 +71,7 @@ func (b *Bridge) readable(f changedField) (*mapping.Device, *mapping.Point, devi
 	return d, p, s, true
 }
 
-func published(p *mapping.Point) bool { return p != nil && p.Readable && p.Kind != devices.KindAction }
+func published(p *mapping.Point) bool { return p != nil && p.Measured() }
 
 // item is the present reading of a point as an item; nil where there is no good one.
 func (b *Bridge) item(space string, f changedField, p *mapping.Point, s devices.PointState) *stream.Element {

@@ -77,6 +77,10 @@ func (t *talk) hub(said []string) {
 		t.hubChart(visible, words)
 		return
 	}
+	if isPhoto(words) {
+		t.hubPhoto(visible, words)
+		return
+	}
 	matches, rest := named(visible, said)
 	if len(matches) == 0 {
 		matches, rest = named(visible, words)
@@ -165,6 +169,9 @@ func (t *talk) tell(d *mapping.Device, said []string) {
 	case isChart(words):
 		t.chart(d, words[1:])
 		return
+	case isPhoto(words) && len(photoPoints(d)) > 0:
+		t.photo(d, words[1:])
+		return
 	}
 	if t.hearHistory(d, words) {
 		return
@@ -208,6 +215,9 @@ func (t *talk) notUnderstood(d *mapping.Device, all string) string {
 		if !a.Ask && !a.Really {
 			names = append(names, strings.ToLower(a.Name))
 		}
+	}
+	if len(photoPoints(d)) > 0 {
+		names = append(names, photoNode)
 	}
 	if near := schema.Nearest(all, append(names, "status", "help")); near != "" {
 		return fmt.Sprintf("I did not understand %q: did you mean %q?", all, near)
@@ -292,6 +302,9 @@ func (t *talk) deviceHelp(d *mapping.Device) string {
 	words := []string{"status"}
 	if points := chartPoints(d); len(points) > 0 && t.b.o.History != nil {
 		words = append(words, "chart "+strings.ToLower(points[0].Label)+" 24h")
+	}
+	if len(photoPoints(d)) > 0 {
+		words = append(words, "photo")
 	}
 	if points := historyPoints(d); t.b.o.History != nil && len(points) > 0 {
 		words = append(words, "history "+strings.ToLower(points[0].Label)+" 24h")

@@ -29,8 +29,17 @@ type config struct {
 	clientID string
 	lasting  bool // the client id is the same at the next start, so that the broker may keep the session
 	qos      byte
+	cameras  bool // some point is a picture
 
 	caFile, certFile, keyFile string
+}
+
+// packet is how long what the broker sends may be; bytes.
+func (c config) packet() int {
+	if c.cameras {
+		return maxPictures
+	}
+	return maxPacket
 }
 
 // A secret does not show in a log.
@@ -222,9 +231,29 @@ func (b *builder) point(pc devices.PointConfig) *point {
 			b.mistake(t, "path", "path: there is no source to look in")
 		}
 	}
+	b.picture(t, p)
 	b.payloads(t, p)
 	b.commands(t, p)
 	return p
+}
+
+// defaultPicture is how large a picture may be without max_size; bytes.
+const defaultPicture = 1_000_000
+
+// picture checks what is of pictures alone.
+func (b *builder) picture(t *schema.Table, p *point) {
+	limit := t.Size("max_size", defaultPicture)
+	switch {
+	case p.kind != devices.KindImage && t.Has("max_size"):
+		b.mistake(t, "max_size", "max_size: is for pictures, and this is a %s", p.kind)
+	case p.kind != devices.KindImage:
+		return
+	case limit < 1000 || limit > devices.MaxImage:
+		b.mistake(t, "max_size", "max_size: between 1KB and 4MB can be used")
+	case p.command != "":
+		b.mistake(t, "command", "command: a picture cannot be set: what makes the camera take one is a point of its own, kind = \"action\"")
+	}
+	p.limit = int32(limit)
 }
 
 // payloads checks on and off.

@@ -23,6 +23,9 @@ const (
 	writeTimeout = 5 * time.Second  // of one packet
 	byeTimeout   = 250 * time.Millisecond
 	maxPacket    = 1 << 20 // of what a broker sends
+	// maxPictures is that where cameras are: twice the largest picture there can be, so that one that is too large is a fault of
+	// its point, and does not take the connection.
+	maxPictures = 8 << 20
 )
 
 // dial opens the connection that MQTT is to be spoken on. raw is what it runs on: closing that ends it at once.
@@ -108,7 +111,7 @@ func overWebSocket(ctx context.Context, c config, over net.Conn) (net.Conn, erro
 		}
 		return nil, fmt.Errorf("websocket: %w", err)
 	}
-	ws.SetReadLimit(2 * maxPacket)
+	ws.SetReadLimit(2 * int64(c.packet()))
 	return &webSocketConn{Conn: ws}, nil
 }
 
@@ -159,14 +162,15 @@ type conn struct {
 	net.Conn
 	raw    net.Conn
 	in     *bufio.Reader
+	limit  int          // of a packet; bytes
 	packet []byte       // what paho has not read yet of the last packet
 	asked  atomic.Int32 // the number of topics in the SUBSCRIBE that waits for its answer
 	write  sync.Mutex   // paho's pings are written beside its other packets
 	closed atomic.Bool
 }
 
-func newConn(layered, raw net.Conn) *conn {
-	return &conn{Conn: layered, raw: raw, in: bufio.NewReader(layered)}
+func newConn(layered, raw net.Conn, limit int) *conn {
+	return &conn{Conn: layered, raw: raw, limit: limit, in: bufio.NewReader(layered)}
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -205,8 +209,8 @@ func (c *conn) next() error {
 			return errors.New("the broker does not speak MQTT")
 		}
 	}
-	if length > maxPacket {
-		return fmt.Errorf("a message of %d bytes: at most %d are taken", length, maxPacket)
+	if length > c.limit {
+		return fmt.Errorf("a message of %d bytes: at most %d are taken", length, c.limit)
 	}
 	packet := make([]byte, len(head)+length)
 	copy(packet, head)

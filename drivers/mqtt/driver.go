@@ -77,6 +77,7 @@ func (d *driver) add(dev *device) {
 		if p.source == "" {
 			continue
 		}
+		d.config.cameras = d.config.cameras || p.kind == devices.KindImage
 		t := d.topic(p.source)
 		if n := len(t.readers); n == 0 || t.readers[n-1].device != dev {
 			t.readers = append(t.readers, reader{device: dev})

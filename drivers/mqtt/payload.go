@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type point struct {
 	options []string
 	safe    *devices.Value // nil: nothing is done at the end; most points have none, and there may be many thousands
 	kind    devices.PointKind
+	limit   int32 // of a picture, in bytes
 	retain  bool
 	heard   bool // a reading has come on this connection; owned by the goroutine in Run
 
@@ -89,7 +91,36 @@ func (p *point) read(doc *document) (devices.Value, error) {
 			return devices.Value{}, fmt.Errorf("payload: %s is an object: the path goes on with a name in it", p.path)
 		}
 	}
+	if p.kind == devices.KindImage {
+		return p.picture(text)
+	}
 	return p.parse(text)
+}
+
+// picture takes what a camera publishes: the file itself, in JSON as base64, also with "data:image/jpeg;base64," before it.
+// An empty text in JSON says that there is none.
+func (p *point) picture(text string) (devices.Value, error) {
+	if text == "" {
+		return devices.Value{}, nil
+	}
+	if p.path != nil {
+		if strings.HasPrefix(text, "data:") {
+			_, text, _ = strings.Cut(text, ",")
+		}
+		if len(text) > base64.StdEncoding.EncodedLen(int(p.limit)) {
+			return devices.Value{}, fmt.Errorf("payload: a picture of %d bytes in base64: at most %d bytes are taken (max_size)", len(text), p.limit)
+		}
+		data, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return devices.Value{}, fmt.Errorf("payload: the picture at %s is not base64", p.path)
+		}
+		text = string(data)
+	}
+	v, err := devices.Image(text, int(p.limit))
+	if err != nil {
+		return v, fmt.Errorf("payload: %w", err)
+	}
+	return v, nil
 }
 
 func (p *point) parse(text string) (devices.Value, error) {

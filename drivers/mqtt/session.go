@@ -71,7 +71,7 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 				dialErr = err
 				return nil, err
 			}
-			s.conn = newConn(layered, raw)
+			s.conn = newConn(layered, raw, d.config.packet())
 			release = context.AfterFunc(ctx, func() { _ = s.conn.Close() })
 			return s.conn, nil
 		}).

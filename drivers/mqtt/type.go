@@ -47,6 +47,7 @@ func Type(o Options) devices.Type {
 			{Name: "path", Kind: schema.String, Help: "where in a JSON payload: names and indexes with dots between, as in sensors.0.t; a dot in a name is \\."},
 			{Name: "on", Kind: schema.Scalar, Default: "ON", Help: "the payload for on, read and, without write, written; by default any of on, true, 1, yes and open is read"},
 			{Name: "off", Kind: schema.Scalar, Default: "OFF", Help: "the payload for off, likewise"},
+			{Name: "max_size", Kind: schema.Size, Default: "1MB", Help: "of a picture (kind = \"image\"): a larger one is refused; at most 4MB. The payload is a JPEG, PNG or WebP file, with path base64"},
 			{Name: "command", Kind: schema.String, Help: "the topic that sets the point; without one it is read-only"},
 			{Name: "write", Kind: schema.String, Default: "{{.Value}}", Help: "what is published there: a template of .Value, which is true or false, a number or a text; {{json .Value}} quotes a text"},
 			{Name: "retain", Kind: schema.Bool, Default: "false", Help: "let the broker keep the command for a device that is away; few devices want that"},

@@ -183,6 +183,8 @@ func buildPoint(pc devices.PointConfig, proto protocol) (*point, bool) {
 	switch {
 	case p.source == "" && write == "":
 		mistake("source", "source is missing: the field this point is read from")
+	case p.Kind == devices.KindImage:
+		mistake("kind", "kind: no picture comes over a serial line: pictures are for mqtt")
 	case t.Has("on") != t.Has("off"):
 		mistake("on", "on and off go together: what the device says for each")
 	case t.Has("on") && p.Kind != devices.KindSwitch:

@@ -57,6 +57,7 @@ type Options struct {
 type Device struct {
 	options Options
 	meters  bool
+	sees    bool // a camera: its power is whether somebody is there
 	log     *slog.Logger
 	asked   chan string // payloads of commands; bounded, and what does not fit is forgotten
 
@@ -212,8 +213,7 @@ func (d *Device) serve(ctx context.Context) error {
 	telemetry := time.NewTicker(d.options.Interval)
 	defer telemetry.Stop()
 	c.send("tele", "LWT", "Online", true)
-	c.tellPower()
-	c.tellTelemetry()
+	c.tellAll()
 	for {
 		select {
 		case <-ctx.Done():
@@ -228,10 +228,17 @@ func (d *Device) serve(ctx context.Context) error {
 			return errReboot
 		case <-d.pressed:
 			c.tellPower()
+			if d.sees {
+				c.tellPicture()
+			}
 		case payload := <-d.asked:
 			d.command(c, payload)
 		case <-telemetry.C:
-			c.tellTelemetry()
+			if d.sees {
+				c.tellPicture()
+			} else {
+				c.tellTelemetry()
+			}
 		}
 	}
 }
@@ -239,6 +246,10 @@ func (d *Device) serve(ctx context.Context) error {
 // command does what a payload on cmnd/…/POWER asks.
 func (d *Device) command(c *link, payload string) {
 	if d.has(Stuck) {
+		return
+	}
+	if d.sees {
+		c.tellPicture()
 		return
 	}
 	switch strings.ToUpper(payload) {
@@ -295,7 +306,11 @@ func (c *link) open(ctx context.Context) error {
 	if err := token.Error(); err != nil {
 		return err
 	}
-	token = c.client.Subscribe("cmnd/"+d.options.Topic+"/POWER", 1, nil)
+	what := "/POWER"
+	if d.sees {
+		what = "/SNAPSHOT"
+	}
+	token = c.client.Subscribe("cmnd/"+d.options.Topic+what, 1, nil)
 	if !token.WaitTimeout(patience) || token.Error() != nil {
 		c.client.Disconnect(0)
 		return fmt.Errorf("subscribe: %w", token.Error())
@@ -314,8 +329,22 @@ func (d *Device) dial(ctx context.Context) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
 }
 
+// tellAll says everything there is.
+func (c *link) tellAll() {
+	c.tellPower()
+	if c.device.sees {
+		c.tellPicture()
+		return
+	}
+	c.tellTelemetry()
+}
+
 // tellPower says how the relay is.
 func (c *link) tellPower() {
+	if c.device.sees {
+		c.send("stat", "MOTION", onOff(c.device.Power()), true)
+		return
+	}
 	power := onOff(c.device.Power())
 	c.send("stat", "RESULT", fmt.Sprintf(`{"POWER":%q}`, power), false)
 	c.send("stat", "POWER", power, true)

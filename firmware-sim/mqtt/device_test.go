@@ -3,6 +3,7 @@ package mqtt_test
 import (
 	"context"
 	"encoding/json"
+	"image/jpeg"
 	"io"
 	"log/slog"
 	"net"
@@ -180,6 +181,30 @@ func TestPlugMeters(t *testing.T) {
 	if w := power(); w < 29 || w > 51 {
 		t.Errorf("%v W while on", w)
 	}
+}
+
+func TestCamera(t *testing.T) {
+	t.Parallel()
+	addr, client, heard := watch(t)
+	camera := mqtt.NewCamera(mqtt.Options{Broker: "mqtt://" + addr})
+	start(t, camera)
+	see := func() []byte {
+		t.Helper()
+		_, payload, _ := strings.Cut(wait(t, heard, "tele/camera/PICTURE="), "=")
+		img, err := jpeg.Decode(strings.NewReader(payload))
+		if err != nil || img.Bounds().Dx() != mqtt.PictureWidth || img.Bounds().Dy() != mqtt.PictureHeight {
+			t.Fatalf("what it sees: %v", err)
+		}
+		return []byte(payload)
+	}
+	if n := len(see()); n < 2_000 || n > 60_000 {
+		t.Errorf("a picture of %d bytes", n)
+	}
+	client.Publish("cmnd/camera/SNAPSHOT", 1, false, "")
+	see()
+	camera.Press(true)
+	wait(t, heard, "stat/camera/MOTION=ON")
+	see()
 }
 
 func TestNoBroker(t *testing.T) {

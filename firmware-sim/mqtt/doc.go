@@ -1,5 +1,5 @@
-// Package mqtt simulates firmware of devices on MQTT, as Tasmota speaks it: a lamp with a relay, and a plug that also
-// meters power.
+// Package mqtt simulates firmware of devices on MQTT, as Tasmota speaks it: a lamp with a relay, a plug that also
+// meters power, and a camera.
 //
 // With the topic "lamp" a device
 //
@@ -8,6 +8,9 @@
 //   - tells its state on stat/lamp/POWER (ON, OFF; retained, as with Tasmota's PowerRetain) and stat/lamp/RESULT,
 //   - repeats {"POWER":"ON"} on tele/lamp/STATE, and a plug {"ENERGY":{"Total":1.234,"Power":12.3}} on
 //     tele/lamp/SENSOR, every Options.Interval.
+//
+// A camera publishes what it sees, a JPEG, on tele/camera/PICTURE (retained), also at any payload on cmnd/camera/SNAPSHOT, and
+// says on stat/camera/MOTION whether somebody is there, which Press decides.
 //
 // It shares no code with the gateway's driver, so that a mistake in one does not hide in the other. Faults are switched
 // on while it runs.

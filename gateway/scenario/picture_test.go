@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	mqttsim "tidings/firmware-sim/mqtt"
 	"tidings/xmppbridge/xmpptest"
 )
 
@@ -34,6 +35,36 @@ func pictureGrounds(t *testing.T) (admitted, refused []*ground) {
 			component("prosody component", p.Domain, p.Component, p.Components[1], p),
 			component("ejabberd component", e.Domain, e.ComponentAddrs[1], e.Components[1], e),
 		}
+}
+
+// camera is a device that sees something.
+const camera = `
+[devices.porch]
+driver = "house"
+name = "Porch"
+location = "Hall"
+class = "camera"
+settle = "0s"
+availability = "tele/camera/LWT"
+online = "Online"
+offline = "Offline"
+[devices.porch.points.view]
+kind = "image"
+source = "tele/camera/PICTURE"
+`
+
+// photo asks for what the camera sees until it has seen something.
+func (h *house) photo(c *xmpptest.Client) {
+	h.t.Helper()
+	for range 100 {
+		c.Say(h.ground.full("home"), "photo porch")
+		st := c.ExpectMessage(xmpptest.Expect{From: h.ground.full("home")})
+		if !strings.Contains(st.Body, "There is no picture of Porch") {
+			h.sees(st, "jpeg", mqttsim.PictureWidth, mqttsim.PictureHeight)
+			return
+		}
+	}
+	h.t.Fatal("the camera sees nothing")
 }
 
 // TestPictures asks for charts as people do, and fetches them as their clients do.
@@ -61,7 +92,7 @@ func TestPictures(t *testing.T) {
 			}
 			h.sees(alice.ExpectMessage(xmpptest.Expect{From: g.full("greenhouse"), XML: "jabber:x:oob"}), "png", 800, 400)
 
-			h.configure(base + "[alerts.humid]\ndevice = \"greenhouse\"\nwhen = \"humidity > 50\"\nto = [\"alice@{{domain}}\"]\nchart = \"1h\"\n")
+			h.configure(base + camera + "[alerts.humid]\ndevice = \"greenhouse\"\nwhen = \"humidity > 50\"\nto = [\"alice@{{domain}}\"]\nchart = \"1h\"\n")
 			if err := h.gateway.Reload(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -70,6 +101,15 @@ func TestPictures(t *testing.T) {
 			alice.Say(g.full("greenhouse"), "yes")
 			alice.ExpectMessage(xmpptest.Expect{Contains: "(humid)"})
 			h.sees(alice.ExpectMessage(xmpptest.Expect{From: g.full("greenhouse"), XML: "jabber:x:oob"}), "png", 800, 400)
+
+			addrs, err := h.gateway.BrokerAddrs(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.run(mqttsim.NewCamera(mqttsim.Options{Broker: "mqtt://" + addrs[0].String()}).Run)
+			h.meet(alice, "porch")
+			alice.ExpectPresence(xmpptest.Expect{From: g.full("porch"), Type: "available"})
+			h.photo(alice)
 		})
 	}
 	for _, g := range refused {
