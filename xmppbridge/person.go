@@ -32,7 +32,7 @@ func newSharers(b *Bridge) *sharers {
 	return &sharers{b: b, kick: make(chan struct{}, 1), named: map[string]bool{}}
 }
 
-// run asks for the account's vCard when the hub comes up: a gateway has none.
+// run asks for the account's vCard when the hub comes up: a gateway has no name in one.
 func (s *sharers) run(ctx context.Context) {
 	for {
 		select {
@@ -45,7 +45,7 @@ func (s *sharers) run(ctx context.Context) {
 		answer, err := s.b.o.Network.Request(asking, stream.New(stream.NS, "iq", "type", "get", "from", full, "to", hub).
 			Add(stream.New(nsVCard, "vCard")))
 		cancel()
-		if err == nil && answer.Child(nsVCard, "vCard").First() != nil {
+		if name := answer.Child(nsVCard, "vCard").ChildText(nsVCard, "FN"); err == nil && name != "" {
 			s.warn("", "the account has a vCard, as a person's has: use one of the gateway's own")
 		}
 	}

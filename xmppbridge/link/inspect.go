@@ -75,6 +75,9 @@ func look(ctx context.Context, s *stream.Stream, bare, domain string) (card stri
 		return "", fmt.Errorf("vCard: %w", err)
 	}
 	for field := range answer.Child(nsVCard, "vCard").Children() {
+		if !filled(field) {
+			continue // a server may make an empty name of none
+		}
 		if text := strings.TrimSpace(field.Content()); card == "" || field.Name == "FN" {
 			card = field.Name
 			if text != "" && len(text) < 100 {
@@ -96,4 +99,17 @@ func look(ctx context.Context, s *stream.Stream, bare, domain string) (card stri
 		}
 	}
 	return card, nil
+}
+
+// filled reports whether there is any text in an element.
+func filled(e *stream.Element) bool {
+	if strings.TrimSpace(e.Content()) != "" {
+		return true
+	}
+	for child := range e.Children() {
+		if filled(child) {
+			return true
+		}
+	}
+	return false
 }
