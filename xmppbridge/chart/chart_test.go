@@ -173,17 +173,28 @@ func TestThreshold(t *testing.T) {
 	}
 }
 
-// TestLabelKeepsOff: the label of a threshold stands where no reading is.
+// TestLabelKeepsOff: the label of a threshold stands where no reading is, also where that is in the middle.
 func TestLabelKeepsOff(t *testing.T) {
 	t.Parallel()
-	for _, end := range []int{0, Columns / 2} { // readings at the left, and at the right
-		c := base().fill(end, end+Columns/2, 33)
-		c.Spans[end] = one(10)
-		c.Lines = []Line{{Value: 35, Label: "35 °C"}, {Value: 34, Label: "34 °C"}}
+	for name, parts := range map[string][][2]int{
+		"left": {{0, 170}}, "right": {{170, Columns}}, "both ends": {{0, 110}, {230, Columns}},
+	} {
+		c := base()
+		for _, part := range parts {
+			c = c.fill(part[0], part[1], 33)
+			c.Spans[part[0]] = Span{Count: 2, Min: 30, Mean: 33, Max: 36, Last: 33}
+		}
+		c.Lines = []Line{{Value: 33, Label: "33 °C"}}
 		p := where(t, c)
-		at := p.place(int(p.y(34)), 100)
-		if leftEnd := at.Min.X < Width/2; leftEnd == (end == 0) && at.Max.Y > int(p.y(34)) {
-			t.Errorf("readings from span %d on: the label is at %v, over them", end, at)
+		at := p.place(int(p.y(33)), 100)
+		for _, r := range p.all {
+			if x := int(p.x(r.middle())); x >= at.Min.X && x < at.Max.X && at.Dx() > 0 && at.Min.Y < int(p.y(r.Min)) && at.Max.Y > int(p.y(r.Max)) {
+				t.Errorf("readings at %s: the label is at %v, over one", name, at)
+				break
+			}
+		}
+		if at.Empty() {
+			t.Errorf("readings at %s: there is no label", name)
 		}
 	}
 }

@@ -176,7 +176,7 @@ func (p *painter) lines() {
 	}
 }
 
-// place finds room for a label at a line: at either end, above or below it, where the fewest readings are.
+// place finds room for a label at a line, above or below it, where the fewest readings are.
 func (p *painter) place(y, wide int) image.Rectangle {
 	const height, off = 32, 5
 	best, least := image.Rectangle{}, math.MaxInt
@@ -184,7 +184,11 @@ func (p *painter) place(y, wide int) image.Rectangle {
 		if top < plotTop-off || top+height > plotBelow {
 			continue
 		}
-		for _, left := range []int{p.x0 + 6, p.x1 - 6 - wide} {
+		places := []int{p.x0 + 6, p.x1 - 6 - wide} // at an end, unless it is freer in between
+		for left := p.x0 + 40; left < p.x1-6-wide; left += 20 {
+			places = append(places, left)
+		}
+		for _, left := range places {
 			at, hidden := image.Rect(left, top, left+wide, top+height), 0
 			for _, r := range p.all {
 				x := int(p.x(r.middle()))
