@@ -213,7 +213,7 @@ func (g *Gateway) newLocal(cfg *config.Config, on *presenceOn) (network, error) 
 		return nil, err
 	}
 	return &localNetwork{server: server, up: &on.up, log: g.log, fingerprint: fingerprint, listening: g.o.Listening,
-		name: cfg.Gateway.Name, domain: x.Address}, nil
+		name: cfg.Gateway.Name, domain: x.Address, doors: httpDoors(x.Local)}, nil
 }
 
 type localNetwork struct {
@@ -224,6 +224,20 @@ type localNetwork struct {
 	listening   func(addrs []net.Addr, fingerprint string)
 	name        string // the gateway's
 	domain      string
+	doors       []httpDoor
+}
+
+// An httpDoor is an address on which the server inside answers HTTP, and what for.
+type httpDoor struct{ what, address string }
+
+func httpDoors(l config.LocalServer) (doors []httpDoor) {
+	if l.WebSocket != "" {
+		doors = append(doors, httpDoor{"web clients", l.WebSocket})
+	}
+	if l.Upload.Listen != "" {
+		doors = append(doors, httpDoor{"files", l.Upload.Listen})
+	}
+	return doors
 }
 
 // Run serves until ctx is done. What it listens on may be taken for the moment: it tries again.
@@ -232,6 +246,9 @@ func (n *localNetwork) Run(ctx context.Context) error {
 		if addrs := n.server.Addrs(ctx); addrs != nil {
 			n.up.Store(true)
 			n.log.Info("xmpp server listening", "addresses", fmt.Sprint(addrs), "fingerprint", n.fingerprint)
+			for _, door := range n.doors {
+				n.log.Info("xmpp server answers HTTP", "for", door.what, "address", n.server.WebAddr(ctx, door.address))
+			}
 			if n.listening != nil {
 				n.listening(addrs, n.fingerprint)
 			}

@@ -84,6 +84,10 @@ func answerInfo(b *Bridge, r *request) (*stream.Element, error) {
 		}
 		if b.o.Server != nil {
 			answer.Add(b.o.Server()...)
+			order := []string{"identity", "feature", "x"}
+			slices.SortStableFunc(answer.Nodes, func(x, y *stream.Element) int {
+				return cmp.Compare(slices.Index(order, x.Name), slices.Index(order, y.Name))
+			})
 		}
 	case node == nsCommands:
 		answer.Add(stream.New(nsDiscoInfo, "identity", "category", "automation", "type", "command-list", "name", "Commands"),

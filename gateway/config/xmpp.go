@@ -283,11 +283,11 @@ func readLocal(t *schema.Table) LocalServer {
 // readUpload reads [xmpp.local] upload.
 func readUpload(t *schema.Table, taken []string) Upload {
 	u := Upload{
-		Listen: t.StringOr("listen", "[::]:5281"), MaxSize: t.Size("max_size", 10<<20), Keep: t.Duration("keep", 30*24*time.Hour),
+		Listen: t.StringOr("listen", "[::]:5281"), MaxSize: t.Size("max_size", 10e6), Keep: t.Duration("keep", 30*24*time.Hour),
 		URL: strings.TrimSuffix(t.String("url"), "/"),
 	}
 	checkDoor(t, "listen", u.Listen, taken)
-	if u.MaxSize < 10<<10 || u.MaxSize > 1<<30 {
+	if u.MaxSize < 10e3 || u.MaxSize > 1e9 {
 		t.Errorf("max_size", "max_size: %d bytes: between 10KB and 1GB can be used", u.MaxSize)
 	}
 	if u.Keep < time.Hour {
