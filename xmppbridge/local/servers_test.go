@@ -184,10 +184,10 @@ func TestSlixmppPEP(t *testing.T) {
 		c.ExpectMessage(xmpptest.Expect{From: "alice@home.example", Type: "headline"})
 	}
 	var got struct {
-		Items []struct{ ID, Payload string }
+		Items []struct{ ID, XML string }
 	}
 	b.Do("node_items", map[string]any{"jid": "alice@home.example", "node": pepNode}, &got)
-	if len(got.Items) != 1 || got.Items[0].ID != made.Item || !strings.Contains(got.Items[0].Payload, ">Al<") {
+	if len(got.Items) != 1 || got.Items[0].ID != made.Item || !strings.Contains(got.Items[0].XML, ">Al<") {
 		t.Errorf("items %+v", got)
 	}
 	a.Do("publish", map[string]any{"node": "private", "payload": nick("Al"), "options": map[string]string{"pubsub#access_model": "whitelist"}}, nil)

@@ -487,13 +487,6 @@ class Driver:
                                                   payload=ET.fromstring(payload), options=form)
         return {"item": answer["pubsub"]["publish"]["item"]["id"]}
 
-    async def node_items(self, jid, node):
-        """The ids and payloads of a node's items."""
-        client = self.need()
-        client.register_plugin("xep_0060")
-        answer = await client["xep_0060"].get_items(slixmpp.JID(jid), node)
-        return {"items": [{"id": i["id"], "payload": tostring(i["payload"])} for i in answer["pubsub"]["items"]]}
-
     async def upload(self, name, content, type=None):
         """A file put where the server keeps files (XEP-0363) and fetched again."""
         from aiohttp import ClientSession  # only this step needs it
