@@ -177,7 +177,8 @@ func (p *publisher) round(ctx context.Context) (time.Duration, error) {
 	return wait, nil
 }
 
-// everything marks every point of every device.
+// everything marks every point of every device, and of those that have not been announced yet and have nodes: what was published of
+// them before is for those alone who may see it now.
 func (p *publisher) everything() {
 	if p.service == "" {
 		return
@@ -189,6 +190,11 @@ func (p *publisher) everything() {
 			if published(&d.Points[i]) {
 				p.dirty[changedField{d.ID, d.Points[i].Name}] = struct{}{}
 			}
+		}
+	}
+	for n := range p.known {
+		if f, ok := p.b.fieldOf(n.Node); ok && n.Service == p.service {
+			p.dirty[f] = struct{}{}
 		}
 	}
 }
@@ -232,11 +238,18 @@ func (p *publisher) publish(ctx context.Context, f changedField) (again time.Tim
 	p.mu.Lock()
 	delete(p.dirty, f)
 	p.mu.Unlock()
-	_, point, s, ok := p.b.readable(f)
-	if !ok {
-		return time.Time{}, nil
-	}
 	name, now := p.b.nodeOf(f), time.Now()
+	_, point, s, ok := p.b.readable(f)
+	item := (*stream.Element)(nil)
+	if ok {
+		item = p.b.item(nsPubsub, f, point, s)
+	}
+	p.mu.Lock()
+	_, kept := p.known[PublishedNode{p.service, name}]
+	p.mu.Unlock()
+	if item == nil && !kept {
+		return time.Time{}, nil // nothing to say yet, nor did an earlier life of the gateway
+	}
 	n := p.made[name]
 	if n == nil {
 		if len(p.made) >= maxPublished {
@@ -247,10 +260,6 @@ func (p *publisher) publish(ctx context.Context, f changedField) (again time.Tim
 	}
 	if now.Before(n.next) {
 		return n.next, nil
-	}
-	item := p.b.item(nsPubsub, f, point, s)
-	if item == nil && !n.closed {
-		return time.Time{}, nil // nothing to say yet
 	}
 	if err = p.close(ctx, name, n); err == nil {
 		err = p.admit(ctx, name, n, f)

@@ -229,6 +229,33 @@ func TestPublisher(t *testing.T) {
 	})
 }
 
+// What an earlier life of the gateway published of a device that has not been heard since is for those who may see it now.
+func TestPublisherBeforeReadings(t *testing.T) {
+	server := &pubsubServer{nodes: map[string]*servedNode{}}
+	s := setup{publish: Publish{Enabled: true, Service: "pubsub.example.org", Every: 10 * time.Second}}
+	bubble(t, s, func(f *fixture) {
+		beginPublishing(f, server)
+		f.stop()
+		s.store, s.silent = f.store, true
+		s.file = strings.Replace(houseFile, `"otto@example.org" = "operator"`, "", 1)
+		f = begin(t, s)
+		f.house.mu.Lock()
+		delete(f.house.models, "oven") // its driver has yet to announce it
+		f.house.mu.Unlock()
+		beginPublishing(f, server)
+		got := server.shows()
+		if len(got) != 4 {
+			t.Errorf("nodes: %q", got)
+		}
+		for _, node := range got {
+			if strings.Contains(node, "otto") || !strings.Contains(node, "=") {
+				t.Errorf("after otto lost access: %s", node)
+			}
+		}
+		f.stop()
+	})
+}
+
 // A service that refuses is left alone for a while, one that cannot be reached is tried when there is a stream.
 func TestPublisherRefused(t *testing.T) {
 	server := &pubsubServer{nodes: map[string]*servedNode{}, refuse: stream.NewStanzaError(stream.Forbidden, "")}
