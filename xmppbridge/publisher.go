@@ -129,6 +129,9 @@ func (p *publisher) run(ctx context.Context) {
 			timer.Reset(rest)
 			continue
 		}
+		if p.b.o.Audience == Broadcast && !p.b.rosterKnown.Load() {
+			continue // it tells who of a domain is let in; when it comes that is said
+		}
 		wait, err := p.round(ctx)
 		if ctx.Err() != nil {
 			return

@@ -256,6 +256,52 @@ func TestPublisherBeforeReadings(t *testing.T) {
 	})
 }
 
+// rosterOf has the account's server answer with those who are subscribed.
+func (f *fixture) rosterOf(people ...string) {
+	items := ""
+	for _, who := range people {
+		items += "<item jid='" + who + "' subscription='both'/>"
+	}
+	f.deliver("<iq type='result' id='" + rosterID + "' to='gw@example.org/home'><query xmlns='" + nsRoster + "'>" + items + "</query></iq>")
+}
+
+// An account learns from its roster who of a domain is to be let in: nobody is put out before it is there, or while it comes anew,
+// and who is new need not wait for a reading.
+func TestPublisherRoster(t *testing.T) {
+	server := &pubsubServer{nodes: map[string]*servedNode{}}
+	s := setup{publish: Publish{Enabled: true, Every: 10 * time.Second}, audience: Broadcast, mode: mapping.Client,
+		file: strings.Replace(houseFile, "[access]\n", "[access]\n\"*@family.example\" = \"viewer\"\n", 1)}
+	bubble(t, s, func(f *fixture) {
+		f.network.set(func(n *testNetwork) { n.answer = server.answer })
+		f.Up("gw@example.org/home")
+		f.rosterOf("grandma@family.example")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		server.change(func() { server.nodes[lampNode].told["grandma@family.example"] = true })
+		told := func(who string) bool {
+			synctest.Wait()
+			server.mu.Lock()
+			defer server.mu.Unlock()
+			n := server.nodes[lampNode]
+			return n.members[who] && (who != "grandma@family.example" || n.told[who])
+		}
+		f.stop()
+		s.store = f.store
+		f = begin(t, s)
+		f.network.set(func(n *testNetwork) { n.answer = server.answer })
+		f.Up("gw@example.org/home")
+		time.Sleep(time.Minute)
+		if !told("grandma@family.example") {
+			t.Error("put out before the roster came")
+		}
+		f.rosterOf("grandma@family.example", "grandpa@family.example")
+		if time.Sleep(time.Minute); !told("grandma@family.example") || !told("grandpa@family.example") {
+			t.Errorf("members: %v", server.shows()[0])
+		}
+		f.stop()
+	})
+}
+
 // A service that refuses is left alone for a while, one that cannot be reached is tried when there is a stream.
 func TestPublisherRefused(t *testing.T) {
 	server := &pubsubServer{nodes: map[string]*servedNode{}, refuse: stream.NewStanzaError(stream.Forbidden, "")}
@@ -263,6 +309,7 @@ func TestPublisherRefused(t *testing.T) {
 	bubble(t, s, func(f *fixture) {
 		f.network.set(func(n *testNetwork) { n.answer = server.answer })
 		f.Up("gw@example.org/home")
+		f.rosterOf()
 		time.Sleep(time.Minute)
 		for n := range 60 {
 			f.house.read("oven", "target", devices.Number(float64(100+n)))

@@ -1,6 +1,8 @@
 package xmppbridge
 
 import (
+	"slices"
+
 	"tidings/xmppbridge/stream"
 )
 
@@ -27,22 +29,27 @@ func (b *Bridge) deliverRoster(iq *stream.Element) bool {
 	if b.o.Audience != Broadcast || query == nil || from != "" && from != hub && from != full {
 		return false
 	}
-	switch {
-	case iq.Attr("type") == "result" && iq.Attr("id") == rosterID:
-		b.roster.reset()
-		b.rosterKnown.Store(true)
-	case iq.Attr("type") == "set":
-		b.send(stream.Result(iq))
-	default:
-		return true
-	}
+	var list []Subscription
 	for item := range query.Children() {
 		subscription := item.Attr("subscription")
-		b.roster.put(Subscription{
+		list = append(list, Subscription{
 			Target: hub, Watcher: person(item.Attr("jid")), Asked: item.Attr("ask") == "subscribe",
 			From: subscription == "from" || subscription == "both", To: subscription == "to" || subscription == "both",
 		})
 	}
+	switch {
+	case iq.Attr("type") == "result" && iq.Attr("id") == rosterID:
+		b.roster.replace(slices.DeleteFunc(list, func(s Subscription) bool { return !s.From && !s.To && !s.Asked }))
+		b.rosterKnown.Store(true)
+	case iq.Attr("type") == "set":
+		b.send(stream.Result(iq))
+		for _, sub := range list {
+			b.roster.put(sub)
+		}
+	default:
+		return true
+	}
 	b.revokeLost()
+	b.publisher.again() // whom a node is for may be among them
 	return true
 }

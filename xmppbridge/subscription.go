@@ -75,11 +75,15 @@ func (s *subscriptions) put(sub Subscription) {
 	}
 }
 
-// reset forgets what somebody else keeps.
-func (s *subscriptions) reset() {
+// replace takes all that somebody else keeps, in one go: nobody who is there may seem gone meanwhile.
+func (s *subscriptions) replace(list []Subscription) {
+	by := map[string][]Subscription{}
+	for _, sub := range list {
+		by[sub.Target] = append(by[sub.Target], sub)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.by)
+	s.by = by
 }
 
 // watchers are the bare JIDs that receive a target's presence.
