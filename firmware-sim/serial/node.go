@@ -218,8 +218,8 @@ func (n *Node) hurry() {
 	}
 }
 
-// Run prints lines and obeys commands until ctx is done, then takes the port and its link away and returns nil. It is
-// called once.
+// Run prints lines and obeys commands until ctx is done, also those that have come in by then; then it takes the port and its
+// link away and returns nil. It is called once.
 func (n *Node) Run(ctx context.Context) error {
 	var readers sync.WaitGroup
 	defer readers.Wait()
@@ -244,6 +244,12 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-ticker.C:
 		case <-n.kick:
 		case <-ctx.Done():
+			n.mu.Lock()
+			t := n.tty
+			n.mu.Unlock()
+			if t != nil {
+				t.drain()
+			}
 			return nil
 		}
 	}

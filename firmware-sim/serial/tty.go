@@ -83,8 +83,26 @@ func (t *tty) raw() error {
 	return t.ioctl(syscall.TCSETS, unsafe.Pointer(&mode))
 }
 
-func (t *tty) ioctl(request uintptr, arg unsafe.Pointer) error {
-	conn, err := t.slave.SyscallConn() // Fd would make it block
+// unread is how many bytes lie at one end.
+func unread(end *os.File) int32 {
+	var n int32
+	if ioctl(end, syscall.TIOCINQ, unsafe.Pointer(&n)) != nil {
+		return 0
+	}
+	return n
+}
+
+// drain waits until the firmware has read what has come in, for as long as a line may take.
+func (t *tty) drain() {
+	for end := time.Now().Add(patience); unread(t.master) > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (t *tty) ioctl(request uintptr, arg unsafe.Pointer) error { return ioctl(t.slave, request, arg) }
+
+func ioctl(end *os.File, request uintptr, arg unsafe.Pointer) error {
+	conn, err := end.SyscallConn() // Fd would make it block
 	if err != nil {
 		return err
 	}
@@ -105,8 +123,7 @@ func (t *tty) print(text string) {
 	if text == "" {
 		return
 	}
-	var unread int32
-	if t.ioctl(syscall.TIOCINQ, unsafe.Pointer(&unread)) == nil && unread > backlog {
+	if unread(t.slave) > backlog {
 		_ = t.ioctl(tcflsh, nil)
 	}
 	_ = t.master.SetWriteDeadline(time.Now().Add(patience))
