@@ -241,7 +241,7 @@ func TestTour(t *testing.T) {
 	}
 	for _, want := range []string{"Logged in as demo@localhost/tour", "SCRAM-SHA-256-PLUS", "Garden", "Living room",
 		"greenhouse@localhost/greenhouse", "°C", "Pump on", "Pump is on (confirmed by the device)", `asks "Really?"`,
-		"Lamp: Power is on (confirmed by the device)", "99 °C is out of range", "open the window", "too-hot over"} {
+		"Lamp: Power is on (confirmed by the device)", "99 °C is out of range", "open the window", "a picture of 800 by 400", "too-hot over"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not say %q", want)
 		}

@@ -91,7 +91,11 @@ func (d *demo) writeConfig() (file string, err error) {
 		return "", err
 	}
 	var text strings.Builder
-	err = t.Execute(&text, map[string]string{"Data": d.data, "Listen": d.listen, "MQTT": d.mqtt, "Interval": interval,
+	host, _, err := net.SplitHostPort(d.listen) // whoever can log in can see pictures
+	if err != nil {
+		return "", err
+	}
+	err = t.Execute(&text, map[string]string{"Data": d.data, "Listen": d.listen, "Pictures": net.JoinHostPort(host, "0"), "MQTT": d.mqtt, "Interval": interval,
 		"Serial": d.file("greenhouse"), "Socket": d.file("tidings.sock")})
 	if err != nil {
 		return "", err

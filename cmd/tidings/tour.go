@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"image/png"
 	"io"
+	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +24,7 @@ const (
 	nsItems    = "http://jabber.org/protocol/disco#items"
 	nsCommands = "http://jabber.org/protocol/commands"
 	nsForm     = "jabber:x:data"
+	nsOOB      = "jabber:x:oob"
 )
 
 // A tour is a client of the demo's server that does what a person would and prints what they would see.
@@ -284,10 +290,51 @@ func (t *tour) alert(ctx context.Context) error {
 		return err
 	}
 	t.say("Alert from %s:\n  %s", m.Attr("from"), strings.ReplaceAll(m.Body(), "\n", "\n  "))
+	picture, err := t.await(ctx, 0, "the chart of the alert", func(st *stream.Element) bool {
+		return st.Name == "message" && st.Attr("from") == greenhouse && st.Child(nsOOB, "x") != nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := t.fetch(ctx, picture.Child(nsOOB, "x").ChildText(nsOOB, "url")); err != nil {
+		return fmt.Errorf("chart of the alert: %w", err)
+	}
 	m, err = t.await(ctx, 0, "the end of the alert", alert("too-hot over"))
 	if err != nil {
 		return err
 	}
 	t.say("And its end:\n  %s", m.Body())
+	return nil
+}
+
+// fetch gets a picture as a client does to show it, over TLS with the server's certificate.
+func (t *tour) fetch(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, t.patience)
+	defer cancel()
+	certificate, err := os.ReadFile(t.certificate)
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(certificate)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	defer transport.CloseIdleConnections()
+	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Transport: transport}).Do(ask)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, answer.Status)
+	}
+	picture, err := png.DecodeConfig(answer.Body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", url, err)
+	}
+	t.say("Its chart, a picture of %d by %d:\n  %s", picture.Width, picture.Height, url)
 	return nil
 }
