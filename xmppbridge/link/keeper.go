@@ -21,8 +21,8 @@ var ErrDown = errors.New("link: not connected")
 
 const nsPing = "urn:xmpp:ping"
 
-// beacon begins the ids of our own pings.
-const beacon = "tidings-"
+// beacon begins the ids of our own pings, and no others: answers to those that bear it are nobody else's.
+const beacon = "tidings-ping-"
 
 // maxSaid bounds how many different failures in a row are said once each; further ones are said every time.
 const maxSaid = 16

@@ -125,6 +125,19 @@ func TestStanzasBeforeThePingsAnswerAreNotFresh(t *testing.T) {
 	})
 }
 
+// What the bridge asks the server by itself, such as the roster, is answered to the bridge, whatever its id.
+func TestAnswersOfTheServerAreHandedOn(t *testing.T) {
+	var got []string
+	k := &keeper{self: "example.org", opt: Options{Handle: func(e *stream.Element, _ Meta) { got = append(got, e.Attr("id")) }}}
+	s := &session{jid: "gw@example.org/home", beacons: map[string]func(){}}
+	for _, id := range []string{"tidings-roster", beacon + "lost", "7"} {
+		k.handle(s, stream.New(stream.NS, "iq", "type", "result", "id", id, "to", s.jid))
+	}
+	if want := []string{"tidings-roster", "7"}; !slices.Equal(got, want) {
+		t.Errorf("handed on: %q, want %q", got, want)
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
