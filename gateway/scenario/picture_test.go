@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	mqttsim "tidings/firmware-sim/mqtt"
 	"tidings/xmppbridge/xmpptest"
@@ -53,18 +54,22 @@ kind = "image"
 source = "tele/camera/PICTURE"
 `
 
-// photo asks for what the camera sees until it has seen something.
+// photo asks for what the camera sees, when it has seen something: by the command, which may be asked for again and again as
+// words may not, and by words.
 func (h *house) photo(c *xmpptest.Client) {
 	h.t.Helper()
-	for range 100 {
-		c.Say(h.ground.full("home"), "photo porch")
-		st := c.ExpectMessage(xmpptest.Expect{From: h.ground.full("home")})
-		if !strings.Contains(st.Body, "There is no picture of Porch") {
-			h.sees(st, "jpeg", mqttsim.PictureWidth, mqttsim.PictureHeight)
-			return
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		done := c.Command(h.ground.full("porch"), "porch/photo", xmpptest.Stage{})
+		if len(done.Notes) == 1 && done.Notes[0].Type == "info" {
+			break
+		}
+		if time.Now().After(end) {
+			h.t.Fatalf("the camera sees nothing: %+v", done)
 		}
 	}
-	h.t.Fatal("the camera sees nothing")
+	h.sees(c.ExpectMessage(xmpptest.Expect{From: h.ground.full("porch"), XML: "jabber:x:oob"}), "jpeg", mqttsim.PictureWidth, mqttsim.PictureHeight)
+	c.Say(h.ground.full("home"), "photo porch")
+	h.sees(c.ExpectMessage(xmpptest.Expect{From: h.ground.full("home"), XML: "jabber:x:oob"}), "jpeg", mqttsim.PictureWidth, mqttsim.PictureHeight)
 }
 
 // TestPictures asks for charts as people do, and fetches them as their clients do.
@@ -146,13 +151,18 @@ func TestPictures(t *testing.T) {
 // keeps waits until the history has a reading of the greenhouse: what is shown may be a moment ahead of it.
 func (h *house) keeps(c *xmpptest.Client, point string) {
 	h.t.Helper()
-	for range 100 {
-		c.Say(h.ground.full("greenhouse"), "chart "+point+" 1 min")
-		if st := c.ExpectMessage(xmpptest.Expect{From: h.ground.full("greenhouse")}); !strings.Contains(st.Body, "There is no reading") {
+	const node = "greenhouse/history"
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		form := c.Command(h.ground.full("greenhouse"), node, xmpptest.Stage{})
+		done := c.Command(h.ground.full("greenhouse"), node, xmpptest.Stage{Session: form.Session, Action: "complete",
+			Fields: map[string]any{"point": point, "time": "1h"}})
+		if done.Form != nil && len(done.Form.Items) > 0 {
 			return
 		}
+		if time.Now().After(end) {
+			h.t.Fatalf("no reading is kept: %+v", done)
+		}
 	}
-	h.t.Fatal("no reading is kept")
 }
 
 // sees fetches the picture of a message as a client does that shows it, and says of what kind and size it has to be.
