@@ -16,7 +16,8 @@ import (
 	"tidings/xmppbridge/xmpptest"
 )
 
-// What the tests share. A scenario that stops a server has one of its own.
+// What the tests share. A scenario that stops a server has one of its own, and no house has the account of a person: what is for the
+// person's bare JID would go to the hub, whose priority is higher.
 var (
 	prosody  *xmpptest.Prosody
 	ejabberd *xmpptest.Ejabberd
@@ -28,7 +29,8 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) (code int) {
 	var err error
-	if prosody, err = xmpptest.NewProsody(xmpptest.Options{}); err == nil {
+	if prosody, err = xmpptest.NewProsody(xmpptest.Options{Accounts: []string{"alice", "bob", "mallory", "gateway", "gateway2",
+		"gateway3", "gateway4", "gateway5", "gateway6", "gateway7"}}); err == nil {
 		ejabberd, err = xmpptest.NewEjabberd(xmpptest.EjabberdOptions{})
 	}
 	if err == nil {

@@ -285,7 +285,13 @@ func (h *house) meet(c *xmpptest.Client, names ...string) {
 // waitLog waits until the gateway has logged a text.
 func (h *house) waitLog(text string) {
 	h.t.Helper()
-	for deadline := time.Now().Add(patience); !strings.Contains(h.log.String(), text); time.Sleep(20 * time.Millisecond) {
+	h.waitLogAfter(0, text)
+}
+
+// waitLogAfter waits until it has logged it behind what it had logged by then, so many bytes.
+func (h *house) waitLogAfter(before int, text string) {
+	h.t.Helper()
+	for deadline := time.Now().Add(patience); !strings.Contains(h.log.String()[before:], text); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			h.t.Fatalf("the gateway never logged %q", text)
 		}

@@ -20,7 +20,7 @@ func TestPrograms(t *testing.T) {
 	for _, g := range []*ground{
 		component("prosody component", prosody.Domain, prosody.Component, prosody.Components[n], prosody),
 		component("ejabberd component", ejabberd.Domain, ejabberd.ComponentAddrs[n], ejabberd.Components[n], ejabberd),
-		account("prosody client", prosody, "carol"),
+		account("prosody client", prosody, "gateway7"),
 		inside(),
 	} {
 		t.Run(g.name, func(t *testing.T) {
