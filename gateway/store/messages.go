@@ -60,10 +60,8 @@ func (s *Store) takeArchiving() (change, bool) {
 
 // Archived implements local.Store.
 func (s *Store) Archived(ctx context.Context, account string, q local.ArchiveQuery) (page local.ArchivePage, err error) {
-	if c, some := s.takeArchiving(); some {
-		if err := s.do(ctx, c.write); err != nil {
-			return page, err
-		}
+	if err := s.Settled(ctx); err != nil {
+		return page, err
 	}
 	all, args := "account = ?", []any{account}
 	narrow := func(condition string, arg ...any) {

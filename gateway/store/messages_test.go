@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -157,5 +159,67 @@ func TestBlockedAndForgotten(t *testing.T) {
 	blocked, errBlocked := s.Blocked(t.Context(), "alice")
 	if errors.Join(err, errWaiting, errBlocked) != nil || page.Count+len(waiting)+len(blocked) > 0 {
 		t.Errorf("left: %d archived, %q, %v; %v", page.Count, waiting, blocked, errors.Join(err, errWaiting, errBlocked))
+	}
+}
+
+// Who reads an archive while it is written to sees what is being written: it would pass over that for good, once it knows something
+// later.
+func TestArchiveIsReadWhileItIsWritten(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "t.db")
+	s, _ := open(t, path)
+	other, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	slow, err := other.Begin() // the disk takes its time
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Rollback()
+	s.Archive(local.Archived{Account: "alice", ID: "a", At: time.Now(), With: "lamp@x", Stanza: []byte{'x'}})
+	for taken := false; !taken; time.Sleep(time.Millisecond) { // the writer has it
+		s.later.mu.Lock()
+		taken = len(s.later.archiving.messages) == 0
+		s.later.mu.Unlock()
+	}
+	read := make(chan int, 1)
+	go func() {
+		page, err := s.Archived(context.Background(), "alice", local.ArchiveQuery{Limit: 10})
+		if err != nil {
+			t.Error(err)
+		}
+		read <- len(page.Messages)
+	}()
+	select {
+	case n := <-read:
+		t.Fatalf("%d messages read before the one was written", n)
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := slow.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-read; n != 1 {
+		t.Errorf("%d messages read, want 1", n)
+	}
+}
+
+// What was noted is written before what is asked to be written after it, and Settled waits for it.
+func TestSettled(t *testing.T) {
+	t.Parallel()
+	s, stop := open(t, filepath.Join(t.TempDir(), "t.db"))
+	for i := range 20 {
+		s.SaveReceipting(fmt.Sprint(i))
+		if err := s.Settled(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := s.Receipting(t.Context()); err != nil || len(all) != i+1 {
+			t.Fatalf("%v, %v after %d", all, err, i+1)
+		}
+	}
+	stop()
+	if err := s.Settled(t.Context()); !errors.Is(err, errClosed) {
+		t.Errorf("closed: %v", err)
 	}
 }

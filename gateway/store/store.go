@@ -140,13 +140,13 @@ func (s *Store) Run(ctx context.Context) error {
 	for {
 		select {
 		case c := <-s.queue:
-			s.write(s.batch(c))
+			s.writeAll(s.batch(c))
 		case <-s.later.ready:
-			s.writeLater()
+			s.writeAll(nil)
 		case <-ctx.Done():
 			s.drain()
 			s.later.end()
-			s.writeLater()
+			s.writeAll(nil)
 			return nil
 		}
 	}
@@ -260,12 +260,19 @@ func (s *Store) do(ctx context.Context, write func(*sql.Tx) error) error {
 	}
 }
 
-// writeLater writes what nobody waits for.
-func (s *Store) writeLater() {
+// Settled returns once what was saved before, without waiting for it, has been written.
+func (s *Store) Settled(ctx context.Context) error {
+	return s.do(ctx, func(*sql.Tx) error { return nil })
+}
+
+// writeAll writes what nobody waits for, and behind it what somebody does: who waits finds all that was said before.
+func (s *Store) writeAll(awaited []change) {
+	var all []change
 	if c, some := s.takeArchiving(); some {
-		s.write([]change{c})
+		all = append(all, c)
 	}
-	for batch := range slices.Chunk(s.later.take(), batchLength) {
+	all = append(append(all, s.later.take()...), awaited...)
+	for batch := range slices.Chunk(all, batchLength) {
 		s.write(batch)
 	}
 }
