@@ -78,6 +78,9 @@ func (g *Gateway) replace(ctx context.Context) error {
 		if err := g.xmpp.Load().end(); err != nil {
 			g.log.Warn("old streams did not end cleanly", "err", err)
 		}
+		if err := g.takeOver(ctx, replaced.bridge); err != nil {
+			g.log.Error("what changed on the old streams lately is not known on the new ones", "err", err)
+		}
 		g.xmpp.Store(replaced)
 	}
 	if err := g.configureHistory(cfg); err != nil {
@@ -105,6 +108,17 @@ func (g *Gateway) replace(ctx context.Context) error {
 	g.rosterChanged()
 	g.warnRecipients(cfg)
 	return nil
+}
+
+// takeOver has a bridge know what the one before it has noted since it was made: who subscribed, which commands were carried out,
+// what people were told.
+func (g *Gateway) takeOver(ctx context.Context, b *xmppbridge.Bridge) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
+	defer cancel()
+	if err := g.store.Settled(ctx); err != nil {
+		return err
+	}
+	return b.Load(ctx)
 }
 
 // replaceDrivers stops the drivers that are gone or changed. Their devices that the new configuration still has stay,

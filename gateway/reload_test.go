@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -255,4 +257,82 @@ func TestAccountsWhileReloading(t *testing.T) {
 		}
 	}
 	<-done
+}
+
+// What is done on the old streams until they have ended is known on the new ones: a command that comes again there is not carried
+// out twice.
+func TestReloadKnowsWhatWasDoneMeanwhile(t *testing.T) {
+	t.Parallel()
+	x := newTrial(t)
+	component := strings.NewReplacer("mode = \"local\"", "mode = \"component\"\nsecret = \"s\"\nserver = \"127.0.0.1:1\"",
+		"[xmpp.local]\nlisten = [\"127.0.0.1:0\"]\n", "").Replace(trialFile)
+	x.write(component)
+	x.start()
+	x.shows("heater", true, "power off")
+	var mu sync.Mutex
+	var done []string
+	find := x.executor.actuator
+	x.executor.actuator = func(id devices.ID) (devices.Actuator, bool) {
+		a, ok := find(id)
+		return noted{a, func(c devices.Command) {
+			mu.Lock()
+			defer mu.Unlock()
+			done = append(done, c.Value.String())
+		}}, ok
+	}
+	command := func(id, action string) {
+		st, err := stream.Parse(fmt.Appendf(nil, "<iq xmlns='jabber:client' type='set' id='%s' from='alice@home.arpa/x' to='heater@home.arpa/heater'>"+
+			"<command xmlns='http://jabber.org/protocol/commands' node='heater/power/%s'/></iq>", id, action))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.bridge().Deliver(st, true)
+	}
+	// The old streams take their time to end.
+	on := x.xmpp.Load()
+	ending, release := make(chan struct{}), make(chan struct{})
+	was := on.run
+	on.run = start(func(ctx context.Context) error {
+		<-ctx.Done()
+		close(ending)
+		<-release
+		return was.stop()
+	})
+	x.write(strings.Replace(component, "[xmpp]", "[xmpp]\nhub = \"house\"", 1))
+	reloaded := make(chan error, 1)
+	go func() { reloaded <- x.Reload(context.Background()) }()
+	<-ending
+	command("c1", "on")
+	x.shows("heater", true, "power on")
+	if _, err := x.Send(x.context(), SendRequest{Device: "heater", Words: []string{"power", "off"}}); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	if err := <-reloaded; err != nil {
+		t.Fatal(err)
+	}
+	x.shows("heater", true, "power off")
+	command("c1", "on") // again
+	command("c2", "off")
+	command("c3", "on") // one queue has all three
+	x.eventually("what came last", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		n := len(done)
+		return n >= 4 && done[n-2] == "false" && done[n-1] == "true"
+	})
+	if got := strings.Join(done, " "); got != "true false false true" {
+		t.Errorf("done: %s", got)
+	}
+}
+
+// noted is an actuator whose commands somebody sees.
+type noted struct {
+	devices.Actuator
+	see func(devices.Command)
+}
+
+func (n noted) Do(ctx context.Context, c devices.Command) (devices.Result, error) {
+	n.see(c)
+	return n.Actuator.Do(ctx, c)
 }

@@ -154,25 +154,9 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 	b.presence = newPresences(b)
 	b.alerts, b.charts = newAlerts(b), newAlertCharts(b)
 	b.sharers = newSharers(b)
-	b.events, b.readouts = newEvents(b), &readouts{live: map[programKey]*readout{}}
+	b.readouts = &readouts{live: map[programKey]*readout{}}
 	b.rooms = newRooms(b, o.Rooms)
-	var err error
-	if b.roster, err = loadSubscriptions(ctx, o.Store, o.Audience); err != nil {
-		return nil, err
-	}
-	if b.replay, err = loadReplay(ctx, o.Store); err != nil {
-		return nil, err
-	}
-	if b.lists, err = loadContactLists(ctx, b); err != nil {
-		return nil, err
-	}
-	if b.told, err = loadTold(ctx, o.Store); err != nil {
-		return nil, err
-	}
-	if b.items, err = loadItems(ctx, b); err != nil {
-		return nil, err
-	}
-	if b.publisher, err = loadPublisher(ctx, b); err != nil {
+	if err := b.Load(ctx); err != nil {
 		return nil, err
 	}
 	b.features = features(&b.o)
@@ -184,6 +168,25 @@ func New(ctx context.Context, o Options) (*Bridge, error) {
 	}
 	b.caps = newCaps(b.features)
 	return b, nil
+}
+
+// Load reads what is stored: again, for a bridge that was made while the one before it still ran, once that has ended and before
+// Run. An error leaves what was read before.
+func (b *Bridge) Load(ctx context.Context) error {
+	was := b.events
+	b.events = newEvents(b) // what is read gives reasons to look at readings
+	roster, err1 := loadSubscriptions(ctx, b.o.Store, b.o.Audience)
+	replay, err2 := loadReplay(ctx, b.o.Store)
+	lists, err3 := loadContactLists(ctx, b)
+	told, err4 := loadTold(ctx, b.o.Store)
+	items, err5 := loadItems(ctx, b)
+	publisher, err6 := loadPublisher(ctx, b)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
+		b.events = was
+		return err
+	}
+	b.roster, b.replay, b.lists, b.told, b.items, b.publisher = roster, replay, lists, told, items, publisher
+	return nil
 }
 
 // Run sends presence and alerts and works through commands until ctx is done; then everyone goes unavailable. The
