@@ -11,7 +11,7 @@ import (
 // maxDevices bounds what drivers can announce: a broker full of strangers must not fill the memory of a Pi.
 const maxDevices = 20000
 
-// keptInbox is how many entries an inbox keeps room for while it is empty.
+// keptInbox is how many entries an inbox, and the router that takes from it, keep room for while nothing is there.
 const keptInbox = 1024
 
 // An inbox takes what drivers say until the router comes for it. It never makes a driver wait, and it does not grow with
@@ -136,9 +136,6 @@ func (b *inbox) take(changes []mapping.Change, readings []devices.Reading) ([]ma
 	defer b.mu.Unlock()
 	clear(changes)
 	clear(readings)
-	if cap(changes) > keptInbox {
-		changes = nil
-	}
 	changes = changes[:0]
 	for _, id := range b.order {
 		n := b.news[id]
@@ -162,9 +159,6 @@ func (b *inbox) take(changes []mapping.Change, readings []devices.Reading) ([]ma
 		b.latest = map[pointKey]int{}
 	}
 	clear(b.latest)
-	if cap(readings) > keptInbox {
-		readings = nil
-	}
 	readings, b.readings = b.readings, readings[:0]
 	return changes, readings
 }

@@ -88,7 +88,7 @@ func (r *router) run(ctx context.Context) error {
 	}
 }
 
-// drain takes in what the drivers have said. It is given slices to use and returns them.
+// drain takes in what the drivers have said. It is given slices to use and returns them, but the large ones of a house that starts.
 func (r *router) drain(changes []mapping.Change, readings []devices.Reading) ([]mapping.Change, []devices.Reading) {
 	changes, readings = r.inbox.take(changes, readings)
 	for _, c := range changes {
@@ -98,6 +98,12 @@ func (r *router) drain(changes []mapping.Change, readings []devices.Reading) ([]
 		r.step(mapping.Change{Readings: readings})
 		r.confirms.see(r.registry, readings)
 		r.out.read(readings)
+	}
+	if cap(changes) > keptInbox {
+		changes = nil
+	}
+	if cap(readings) > keptInbox {
+		readings = nil
 	}
 	return changes, readings
 }
