@@ -102,6 +102,7 @@ func (g *Gateway) replace(ctx context.Context) error {
 		replaced.begin(g)
 	} else {
 		g.xmpp.Load().bridge.SetZone(cfg.Gateway.Location)
+		g.xmpp.Load().bridge.SetPublishEvery(cfg.XMPP.PresenceInterval)
 		g.xmpp.Load().bridge.Configure(cfg.Gateway.Name, access)
 		g.xmpp.Load().bridge.SetRooms(rooms(cfg))
 	}

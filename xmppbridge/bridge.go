@@ -139,7 +139,7 @@ type Bridge struct {
 	// publisher keeps nodes elsewhere.
 	publisher *publisher
 
-	settings sync.RWMutex // guards o.Access, o.Name and o.Zone over a reload
+	settings sync.RWMutex // guards o.Access, o.Name, o.Zone and o.Publish.Every over a reload
 }
 
 // New makes a bridge; Run starts it. It reads the stored subscriptions and commands.

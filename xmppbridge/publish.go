@@ -99,4 +99,15 @@ func moved(p *mapping.Point, from, to devices.Value) bool {
 }
 
 // every is the least time between two items of a node.
-func (b *Bridge) every() time.Duration { return max(b.o.Publish.Every, leastPublish) }
+func (b *Bridge) every() time.Duration {
+	b.settings.RLock()
+	defer b.settings.RUnlock()
+	return max(b.o.Publish.Every, leastPublish)
+}
+
+// SetPublishEvery puts another least time between two items of a node in force. What waits already waits as long as it was to.
+func (b *Bridge) SetPublishEvery(every time.Duration) {
+	b.settings.Lock()
+	defer b.settings.Unlock()
+	b.o.Publish.Every = every
+}

@@ -96,6 +96,14 @@ func TestPubsub(t *testing.T) {
 		equal(t, "the last", itemsOf(f.sent()), []string{veraBare + ": " + targetNode + " items oven target=220°C"})
 		time.Sleep(time.Minute)
 		equal(t, "no more", itemsOf(f.sent()), nil)
+		f.SetPublishEvery(2 * time.Second)
+		for _, v := range []float64{200, 210} {
+			f.house.read("oven", "target", devices.Number(v))
+			synctest.Wait()
+		}
+		time.Sleep(2 * time.Second)
+		equal(t, "both, sooner", itemsOf(f.sent()), []string{veraBare + ": " + targetNode + " items oven target=200°C",
+			veraBare + ": " + targetNode + " items oven target=210°C"})
 
 		list := f.answer(pubsub("get", vera, ovenBare, "<subscriptions/>")).First().First()
 		if s := list.First(); s.Attr("node") != targetNode || s.Attr("jid") != veraBare {
