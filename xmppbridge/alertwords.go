@@ -151,8 +151,16 @@ func (t *talk) hearSilence(words []string, id devices.ID) {
 		t.say("Only an admin silences alerts for everyone. Without \"for everyone\" it is for " + t.listeners() + ".")
 		return
 	}
-	words, s.For, s.End = span(words)
+	var err error
+	if i := slices.IndexFunc(words, func(w string) bool { return w == "off" || w == "end" }); i >= 0 {
+		words, s.End = slices.Delete(slices.Clone(words), i, i+1), true
+	} else {
+		s.For, _, words, err = takeSpan(words)
+	}
 	switch {
+	case err != nil:
+		t.say(sentence(err))
+		return
 	case !s.End && s.For == 0:
 		t.say("For how long? Say \"silence 2h\", or \"silence off\".")
 		return
@@ -199,35 +207,6 @@ func (b *Bridge) silencedWords(s mapping.Silence) string {
 		return what + ": not silenced any more" + whose
 	}
 	return what + ": silenced" + whose + " for " + mapping.Duration(s.For) + ". What is still so then is said then"
-}
-
-// span takes a duration, or the word off, out of words: "2h", "2 h", "90min", "1 day".
-func span(words []string) (rest []string, d time.Duration, off bool) {
-	for i, w := range words {
-		if w == "off" || w == "end" {
-			return slices.Delete(slices.Clone(words), i, i+1), 0, true
-		}
-		number := strings.TrimRight(w, "abcdefghijklmnopqrstuvwxyz")
-		if number == "" || strings.Trim(number, "0123456789.") != "" {
-			continue
-		}
-		unit, n := w[len(number):], 1
-		if unit == "" && i+1 < len(words) {
-			unit, n = words[i+1], 2
-		}
-		if short := units[unit]; short != "" {
-			if d, err := schema.ParseDuration(number + short); err == nil {
-				return slices.Delete(slices.Clone(words), i, i+n), d, false
-			}
-		}
-	}
-	return words, 0, false
-}
-
-// units are the words for units of time.
-var units = map[string]string{
-	"m": "m", "min": "m", "mins": "m", "minute": "m", "minutes": "m", "h": "h", "hour": "h", "hours": "h", "std": "h",
-	"d": "d", "day": "d", "days": "d",
 }
 
 func (t *talk) sayAlerts(id devices.ID) {

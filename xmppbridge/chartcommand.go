@@ -67,7 +67,7 @@ func chartStep(d *mapping.Device, points []*mapping.Point) step {
 				return badPayload("\"point\": choose one of those offered")
 			}
 			// Programs and people may give any time, also one that is not offered.
-			if span, rest, err := readSpan(strings.Fields(strings.ToLower(c.chosen["span"]))); err != nil {
+			if span, rest, err := chartSpan(strings.Fields(strings.ToLower(c.chosen["span"]))); err != nil {
 				return badPayload(`"span": ` + err.Error())
 			} else if span == 0 || len(rest) > 0 {
 				return badPayload(`"span": give a length of time such as 24h or 7d`)

@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,54 +21,13 @@ var chartWords = []string{"chart", "graph", "plot"}
 // spanNoise are words around a time that change nothing, unless a point is called so.
 var spanNoise = []string{"last", "past", "for", "over", "of", "from", "in", "since", "this", "one"}
 
-var (
-	amount    = regexp.MustCompile(`^([0-9]+(?:[.,][0-9]+)?)([a-z]*)$`)
-	timeUnits = map[string]time.Duration{
-		"m": time.Minute, "min": time.Minute, "mins": time.Minute, "minute": time.Minute, "minutes": time.Minute,
-		"h": time.Hour, "hr": time.Hour, "hrs": time.Hour, "hour": time.Hour, "hours": time.Hour,
-		"d": 24 * time.Hour, "day": 24 * time.Hour, "days": 24 * time.Hour,
-		"w": 7 * 24 * time.Hour, "week": 7 * 24 * time.Hour, "weeks": 7 * 24 * time.Hour,
-		"month": 30 * 24 * time.Hour, "months": 30 * 24 * time.Hour, "y": 365 * 24 * time.Hour, "year": 365 * 24 * time.Hour,
+// chartSpan takes the time that a chart is to show out of words. It is 0 where they say none.
+func chartSpan(words []string) (span time.Duration, rest []string, err error) {
+	span, said, rest, err := takeSpan(words)
+	if err == nil && said && (span < shortestChart || span > longestChart) {
+		err = fmt.Errorf("a chart shows between %s and %s", mapping.Duration(shortestChart), mapping.Duration(longestChart))
 	}
-)
-
-// readSpan takes a time out of words in lower case: "24h", "30 min", "the last week". It is 0 where they say none.
-func readSpan(words []string) (span time.Duration, rest []string, err error) {
-	for i := 0; i < len(words); i++ {
-		d, used := spanAt(words[i:])
-		switch {
-		case used == 0:
-			rest = append(rest, words[i])
-			continue
-		case span != 0:
-			return 0, nil, errors.New("say one length of time, such as 24h or 7d")
-		case d < shortestChart || d > longestChart:
-			return 0, nil, fmt.Errorf("a chart shows between %s and %s", mapping.Duration(shortestChart), mapping.Duration(longestChart))
-		}
-		span, i = d, i+used-1
-	}
-	return span, rest, nil
-}
-
-// spanAt reads a time where words begin with one, and says how many of them it is.
-func spanAt(words []string) (span time.Duration, used int) {
-	if unit, ok := timeUnits[words[0]]; ok && len(words[0]) > 1 { // "week", and not "h"
-		return unit, 1
-	}
-	m := amount.FindStringSubmatch(words[0])
-	if m == nil {
-		return 0, 0
-	}
-	name, used := m[2], 1
-	if name == "" && len(words) > 1 {
-		name, used = words[1], 2
-	}
-	unit, ok := timeUnits[name]
-	n, err := strconv.ParseFloat(strings.Replace(m[1], ",", ".", 1), 64)
-	if !ok || err != nil {
-		return 0, 0
-	}
-	return time.Duration(min(n*float64(unit), float64(2*longestChart))), used
+	return span, rest, err
 }
 
 // wanted understands what is to be drawn of a device: a point, a length of time, "dark", in any order. The error is a sentence.
@@ -88,7 +45,7 @@ func (b *Bridge) wanted(d *mapping.Device, said []string, now time.Time) (*graph
 		g.dark = g.dark || w == "dark"
 		return w == "dark" || w == ""
 	})
-	span, rest, err := readSpan(words)
+	span, rest, err := chartSpan(words)
 	if err != nil {
 		return nil, err
 	}

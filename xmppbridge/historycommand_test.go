@@ -136,6 +136,8 @@ func TestHistoryInChat(t *testing.T) {
 			{vera, oven, "History of the target for 24 h.", target},
 			{vera, hub, "oven history target", target},
 			{vera, hub, "history oven target 1d", target},
+			{vera, hub, "history oven target 1h 2h", "Say one length of time, such as 24h or 7d."},
+			{vera, hub, "history oven target last day", target},
 			{vera, hub, "history target 24h oven", target},
 			{vera, oven, "history mode 1h", "Oven: Mode, 1 h\n2000-01-01 00:00:02  unknown\n1999-12-31 23:59:02  Bake"},
 			{vera, oven, "history", "Oven: Heat, 1 d: nothing was read in that time."},

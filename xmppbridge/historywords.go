@@ -34,7 +34,11 @@ func (t *talk) hearHistory(d *mapping.Device, said []string) bool {
 		t.say(noHistory)
 		return true
 	}
-	rest, length, _ := span(words[1:])
+	length, _, rest, err := takeSpan(words[1:])
+	if err != nil {
+		t.say(sentence(err))
+		return true
+	}
 	if length == 0 {
 		length = 24 * time.Hour
 	}
