@@ -465,12 +465,17 @@ class Driver:
         return {"name": card["FN"] or "", "type": card["PHOTO"]["TYPE"] or "", "bytes": len(photo),
                 "hash": hashlib.sha1(photo).hexdigest()}
 
+    async def _tell_caps(self, client):
+        """Presence with the present capabilities, to everybody: slixmpp's own goes to the contact let in last, if any."""
+        await client["xep_0115"].update_caps(broadcast=False)
+        client.send_presence()
+
     async def interest(self, node):
         """Says in its capabilities that it wants to hear of a node (XEP-0163)."""
         client = self.need()
         client.register_plugin("xep_0163")
         client["xep_0163"].add_interest(node)
-        await client["xep_0115"].update_caps()
+        await self._tell_caps(client)
         return {}
 
     async def publish(self, node, payload, item="", options=None):
@@ -577,7 +582,7 @@ class Driver:
         client.register_plugin("xep_0060")
         client.register_plugin("xep_0163")
         client["xep_0163"].add_interest([node])
-        await client["xep_0115"].update_caps()
+        await self._tell_caps(client)
         return {}
 
     async def ping(self, jid=None):
