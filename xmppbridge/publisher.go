@@ -311,7 +311,8 @@ func (p *publisher) close(ctx context.Context, name string, n *remoteNode) error
 	return err
 }
 
-// nodeConfig is what every node is to be: closed, with one item that is kept.
+// nodeConfig is what every node is to be: closed, with one item that is kept. Subscribers are told when it goes, which
+// ejabberd leaves out unless asked: whoever was subscribed to a node made anew has to subscribe again.
 func nodeConfig() *stream.Element {
 	return newForm("submit", "", "").Add(
 		newField("FORM_TYPE", "hidden", "", nsPubsub+"#node_config"),
@@ -319,7 +320,8 @@ func nodeConfig() *stream.Element {
 		newField("pubsub#publish_model", "", "", "publishers"),
 		newField("pubsub#persist_items", "", "", "1"),
 		newField("pubsub#max_items", "", "", "1"),
-		newField("pubsub#deliver_payloads", "", "", "1"))
+		newField("pubsub#deliver_payloads", "", "", "1"),
+		newField("pubsub#notify_delete", "", "", "1"))
 }
 
 // put publishes an item, to a node that is closed.
