@@ -62,19 +62,20 @@ func (b *Bridge) wantStored(o *readout) error {
 
 // readStored hands a readout that the disk is needed for to a worker. What fits one stanza is the answer; more comes by message.
 func (b *Bridge) readStored(r *request, o *readout) error {
-	d, key := o.dialect, programKey{o.full, o.req.ID}
+	d := o.dialect
 	failed := func() {
-		b.readouts.end(key)
+		b.readouts.finish(o)
 		b.send(stream.ErrorReply(r.iq, stream.NewStanzaError(stream.InternalServerError, "")))
 	}
 	if !b.work.do(jobKey{o.full, readoutQueue}, job{failed: failed, do: func(ctx context.Context) {
-		defer b.readouts.end(key)
+		defer b.readouts.finish(o)
 		answered := false
 		_, err := b.readout(ctx, o, func(part []iot.Block, more bool) bool {
 			switch {
 			case answered:
 			case !more:
 				answered = true
+				b.readouts.finish(o)
 				answer, err := b.answerWhole(r, o, part)
 				b.reply(r.iq, answer, err)
 				return true
@@ -90,12 +91,13 @@ func (b *Bridge) readStored(r *request, o *readout) error {
 		switch {
 		case err != nil && !answered:
 			b.log.Error("history not read", "err", err)
+			b.readouts.finish(o)
 			b.send(stream.ErrorReply(r.iq, stream.NewStanzaError(stream.InternalServerError, "the history cannot be read")))
 		case err != nil:
 			b.endEarly(ctx, o, err)
 		}
 	}}) {
-		b.readouts.end(key)
+		b.readouts.finish(o)
 		return b.refuseData(d, r, o.req.ID, devices.ErrBusy)
 	}
 	return errLater

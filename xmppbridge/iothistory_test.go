@@ -277,3 +277,44 @@ func TestReadHistoryInParts(t *testing.T) {
 		}
 	})
 }
+
+// With the last word of a readout its id is the program's again, and not a moment later: it may ask on at once.
+func TestReadoutOverWithItsLastWord(t *testing.T) {
+	past, s := withPast()
+	bubble(t, s, func(f *fixture) {
+		past.keep("oven heat", time.Minute, devices.Bool(true), devices.Bool(false))
+		past.keep("oven target", time.Second, numbers(make([]float64, 5000)...)...)
+		for i := range readAtOnce {
+			f.house.step(announceSwitch(devices.ID(fmt.Sprintf("d%d", i))))
+		}
+		var live []int // readouts under way as each stanza for alice went out
+		f.network.set(func(n *testNetwork) {
+			n.refuse = func(st *stream.Element) error {
+				if st.Attr("to") == alice {
+					f.readouts.mu.Lock()
+					defer f.readouts.mu.Unlock()
+					live = append(live, len(f.readouts.live))
+				}
+				return nil
+			}
+		})
+		for _, c := range []struct {
+			to, ask string
+			parts   bool
+			err     error
+		}{
+			{oven, `<req xmlns='SD' id='R1' h='true'><f n='heat'/></req>`, false, nil},
+			{oven, `<req xmlns='XSD' seqnr='1' historical='true'><field name='heat'/></req>`, false, nil},
+			{oven, `<req xmlns='SD' id='R1' h='true'><f n='target'/></req>`, true, nil},
+			{oven, `<req xmlns='XSD' seqnr='1' historical='true'><field name='target'/></req>`, true, nil},
+			{hub, `<req xmlns='SD' id='R1' m='true'/>`, true, nil},
+			{oven, `<req xmlns='SD' id='R1' h='true'><f n='heat'/></req>`, false, errors.New("the disk is gone")},
+		} {
+			live, past.err = nil, c.err
+			f.ask("get", alice, c.to, c.ask)
+			if n := len(live); n == 0 || live[n-1] != 0 || (live[0] == 1) != c.parts {
+				t.Errorf("%s (%v): under way as its stanzas went out: %v", c.ask, c.err, live)
+			}
+		}
+	})
+}

@@ -85,6 +85,16 @@ func (s *readouts) end(key programKey) (*readout, bool) {
 	return o, true
 }
 
+// finish takes out a readout that has come to its end, before its last word goes out: with that word the program may use its id
+// again. One that was cancelled is out, and its id may be another's.
+func (s *readouts) finish(o *readout) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if key := (programKey{o.full, o.req.ID}); s.live[key] == o {
+		delete(s.live, key)
+	}
+}
+
 // endAll ends the readouts of a program that has gone.
 func (s *readouts) endAll(full string) (ended []*readout) {
 	s.mu.Lock()
@@ -212,18 +222,17 @@ func (b *Bridge) unread(o *readout, blocks []iot.Block) string {
 
 // readLater says that a readout has begun and hands it to a worker.
 func (b *Bridge) readLater(r *request, o *readout) error {
-	key := programKey{o.full, o.req.ID}
 	begun := o.dialect.Started(o.req.ID)
 	if o.dialect.ByMessage {
 		begun = o.dialect.Accepted(o.req.ID, false)
 	}
 	answer := stream.Result(r.iq, begun)
-	failed := func() { b.readouts.end(key) }
+	failed := func() { b.readouts.finish(o) }
 	if !b.work.do(jobKey{o.full, readoutQueue}, job{failed: failed, do: func(ctx context.Context) {
 		b.send(answer)
 		b.sendReadout(ctx, o)
 	}}) {
-		b.readouts.end(key)
+		b.readouts.finish(o)
 		return b.refuseData(o.dialect, r, o.req.ID, devices.ErrBusy)
 	}
 	return errLater
@@ -234,7 +243,7 @@ func (b *Bridge) startReadout(o *readout) {
 	if o.ended.Load() {
 		return
 	}
-	failed := func() { b.readouts.end(programKey{o.full, o.req.ID}) }
+	failed := func() { b.readouts.finish(o) }
 	if !b.work.do(jobKey{o.full, readoutQueue}, job{failed: failed, do: func(ctx context.Context) {
 		if b.sendPatiently(ctx, iotMessage(o.from, o.full, o.dialect.Started(o.req.ID))) == nil {
 			b.sendReadout(ctx, o)
@@ -246,7 +255,7 @@ func (b *Bridge) startReadout(o *readout) {
 
 // sendReadout sends the values by message.
 func (b *Bridge) sendReadout(ctx context.Context, o *readout) {
-	defer b.readouts.end(programKey{o.full, o.req.ID})
+	defer b.readouts.finish(o)
 	sent := 0
 	_, err := b.readout(ctx, o, func(part []iot.Block, more bool) bool {
 		sent++
@@ -267,6 +276,9 @@ func (b *Bridge) sendPart(ctx context.Context, o *readout, part []iot.Block, mor
 	if !more && len(part) == 0 {
 		payload = o.dialect.Done(o.req.ID)
 	}
+	if !more {
+		b.readouts.finish(o)
+	}
 	return b.sendPatiently(ctx, iotMessage(o.from, o.full, payload)) == nil
 }
 
@@ -280,6 +292,7 @@ func (b *Bridge) endEarly(ctx context.Context, o *readout, err error) {
 	if payload == nil {
 		payload = o.dialect.Done(o.req.ID)
 	}
+	b.readouts.finish(o)
 	// The program is gone when this fails.
 	_ = b.sendPatiently(ctx, iotMessage(o.from, o.full, payload))
 }
