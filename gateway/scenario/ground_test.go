@@ -29,9 +29,9 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) (code int) {
 	var err error
-	if prosody, err = xmpptest.NewProsody(xmpptest.Options{Accounts: []string{"alice", "bob", "mallory", "gateway", "gateway2",
-		"gateway3", "gateway4", "gateway5", "gateway6", "gateway7"}}); err == nil {
-		ejabberd, err = xmpptest.NewEjabberd(xmpptest.EjabberdOptions{})
+	if prosody, err = xmpptest.NewProsody(shared("prosody.test", "alice", "bob", "mallory", "gateway", "gateway2", "gateway3",
+		"gateway4", "gateway5", "gateway6", "gateway7")); err == nil {
+		ejabberd, err = xmpptest.NewEjabberd(xmpptest.EjabberdOptions{Options: shared("ejabberd.test", "alice", "bob", "mallory")})
 	}
 	if err == nil {
 		code = m.Run()
@@ -50,6 +50,15 @@ func run(m *testing.M) (code int) {
 		return 1
 	}
 	return code
+}
+
+// shared are the options of a server that scenarios share: with a component for each.
+func shared(domain string, accounts ...string) xmpptest.Options {
+	o := xmpptest.Options{Domain: domain, Accounts: accounts}
+	for _, label := range []string{"gw.", "gw2.", "gw3.", "gw4.", "gw5.", "gw6."} {
+		o.Components = append(o.Components, label+domain)
+	}
+	return o
 }
 
 // A ground is a place to hold a scenario on.
@@ -140,7 +149,7 @@ func grounds(n label) []*ground {
 	return []*ground{
 		component("prosody component", prosody.Domain, prosody.Component, prosody.Components[n], prosody),
 		component("ejabberd component", ejabberd.Domain, ejabberd.ComponentAddrs[n], ejabberd.Components[n], ejabberd),
-		account("prosody client", prosody, [...]string{"gateway", "gateway2", "gateway3", "gateway4"}[n]),
+		account("prosody client", prosody, [...]string{"gateway", "gateway2", "gateway3", "gateway4", "gateway5"}[n]),
 		inside(),
 	}
 }

@@ -134,7 +134,7 @@ func TestPictures(t *testing.T) {
 			}
 		})
 	}
-	for _, g := range []*ground{component("prosody component", prosody.Domain, prosody.Component, prosody.Components[3], prosody), inside()} {
+	for _, g := range []*ground{component("prosody component", prosody.Domain, prosody.Component, prosody.Components[5], prosody), inside()} {
 		t.Run(g.name+" without a service", func(t *testing.T) {
 			t.Parallel()
 			h := begin(t, g)

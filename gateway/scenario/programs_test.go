@@ -15,29 +15,19 @@ import (
 // Programs read and set devices: with slixmpp's plugins for XEP-0323 and XEP-0325 as they are, and in the dialects that
 // came after them.
 func TestPrograms(t *testing.T) {
-	t.Parallel()
-	const n = 3
-	for _, g := range []*ground{
-		component("prosody component", prosody.Domain, prosody.Component, prosody.Components[n], prosody),
-		component("ejabberd component", ejabberd.Domain, ejabberd.ComponentAddrs[n], ejabberd.Components[n], ejabberd),
-		account("prosody client", prosody, "gateway7"),
-		inside(),
-	} {
-		t.Run(g.name, func(t *testing.T) {
-			t.Parallel()
-			h := begin(t, g)
-			alice, bob := h.client("alice"), h.client("bob")
-			h.meet(alice, "greenhouse", "lamp")
-			h.meet(bob, "greenhouse", "lamp")
-			alice.ExpectPresence(xmpptest.Expect{From: g.full("lamp"), Type: "available"})
-			alice.ExpectPresence(xmpptest.Expect{From: g.full("greenhouse"), Type: "available"})
-			readsWithPlugin(h, alice)
-			setsWithPlugin(h, alice, bob)
-			begun := time.Now()
-			subscribes(h, alice)
-			readsHistory(h, alice, begun)
-		})
-	}
+	everywhere(t, 4, func(t *testing.T, g *ground) {
+		h := begin(t, g)
+		alice, bob := h.client("alice"), h.client("bob")
+		h.meet(alice, "greenhouse", "lamp")
+		h.meet(bob, "greenhouse", "lamp")
+		alice.ExpectPresence(xmpptest.Expect{From: g.full("lamp"), Type: "available"})
+		alice.ExpectPresence(xmpptest.Expect{From: g.full("greenhouse"), Type: "available"})
+		readsWithPlugin(h, alice)
+		setsWithPlugin(h, alice, bob)
+		begun := time.Now()
+		subscribes(h, alice)
+		readsHistory(h, alice, begun)
+	})
 }
 
 // results are what slixmpp's plugin calls back with, in order.

@@ -59,7 +59,7 @@ func TestAccountWithFewStreams(t *testing.T) {
 // One stream from the beginning.
 func TestAccountWithOneStream(t *testing.T) {
 	t.Parallel()
-	g := account("prosody client", prosody, "gateway6")
+	g := account("prosody client", prosody, "gateway7")
 	g.xmpp += "streams = \"single\"\n"
 	h := begin(t, g)
 	alice := h.client("alice")
@@ -78,7 +78,7 @@ func TestAccountWithOneStream(t *testing.T) {
 	if err := gateway.CheckOnline(ctx, h.file); err != nil {
 		t.Errorf("check --online: %v", err)
 	}
-	h.client("gateway6")
+	h.client("gateway7")
 	h.waitLog("somebody else is logged in to the account")
 	if err := gateway.CheckOnline(ctx, h.file); !errors.Is(err, link.ErrPerson) {
 		t.Errorf("check --online of a person's account: %v", err)
@@ -136,7 +136,7 @@ func throughTheHub(h *house, c *xmpptest.Client) {
 func TestCutConnection(t *testing.T) {
 	t.Parallel()
 	way := xmpptest.StartRelay(t, prosody.C2S)
-	g := accountAt("prosody client", prosody, prosody.Domain, way.Addr, prosody.CAFile, "gateway5")
+	g := accountAt("prosody client", prosody, prosody.Domain, way.Addr, prosody.CAFile, "gateway6")
 	h := begin(t, g)
 	alice := h.client("alice")
 	h.meet(alice)
