@@ -234,6 +234,10 @@ func (m *room) status() RoomStatus {
 	case roomJoining:
 		s.State = "joining"
 	case roomIn:
+		if m.trust == unchecked { // nothing is said or heard yet
+			s.State = "joining"
+			break
+		}
 		s.State = "joined as " + m.nick
 		if m.nick != m.conf.Nick {
 			s.State += fmt.Sprintf(" (somebody else is %s)", m.conf.Nick)
