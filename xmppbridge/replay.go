@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,7 +54,7 @@ func (r *replay) first(from string, st *stream.Element, now time.Time) bool {
 		return false
 	}
 	if len(r.done) >= maxReplay {
-		r.dropOldest()
+		r.makeRoom()
 	}
 	r.done[key] = now
 	r.store.SaveExecuted(Executed{From: from, ID: key.id, Sum: key.sum, At: now})
@@ -75,15 +77,11 @@ func (r *replay) undo(from string, st *stream.Element) {
 	delete(r.done, keyOf(from, st))
 }
 
-func (r *replay) dropOldest() {
-	var oldest replayKey
-	var at time.Time
-	for k, t := range r.done {
-		if at.IsZero() || t.Before(at) {
-			oldest, at = k, t
-		}
-	}
-	delete(r.done, oldest)
+// makeRoom forgets the oldest tenth at once, so that a flood does not look through all of them for each. The lock is held.
+func (r *replay) makeRoom() {
+	times := slices.SortedFunc(maps.Values(r.done), time.Time.Compare)
+	last := times[len(times)/10]
+	maps.DeleteFunc(r.done, func(_ replayKey, at time.Time) bool { return !at.After(last) })
 }
 
 func (r *replay) forget(from string) {

@@ -100,7 +100,7 @@ func (s *Store) ForgetSubscription(target, watcher string) {
 	s.note(func(l *later) { l.subscriptions[subscriptionKey{target, watcher}] = xmppbridge.Subscription{} })
 }
 
-// keptExecuted is how long a command is remembered: what is older than any replay is swept when one is saved.
+// keptExecuted is how long a command is remembered: what is older than any replay is swept when others are saved, once a minute at most.
 const keptExecuted = 10 * time.Minute
 
 // Executed returns the commands carried out lately.
@@ -113,7 +113,7 @@ func (s *Store) Executed(ctx context.Context) ([]xmppbridge.Executed, error) {
 	}, "SELECT sender, id, sum, at FROM executed WHERE at > ?", time.Now().Add(-keptExecuted).UnixMilli())
 }
 
-// SaveExecuted remembers one. It does not wait. The old are swept when it is written.
+// SaveExecuted remembers one. It does not wait.
 func (s *Store) SaveExecuted(e xmppbridge.Executed) {
 	s.note(func(l *later) {
 		n := l.of(e.From)

@@ -16,7 +16,8 @@ type later struct {
 	ready chan struct{} // holds one token while something is there
 
 	mu            sync.Mutex
-	ended         bool // nobody comes any more
+	ended         bool      // nobody comes any more
+	swept         time.Time // when old commands were last looked for
 	subscriptions map[subscriptionKey]xmppbridge.Subscription
 	executed      map[string]*senderNews               // by full JID
 	nodes         map[xmppbridge.NodeSubscription]bool // false: forgotten
@@ -24,6 +25,9 @@ type later struct {
 	told          map[toldKey]xmppbridge.Told
 	receipting    map[string]struct{} // people
 }
+
+// sweepExecuted is how often old commands are looked for, all of them, while there are new ones.
+const sweepExecuted = time.Minute
 
 type subscriptionKey struct{ target, watcher string }
 
@@ -77,7 +81,7 @@ func (l *later) end() {
 func (l *later) take() []change {
 	l.mu.Lock()
 	subscriptions, executed := l.subscriptions, l.executed
-	told, receipting := l.told, l.receipting
+	told, receipting, swept := l.told, l.receipting, l.swept
 	l.subscriptions, l.executed = map[subscriptionKey]xmppbridge.Subscription{}, map[string]*senderNews{}
 	nodes := l.nodes
 	l.nodes = map[xmppbridge.NodeSubscription]bool{}
@@ -104,8 +108,11 @@ func (l *later) take() []change {
 	for from, news := range executed {
 		batch = append(batch, change{write: news.write(from)})
 	}
-	if len(executed) > 0 {
-		batch = append(batch, change{write: exec("DELETE FROM executed WHERE at < ?", time.Now().Add(-keptExecuted).UnixMilli())})
+	if now := time.Now(); len(executed) > 0 && now.Sub(swept) > sweepExecuted {
+		batch = append(batch, change{write: exec("DELETE FROM executed WHERE at < ?", now.Add(-keptExecuted).UnixMilli())})
+		l.mu.Lock()
+		l.swept = now
+		l.mu.Unlock()
 	}
 	return batch
 }
