@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	melliumstream "mellium.im/xmpp/stream"
+
+	"tidings/xmppbridge/stream"
 )
 
 // What an [Error] is about, for errors.Is. Each says whether trying again soon can help; see [Permanent].
@@ -203,4 +205,25 @@ func clip(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
+// explainEnd turns what ended a stream that was up into a sentence.
+func (k *keeper) explainEnd(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*stream.Error](err); ok && e.Remote {
+		return streamError(k.jid, k.server, e.Condition, e.Text, e.Host)
+	} else if ok {
+		return failf(ErrProtocol, err, "%s: %s sent what ends a stream (%s): %s", k.jid, k.server, e.Condition, clip(e.Text))
+	}
+	switch {
+	case errors.Is(err, stream.ErrPeerClosed):
+		return failf(nil, err, "%s: %s closed the stream", k.jid, k.server)
+	case errors.Is(err, stream.ErrDead):
+		return failf(nil, err, "%s: %s no longer answers", k.jid, k.server)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return failf(nil, err, "%s: %s dropped the connection", k.jid, k.server)
+	}
+	return failf(nil, err, "%s: the connection to %s is lost: %v", k.jid, k.server, err)
 }
