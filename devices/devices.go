@@ -22,10 +22,13 @@ const (
 	KindChoice                  // Text, one of Point.Options
 	KindAction                  // nothing to read; any command value does it
 	KindImage                   // Image; never written
+	KindColor                   // Color
+	KindTime                    // Time
+	KindEvent                   // Text: what happened at this moment; never written, and never replaced by a later one
 )
 
 var pointKinds = [...]string{KindNumber: "number", KindSwitch: "switch", KindText: "text", KindChoice: "choice", KindAction: "action",
-	KindImage: "image"}
+	KindImage: "image", KindColor: "color", KindTime: "time", KindEvent: "event"}
 
 // String is the word the configuration uses: "number", "switch", …
 func (k PointKind) String() string { return pointKinds[k] }
@@ -43,25 +46,37 @@ func ParsePointKind(s string) (PointKind, error) {
 	return 0, fmt.Errorf("kind: %q is none of %s", s, strings.Join(pointKinds[:], ", "))
 }
 
-// A Point is one thing a device measures or does, as its driver knows it. What people see of it (name, unit,
-// range) is mapping's to say.
+// A Point is one thing a device measures or does, as its driver knows it: a device that describes itself says much, a line of
+// pins nothing but the name. What the configuration says goes before it; what people see is mapping's to say. Numbers are raw.
 type Point struct {
 	Name     string // [a-z][a-z0-9_]*
 	Kind     PointKind
+	Label    string   // what the device calls it; empty: made of Name
+	Class    string   // Home Assistant's device class, or the component that a switch or choice is the state of: "lock", "cover"
 	Unit     string   // as the device says it; empty when it says nothing
-	Options  []string // of a choice
-	Readable bool     // readings come
-	Writable bool     // commands are taken
+	Options  []string // of a choice: what it may be set to, or, of one that is only read, what it may be
+	States   []string // of a choice: what it may be beside Options, as a cover may be "opening"
+	Low      float64  // with High, of a number: what it may be set to; equal: anything
+	High     float64
+	Step     float64 // of a number that is set; 0: any
+	Digits   uint8   // of a number: how many are shown after the point, and one; 0: as it comes
+	Readable bool    // readings come
+	Writable bool    // commands are taken
 	// Confirms: after a command, a reading tells what the device then has. A device without is never "confirmed".
 	Confirms bool
 }
 
 // Info announces a device: what it is and what it can do.
 type Info struct {
-	ID       ID
-	Driver   string // the name of the connection, from its table
-	Name     string // what the device calls itself; empty when it does not
-	Model    string
+	ID      ID
+	Driver  string // the name of the connection, from its table
+	Name    string // what the device calls itself; empty when it does not
+	Model   string
+	Version string // of its firmware
+	Area    string // where it says that it is
+	Class   string // light, cover, …; empty: by its points
+	// Match is the name of a discovered device, as "homeassistant:0x00158d0001": what `match` in its table says, or would.
+	Match    string
 	Points   []Point
 	Address  string        // how the driver reaches it, for people: "/dev/ttyUSB0", "tele/lamp"
 	Silence  time.Duration // the driver's default for offline_after; 0: the driver itself knows when it goes

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ValueKind says what a Value holds.
@@ -17,10 +18,12 @@ const (
 	BoolKind                    // true or false
 	TextKind                    // a string
 	ImageKind                   // a picture
+	ColorKind                   // red, green and blue of 8 bits each
+	TimeKind                    // a point in time, to the millisecond
 )
 
-// A Value is one measured or commanded quantity: a number, a boolean or a text, or a handle to a picture. It is comparable with ==, safe to
-// copy, and the zero Value means "not known".
+// A Value is one measured or commanded quantity: a number, a boolean, a text, a colour or a time, or a handle to a picture. It is
+// comparable with ==, safe to copy, and the zero Value means "not known".
 type Value struct {
 	kind ValueKind
 	bits uint64
@@ -49,6 +52,19 @@ func Bool(b bool) Value {
 // Text makes a text value.
 func Text(s string) Value { return Value{kind: TextKind, text: s} }
 
+// Color makes a colour (sRGB).
+func Color(red, green, blue uint8) Value {
+	return Value{kind: ColorKind, bits: uint64(red)<<16 | uint64(green)<<8 | uint64(blue)}
+}
+
+// Time makes a point in time, to the millisecond; the zone is not kept. The zero time gives the zero Value.
+func Time(t time.Time) Value {
+	if t.IsZero() {
+		return Value{}
+	}
+	return Value{kind: TimeKind, bits: uint64(t.UnixMilli())}
+}
+
 // Kind says what v holds.
 func (v Value) Kind() ValueKind { return v.kind }
 
@@ -66,8 +82,24 @@ func (v Value) Bool() (value, ok bool) { return v.bits == 1, v.kind == BoolKind 
 // Text returns the text v holds, and whether it holds one.
 func (v Value) Text() (string, bool) { return v.text, v.kind == TextKind }
 
+// Color returns the colour v holds, and whether it holds one.
+func (v Value) Color() (red, green, blue uint8, ok bool) {
+	if v.kind != ColorKind {
+		return 0, 0, 0, false
+	}
+	return uint8(v.bits >> 16), uint8(v.bits >> 8), uint8(v.bits), true
+}
+
+// Time returns the time v holds, in UTC, and whether it holds one.
+func (v Value) Time() (time.Time, bool) {
+	if v.kind != TimeKind {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(v.bits)).UTC(), true
+}
+
 // String is the value without a unit: the shortest decimal that reads back as the same number, "true" or "false",
-// the text itself, "picture (JPEG, 34 kB)", or "" when not known. Devices and programs get this form; what people see is made by mapping.
+// the text itself, "#ff8800", a time as RFC 3339 has it, "picture (JPEG, 34 kB)", or "" when not known. Devices and programs get this form; what people see is made by mapping.
 func (v Value) String() string { return string(v.Append(nil)) }
 
 // Append appends what String returns.
@@ -83,15 +115,28 @@ func (v Value) Append(dst []byte) []byte {
 		return strconv.AppendBool(dst, v.bits == 1)
 	case TextKind:
 		return append(dst, v.text...)
+	case ColorKind:
+		const hex = "0123456789abcdef"
+		dst = append(dst, '#')
+		for shift := 20; shift >= 0; shift -= 4 {
+			dst = append(dst, hex[v.bits>>shift&15])
+		}
+		return dst
+	case TimeKind:
+		return time.UnixMilli(int64(v.bits)).UTC().AppendFormat(dst, timeFormat)
 	case ImageKind:
 		return append(dst, "picture ("+imageTypes[v.bits].name+", "+size(len(v.text))+")"...)
 	}
 	return dst
 }
 
+// timeFormat is RFC 3339 with the milliseconds there are.
+const timeFormat = "2006-01-02T15:04:05.999Z07:00"
+
 // ParseValue reads a value written by a device or a file as a point of the given kind wants it: a switch takes
-// true/false, on/off, 1/0, yes/no and open/closed in any case; a number takes Go's decimal syntax. It reports what it
-// could not read.
+// true/false, on/off, 1/0, yes/no and open/closed in any case; a number takes Go's decimal syntax; a colour is #rrggbb, or
+// red, green and blue from 0 to 255 with commas between; a time is as RFC 3339 has it, a date alone, or the seconds since 1970.
+// It reports what it could not read.
 func ParseValue(kind PointKind, s string) (Value, error) {
 	trimmed := strings.TrimSpace(s)
 	switch kind {
@@ -110,10 +155,50 @@ func ParseValue(kind PointKind, s string) (Value, error) {
 			return Bool(false), nil
 		}
 		return Value{}, fmt.Errorf("value: %s is neither on nor off", quoteShort(s))
+	case KindColor:
+		return parseColor(trimmed)
+	case KindTime:
+		return parseTime(trimmed)
 	case KindImage:
 		return Value{}, fmt.Errorf("value: a picture cannot be written as text")
 	}
 	return Text(s), nil
+}
+
+func parseColor(s string) (Value, error) {
+	if hex, ok := strings.CutPrefix(s, "#"); ok && len(hex) == 6 {
+		if n, err := strconv.ParseUint(hex, 16, 32); err == nil {
+			return Color(uint8(n>>16), uint8(n>>8), uint8(n)), nil
+		}
+	}
+	if parts := strings.Split(s, ","); len(parts) == 3 {
+		var rgb [3]uint8
+		for i, part := range parts {
+			n, err := strconv.ParseUint(strings.TrimSpace(part), 10, 8)
+			if err != nil {
+				return Value{}, fmt.Errorf("value: %s is not a colour", quoteShort(s))
+			}
+			rgb[i] = uint8(n)
+		}
+		return Color(rgb[0], rgb[1], rgb[2]), nil
+	}
+	return Value{}, fmt.Errorf("value: %s is not a colour", quoteShort(s))
+}
+
+// times are how devices write a time; without a zone it is the machine's.
+var times = []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly}
+
+func parseTime(s string) (Value, error) {
+	for _, layout := range times {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return Time(t), nil
+		}
+	}
+	// Milliseconds of the years 1 to 9999 fit; what does not is no time that a device means.
+	if f, err := strconv.ParseFloat(s, 64); err == nil && f >= 0 && f < 253402300800 {
+		return Time(time.UnixMilli(int64(f * 1000))), nil
+	}
+	return Value{}, fmt.Errorf("value: %s is not a time", quoteShort(s))
 }
 
 // quoteShort quotes what a device said, cut to what fits a line of a log.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -27,6 +28,11 @@ func TestValue(t *testing.T) {
 		{Bool(false), BoolKind, "false"},
 		{Text(""), TextKind, ""},
 		{Text("é"), TextKind, "é"},
+		{Color(255, 8, 0), ColorKind, "#ff0800"},
+		{Color(0, 0, 0), ColorKind, "#000000"},
+		{Time(time.Date(2026, 11, 26, 1, 2, 3, 4e6, time.FixedZone("", 3600))), TimeKind, "2026-11-26T00:02:03.004Z"},
+		{Time(time.Unix(0, 0)), TimeKind, "1970-01-01T00:00:00Z"},
+		{Time(time.Time{}), None, ""},
 	} {
 		if c.v.Kind() != c.kind || c.v.String() != c.text || c.v.IsZero() != (c.kind == None) {
 			t.Errorf("%#v: kind %d, text %q", c.v, c.v.Kind(), c.v)
@@ -80,6 +86,18 @@ func TestParseValue(t *testing.T) {
 		{KindSwitch, "", Value{}, false},
 		{KindText, " kept ", Text(" kept "), true},
 		{KindChoice, "eco", Text("eco"), true},
+		{KindColor, " #FF8800 ", Color(255, 136, 0), true},
+		{KindColor, "255,136, 0", Color(255, 136, 0), true},
+		{KindColor, "256,0,0", Value{}, false},
+		{KindColor, "#ff880", Value{}, false},
+		{KindColor, "red", Value{}, false},
+		{KindTime, "2026-11-26T01:02:03Z", Time(time.Date(2026, 11, 26, 1, 2, 3, 0, time.UTC)), true},
+		{KindTime, "2026-11-26T01:02:03.25+01:00", Time(time.Date(2026, 11, 26, 0, 2, 3, 250e6, time.UTC)), true},
+		{KindTime, "2026-11-26", Time(time.Date(2026, 11, 26, 0, 0, 0, 0, time.Local)), true},
+		{KindTime, "1700000000", Time(time.Unix(1700000000, 0)), true},
+		{KindTime, "1e300", Value{}, false},
+		{KindTime, "soon", Value{}, false},
+		{KindEvent, "double", Text("double"), true},
 	} {
 		got, err := ParseValue(c.kind, c.in)
 		if got != c.want || (err == nil) != c.ok {

@@ -94,10 +94,14 @@ func (g *Gateway) recordDevice(h *historyOn, id devices.ID, now time.Time) {
 	}
 }
 
-// known is the value of a state; zero where it is not known.
+// known is the value of a state as it is kept, a colour or a time as its text; zero where it is not known.
 func known(s devices.PointState) devices.Value {
 	if s.Quality != devices.Good {
 		return devices.Value{}
+	}
+	switch s.Value.Kind() {
+	case devices.ColorKind, devices.TimeKind:
+		return devices.Text(s.Value.String())
 	}
 	return s.Value
 }

@@ -24,7 +24,7 @@ var DeviceKeys = []schema.Key{
 
 // PointKeys are mapping's keys of a point's table.
 var PointKeys = []schema.Key{
-	{Name: "kind", Kind: schema.String, Help: "number, switch, text, choice, action or image; default: switch where on or off is given, else by the driver"},
+	{Name: "kind", Kind: schema.String, Help: "number, switch, text, choice, action, image, color, time or event; default: switch where on or off is given, else by the driver"},
 	{Name: "class", Kind: schema.String, Help: "Home Assistant's device class: brings a unit, or words such as open and closed"},
 	{Name: "unit", Kind: schema.String, Help: "of a number; default by its class"},
 	{Name: "scale", Kind: schema.Float, Default: "1", Help: "value = raw × scale + offset, and back when written"},

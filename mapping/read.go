@@ -137,9 +137,6 @@ func (r *reader) point(t *schema.Table, driver string) pointConfig {
 	return p
 }
 
-// laterKinds are the kinds of the contract that this version does not have.
-var laterKinds = []string{"color", "time", "event"}
-
 // PointKind is the kind of a point by its table: what it says, else a switch where it has the payloads of one, else
 // what the driver's points are.
 func PointKind(t *schema.Table, byDriver devices.PointKind) devices.PointKind {
@@ -161,8 +158,6 @@ func (r *reader) kind(t *schema.Table, p *pointConfig, driver string) {
 	said := t.String("kind")
 	switch kinds := devices.PointKinds(); {
 	case !t.Has("kind") || slices.Contains(kinds, said):
-	case slices.Contains(laterKinds, said):
-		t.Errorf("kind", "not in this version: kind = %q", said)
 	default:
 		t.Errorf("kind", "unknown kind %q%s", said, didYouMean(said, kinds, listed(kinds, "and")))
 	}

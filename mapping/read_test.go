@@ -58,7 +58,6 @@ func TestMistakes(t *testing.T) {
 		"options twice":          {withPoint(`kind = "choice"` + "\n" + `options = ["A", "a"]`), nil, `devices.box.points.p: the option "a" stands there twice (capitals do not tell them apart)`},
 		"odd option":             {withPoint(`kind = "choice"` + "\n" + `options = ["a\u0000b"]`), nil, `devices.box.points.p: "a\x00b" cannot be an option: give a short text without spaces around it`},
 		"options of a number":    {withPoint(`options = ["A"]`), nil, `devices.box.points.p: options are for a choice, and this is a number`},
-		"later kind":             {withPoint(`kind = "color"`), nil, `devices.box.points.p: not in this version: kind = "color"`},
 		"unknown kind":           {withPoint(`kind = "swich"`), nil, `devices.box.points.p: unknown kind "swich": did you mean "switch"?`},
 		"later key":              {withPoint(`value = "a + b"`), nil, `devices.box.points.p: not in this version: value`},
 		"safe":                   {withPoint("range = [5, 30]\nsafe = 40"), nil, `devices.box.points.p: safe: p: 40 is out of range: it takes 5 to 30`},

@@ -1,0 +1,53 @@
+package discovery
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// A Message is what came on a topic, or what is to be published there. Its JSON is decoded once, when first asked for; a
+// Message that is read is not for several goroutines.
+type Message struct {
+	Topic    string
+	Payload  []byte
+	Retained bool // of one that came: the broker had kept it; of one to publish: it is to be kept
+	QoS      int8 // of one to publish; -1: the connection's
+
+	decoded bool
+	tree    any
+	err     error
+}
+
+// NewMessage makes a message that came, or is to be published with the connection's quality of service.
+func NewMessage(topic string, payload []byte) *Message {
+	return &Message{Topic: topic, Payload: payload, QoS: -1}
+}
+
+// JSON is the payload as encoding/json decodes it, with numbers as [json.Number]: one value and nothing after it. What it
+// returns is shared and not to be changed.
+func (m *Message) JSON() (any, error) {
+	if !m.decoded {
+		m.decoded = true
+		dec := json.NewDecoder(bytes.NewReader(m.Payload))
+		dec.UseNumber() // a counter beyond 2⁵³ keeps its digits in a text
+		if err := dec.Decode(&m.tree); err != nil {
+			m.tree, m.err = nil, fmt.Errorf("payload: %s is not JSON", Quote(m.Payload))
+		} else if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+			m.tree, m.err = nil, fmt.Errorf("payload: %s has more after its JSON", Quote(m.Payload))
+		}
+	}
+	return m.tree, m.err
+}
+
+// Quote quotes a payload for an error, cut to what fits a line.
+func Quote(payload []byte) string {
+	const shown = 60
+	if len(payload) > shown {
+		return strconv.Quote(string(payload[:shown])) + "…"
+	}
+	return strconv.Quote(string(payload))
+}
