@@ -188,7 +188,7 @@ var may = map[string][]string{
 	"drivers/drivertest": {"devices/"},
 	"drivers/gpio":       {"devices/"},
 	"drivers/mqtt":       {"devices/", "drivers/mqtt/"},
-	"drivers/serial":     {"devices/"},
+	"drivers/serial":     {"devices/", "drivers/serial/"},
 	"mapping":            {"devices/"},
 	"xmppbridge":         {"devices/", "mapping", "xmppbridge/"},
 	"xmppbridge/chart":   {},

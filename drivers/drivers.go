@@ -5,13 +5,14 @@ import (
 	"tidings/drivers/gpio"
 	"tidings/drivers/mqtt"
 	"tidings/drivers/serial"
+	"tidings/drivers/serial/port"
 )
 
 // Backends are the drivers' ways to the outside. The zero value is the real ones.
 type Backends struct {
-	Serial serial.Opener // nil: the ports of the machine
-	GPIO   gpio.Opener   // nil: the kernel's character devices
-	MQTT   mqtt.Options  // with the way to the broker inside, where there is one
+	Serial port.Opener  // nil: the ports of the machine
+	GPIO   gpio.Opener  // nil: the kernel's character devices
+	MQTT   mqtt.Options // with the way to the broker inside, where there is one
 }
 
 // Types are the drivers there are, by name.

@@ -126,7 +126,7 @@ write = '{{if .Value}}on'
 func TestAnnounced(t *testing.T) {
 	t.Parallel()
 	d, sink := built(t, nodeConfig), &drivertest.Sink{}
-	d.announce(sink, d.devices[0], nil)
+	sink.Announce(d.info(d.devices[0]))
 	info, _ := sink.Announced("node")
 	want := []devices.Point{
 		{Name: "t", Kind: devices.KindNumber, Readable: true},
@@ -139,22 +139,6 @@ func TestAnnounced(t *testing.T) {
 	for i, p := range want {
 		if got := info.Points[i]; got.Name != p.Name || got.Kind != p.Kind || got.Readable != p.Readable || got.Writable != p.Writable || got.Confirms != p.Confirms {
 			t.Errorf("point %+v, want %+v", got, p)
-		}
-	}
-}
-
-func TestParseMode(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]Mode{
-		"8N1": {DataBits: 8, Parity: 'N', StopBits: 1}, "7E1": {DataBits: 7, Parity: 'E', StopBits: 1}, "5O2": {DataBits: 5, Parity: 'O', StopBits: 2},
-	} {
-		if got, err := parseMode(text); err != nil || got != want {
-			t.Errorf("%s: %+v %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"", "8N", "9N1", "8N3", "8n1", "8N11"} {
-		if got, err := parseMode(text); err == nil {
-			t.Errorf("%q: %+v", text, got)
 		}
 	}
 }

@@ -61,15 +61,15 @@ func readFile(t *testing.T, elem ...string) string {
 }
 
 // transcript is what the driver makes of a line's pieces: a line a reading, then what was counted.
-func transcript(d *driver, pieces ...string) string {
+func transcript(d *listener, pieces ...string) string {
 	sink := &drivertest.Sink{}
 	for _, dev := range d.devices {
-		d.announce(sink, dev, nil)
+		sink.Announce(d.info(dev))
 		sink.Link(dev.id, true, nil)
 	}
 	r := newReader(d, sink)
 	for _, p := range pieces {
-		r.lines.feed([]byte(p), time.Now())
+		r.decoder.feed([]byte(p), time.Now())
 	}
 	var b strings.Builder
 	for _, e := range sink.Events() {

@@ -51,20 +51,20 @@ func FuzzLines(f *testing.F) {
 				t.Fatalf("%s: whole %+v, in pieces of %d %+v", protocol, whole.tally, int(size%64)+1, pieces.tally)
 			}
 			n := whole.tally
-			lines := 0
+			count := 0
 			for _, line := range bytes.FieldsFunc(input, func(r rune) bool { return r == '\r' || r == '\n' }) {
 				if len(line) > 0 {
-					lines++
+					count++
 				}
 			}
-			if len(input) > 0 && input[len(input)-1] != '\n' && input[len(input)-1] != '\r' && len(whole.lines.part) > 0 {
-				lines-- // its end has not come
+			if len(input) > 0 && input[len(input)-1] != '\n' && input[len(input)-1] != '\r' && len(whole.decoder.(*lines).part) > 0 {
+				count-- // its end has not come
 			}
-			if got := n.Understood + n.Malformed + n.Encoding + n.TooLong; got != lines {
-				t.Fatalf("%s: %d lines, counted %+v", protocol, lines, n)
+			if got := n.Understood + n.Malformed + n.Encoding + n.TooLong; got != count {
+				t.Fatalf("%s: %d lines, counted %+v", protocol, count, n)
 			}
-			if cap(whole.lines.part) > 4*MaxLine || cap(pieces.lines.part) > 4*MaxLine {
-				t.Fatalf("%s: %d bytes are kept", protocol, cap(whole.lines.part))
+			if cap(whole.decoder.(*lines).part) > 4*MaxLine || cap(pieces.decoder.(*lines).part) > 4*MaxLine {
+				t.Fatalf("%s: %d bytes are kept", protocol, cap(whole.decoder.(*lines).part))
 			}
 		}
 	})
@@ -72,12 +72,12 @@ func FuzzLines(f *testing.F) {
 
 func fed(t *testing.T, config string, input []byte, size int) *reader {
 	d, sink := built(t, config), &drivertest.Sink{}
-	d.announce(sink, d.devices[0], nil)
+	sink.Announce(d.info(d.devices[0]))
 	sink.Link("node", true, nil)
 	r := newReader(d, sink)
 	for len(input) > 0 {
 		n := min(size, len(input))
-		r.lines.feed(input[:n], time.Now())
+		r.decoder.feed(input[:n], time.Now())
 		input = input[n:]
 	}
 	if broken := sink.Violations(); len(broken) > 0 {
@@ -90,12 +90,18 @@ func fed(t *testing.T, config string, input []byte, size int) *reader {
 func TestTextReadsBack(t *testing.T) {
 	t.Parallel()
 	p := &point{Point: devices.Point{Kind: devices.KindText}}
-	for name, c := range map[string]struct{ before, after string }{"json": {`{"x":`, `,"y":1}`}, "keyvalue": {"x=", " y=1"}} {
+	for name, c := range map[string]struct {
+		protocol interface {
+			protocol
+			grammar
+		}
+		before, after string
+	}{"json": {jsonLines{}, `{"x":`, `,"y":1}`}, "keyvalue": {keyValue{}, "x=", " y=1"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(t *rapid.T) {
 				text := rapid.String().Draw(t, "text")
-				written, err := protocols[name].text(text)
+				written, err := c.protocol.text(text)
 				if err != nil {
 					return // it says that it cannot
 				}
@@ -103,7 +109,7 @@ func TestTextReadsBack(t *testing.T) {
 				if !utf8.ValidString(line) || strings.ContainsAny(line, "\r\n") {
 					t.Fatalf("%q is no line", line)
 				}
-				said, err := protocols[name].parse([]byte(line))
+				said, err := c.protocol.parse([]byte(line))
 				if err != nil {
 					t.Fatalf("%q: %v", line, err)
 				}
@@ -206,7 +212,7 @@ kind   = "switch"
 			b.ReportAllocs()
 			n := 0
 			for b.Loop() {
-				r.lines.feed(piece, time.Time{})
+				r.decoder.feed(piece, time.Time{})
 				n++
 			}
 			if sink.readings != 4*n {

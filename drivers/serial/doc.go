@@ -16,12 +16,17 @@
 //	kind   = "switch"
 //	write  = '{"pump":{{.Value}}}'
 //
-// [Type] makes the driver; a protocol is one file here that takes lines apart. Lines end with CR, LF or both and have
-// up to [MaxLine] bytes. What is not a line of the protocol is counted and skipped, never fatal.
+// [Type] makes the driver. It opens the port, by package port, and opens it again; what is spoken there is a dialect's. The
+// listener is the dialect of whatever speaks unasked: its protocols, a file each, make messages of the bytes and name the
+// fields in them, and it writes lines from templates. A protocol of questions and answers is a dialect of its own and has
+// the port to itself.
 //
-// A device is up while the port is open. Nothing on the line tells a board that is silent from one that is gone, so
-// silence is not this driver's to judge: it announces Info.Silence and leaves the rest to who keeps the time. A port
-// that is not there, or goes, takes all of its devices down with the reason and is tried again, at first after a
+// Lines end with CR, LF or both and have up to [MaxLine] bytes. What is not a message of the protocol is counted and
+// skipped, never fatal.
+//
+// What a listener hears is up while the port is open. Nothing on the line tells a board that is silent from one that is
+// gone, so silence is not this driver's to judge: it announces Info.Silence and leaves the rest to who keeps the time. A
+// port that is not there, or goes, takes all of its devices down with the reason and is tried again, at first after a
 // quarter of a second and then less and less often, at least every ten seconds.
 //
 // Run owns one goroutine, which reads; commands are written by the goroutine that calls Do, one at a time.

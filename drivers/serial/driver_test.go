@@ -15,6 +15,7 @@ import (
 
 	"tidings/devices"
 	"tidings/drivers/drivertest"
+	"tidings/drivers/serial/port"
 )
 
 const nodeConfig = `
@@ -134,8 +135,8 @@ func TestTrouble(t *testing.T) {
 		"absent": {missing("/dev/ttyTEST0"), "serial attic: /dev/ttyTEST0: file does not exist: is it plugged in?"},
 		"not allowed": {&fs.PathError{Op: "open", Path: "/dev/ttyTEST0", Err: fs.ErrPermission},
 			"serial attic: /dev/ttyTEST0: permission denied: add the user to group dialout"},
-		"in use": {errLocked, "serial attic: /dev/ttyTEST0: in use: another program or another [drivers] table has it open"},
-		"a file": {errNotSerial, "serial attic: /dev/ttyTEST0: not a serial port"},
+		"in use": {port.ErrInUse, "serial attic: /dev/ttyTEST0: in use: another program or another [drivers] table has it open"},
+		"a file": {port.ErrNotSerial, "serial attic: /dev/ttyTEST0: not a serial port"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -401,13 +402,13 @@ source = "x"
 			t.Parallel()
 			d, sink := built(t, nodeConfig+other), &drivertest.Sink{}
 			for _, dev := range d.devices {
-				d.announce(sink, dev, nil)
+				sink.Announce(d.info(dev))
 				sink.Link(dev.id, true, nil)
 			}
 			r := newReader(d, sink)
 			for i, step := range steps {
 				for range step.times {
-					r.lines.feed([]byte(step.line+"\n"), time.Now())
+					r.decoder.feed([]byte(step.line+"\n"), time.Now())
 				}
 				for id, want := range map[devices.ID][]string{"node": step.node, "other": step.other} {
 					if info, _ := sink.Announced(id); !slices.Equal(info.Notes, want) {

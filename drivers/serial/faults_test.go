@@ -3,7 +3,6 @@ package serial_test
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -162,45 +161,6 @@ func TestOneOwner(t *testing.T) {
 	first.WaitReadingAfter(t, at, "greenhouse", "temperature", nil)
 	if up, cause := first.Linked("greenhouse"); !up {
 		t.Errorf("the first is down: %v", cause)
-	}
-}
-
-func TestOpen(t *testing.T) {
-	t.Parallel()
-	mode := serial.Mode{Baud: 115200, DataBits: 8, Parity: 'N', StopBits: 1}
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{file, "/dev/null"} {
-		if _, err := serial.Open(path, mode); err == nil || !strings.HasPrefix(err.Error(), "not a serial port") {
-			t.Errorf("%s: %v", path, err)
-		}
-	}
-	b := newBoard(t, sim.Options{})
-	for _, dtr := range []bool{true, false} { // a pseudo-terminal has no DTR
-		mode.DTR = &dtr
-		for _, m := range []serial.Mode{mode, {Baud: 31250, DataBits: 7, Parity: 'E', StopBits: 2, DTR: &dtr}} {
-			p, err := serial.Open(b.Path(), m)
-			if err != nil {
-				t.Errorf("%+v: %v", m, err)
-				continue
-			}
-			read := make(chan error, 1)
-			go func() {
-				var err error
-				for err == nil {
-					_, err = p.Read(make([]byte, 100))
-				}
-				read <- err
-			}()
-			if err := p.Close(); err != nil {
-				t.Errorf("close: %v", err)
-			}
-			if err := <-read; !errors.Is(err, os.ErrClosed) {
-				t.Errorf("read after close: %v", err)
-			}
-		}
 	}
 }
 

@@ -18,6 +18,8 @@ type jsonLines struct{}
 
 var errNoObject = errors.New("not a JSON object")
 
+func (p jsonLines) decoder(r *reader) decoder { return newLines(r, p) }
+
 func (jsonLines) parse(line []byte) (fields, error) {
 	if !json.Valid(line) {
 		return nil, errNoObject

@@ -22,6 +22,8 @@ type pairs []pair
 
 const separators = " \t,;"
 
+func (p keyValue) decoder(r *reader) decoder { return newLines(r, p) }
+
 func (keyValue) parse(text []byte) (fields, error) {
 	out, line := make(pairs, 0, 8), string(text)
 	for {

@@ -19,8 +19,8 @@ const (
 // notes tell people what is probably wrong with a configuration: the board speaks, and not as it says. One goroutine
 // has it.
 type notes struct {
-	driver *driver
-	out    devices.Sink
+	listener *listener
+	out      devices.Sink
 
 	inARow  int    // lines not understood since the last one that was
 	noise   string // the note about it; empty for none
@@ -35,9 +35,9 @@ type heard struct {
 	noted  []string
 }
 
-func newNotes(d *driver, out devices.Sink) notes {
-	n := notes{driver: d, out: out, devices: make([]heard, len(d.devices))}
-	for i, dev := range d.devices {
+func newNotes(l *listener, out devices.Sink) notes {
+	n := notes{listener: l, out: out, devices: make([]heard, len(l.devices))}
+	for i, dev := range l.devices {
 		n.devices[i].points = make([]bool, len(dev.points))
 		for j, p := range dev.points {
 			n.devices[i].points[j] = !p.Readable // nothing to wait for
@@ -52,7 +52,7 @@ func (n *notes) skipped(line []byte) {
 	if n.inARow++; n.inARow != lost {
 		return
 	}
-	n.noise = fmt.Sprintf("the last %d lines on %s were not understood: are baud and protocol right?", lost, n.driver.port)
+	n.noise = fmt.Sprintf("the last %d lines on %s were not understood: are baud and protocol right?", lost, n.listener.port)
 	if len(line) > 0 {
 		n.noise += fmt.Sprintf(" The last one: %.60q", line)
 	}
@@ -70,7 +70,7 @@ func (n *notes) understood() {
 
 // heard takes what a line had of a device.
 func (n *notes) heard(device int, readings []devices.Reading) {
-	h, dev := &n.devices[device], n.driver.devices[device]
+	h, dev := &n.devices[device], n.listener.devices[device]
 	news := false
 	for _, r := range readings {
 		i := slices.IndexFunc(dev.points, func(p *point) bool { return p.Name == r.Point })
@@ -84,7 +84,7 @@ func (n *notes) heard(device int, readings []devices.Reading) {
 
 // clear takes all notes back, when the port is gone: what comes next may be another board.
 func (n *notes) clear() {
-	fresh := newNotes(n.driver, n.out)
+	fresh := newNotes(n.listener, n.out)
 	for i := range fresh.devices {
 		fresh.devices[i].noted = n.devices[i].noted
 	}
@@ -103,13 +103,15 @@ func (n *notes) tell(device int) {
 	h := &n.devices[device]
 	if now := n.of(device); !slices.Equal(now, h.noted) {
 		h.noted = now
-		n.driver.announce(n.out, n.driver.devices[device], now)
+		info := n.listener.info(n.listener.devices[device])
+		info.Notes = now
+		n.out.Announce(info)
 	}
 }
 
 // of are the notes a device should have.
 func (n *notes) of(device int) []string {
-	h, dev := &n.devices[device], n.driver.devices[device]
+	h, dev := &n.devices[device], n.listener.devices[device]
 	var out []string
 	if n.noise != "" {
 		out = append(out, n.noise)
@@ -119,7 +121,7 @@ func (n *notes) of(device int) []string {
 		for _, c := range dev.where {
 			conditions = append(conditions, fmt.Sprintf("%s = %q", c.source, c.want))
 		}
-		out = append(out, fmt.Sprintf("none of %d lines on %s had %s: is where right?", n.lines, n.driver.port, strings.Join(conditions, " and ")))
+		out = append(out, fmt.Sprintf("none of %d lines on %s had %s: is where right?", n.lines, n.listener.port, strings.Join(conditions, " and ")))
 	}
 	if h.lines >= strange {
 		for i, p := range dev.points {

@@ -1,15 +1,17 @@
 package serial
 
 import (
+	"context"
 	"errors"
 	"testing"
 
 	"tidings/devices"
 	"tidings/drivers/drivertest"
+	"tidings/drivers/serial/port"
 )
 
 // broken is a port on which reading panics.
-type broken struct{ Port }
+type broken struct{ port.Port }
 
 func (broken) Read([]byte) (int, error) { panic("test") }
 
@@ -17,12 +19,12 @@ func (broken) Read([]byte) (int, error) { panic("test") }
 func TestPanicWhileReading(t *testing.T) {
 	t.Parallel()
 	b := newBench()
-	d := drivertest.Build(t, Type(func(name string, mode Mode) (Port, error) {
-		port, err := b.open(name, mode)
+	d := drivertest.Build(t, Type(func(ctx context.Context, name string, mode port.Mode) (port.Port, error) {
+		p, err := b.open(ctx, name, mode)
 		if len(b.opened()) == 1 {
-			return broken{port}, err
+			return broken{p}, err
 		}
-		return port, err
+		return p, err
 	}), nodeConfig).(*driver)
 	sink := &drivertest.Sink{}
 	defer drivertest.Start(t, d, sink)()

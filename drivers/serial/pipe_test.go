@@ -2,6 +2,7 @@ package serial
 
 import (
 	"bufio"
+	"context"
 	"io/fs"
 	"net"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"tidings/devices"
 	"tidings/drivers/drivertest"
+	"tidings/drivers/serial/port"
 )
 
 // bench is the place of a port that a test plays the board for. The port is there while err is nil.
@@ -24,7 +26,7 @@ type bench struct {
 
 func newBench() *bench { return &bench{boards: make(chan net.Conn, 64)} }
 
-func (b *bench) open(string, Mode) (Port, error) {
+func (b *bench) open(context.Context, string, port.Mode) (port.Port, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.opens = append(b.opens, time.Now())
@@ -70,9 +72,9 @@ func hear(t *testing.T, board *bufio.Reader) string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-func built(t testing.TB, toml string) *driver {
+func built(t testing.TB, toml string) *listener {
 	t.Helper()
-	return drivertest.Build(t, Type(nil), toml).(*driver)
+	return drivertest.Build(t, Type(nil), toml).(*driver).dialect.(*listener)
 }
 
 func value(v devices.Value) func(devices.Reading) bool {

@@ -2,27 +2,29 @@ package serial
 
 import (
 	"errors"
+	"time"
 
 	"tidings/devices"
 )
 
-// A protocol takes lines apart and puts values into commands. It is used by many goroutines.
+// A protocol makes messages of what devices say unasked, and puts values into commands. It is used by many goroutines.
 type protocol interface {
-	// parse takes one line of valid UTF-8 apart. The fields do not hold on to the line.
-	parse(line []byte) (fields, error)
+	// decoder makes what reads one session and hands what it finds to r.
+	decoder(r *reader) decoder
 	// text is how a text value is put into a command.
 	text(s string) (string, error)
-	// synchronous reports whether half a line can never pass for a whole one.
-	synchronous() bool
 }
 
-// protocols are the ones of this version, by their word in the configuration.
-var protocols = map[string]protocol{"json": jsonLines{}, "keyvalue": keyValue{}}
+// A decoder finds the messages of one session in its bytes. It tells the reader of each with said, and of what is none
+// with skipped. Its memory is bounded, whatever comes.
+type decoder interface {
+	// feed takes the next piece, which came at the time at. How the bytes are cut into pieces makes no difference.
+	feed(piece []byte, at time.Time)
+	// midway says before the first piece that it may begin within a message.
+	midway()
+}
 
-// later are the protocols of the contract that this version does not speak.
-var later = []string{"csv", "regexp", "modbus", "p1", "sds011"}
-
-// fields are what one line says.
+// fields are what one message says.
 type fields interface {
 	// find returns a field by the name or path that a point's source gives.
 	find(source string) (field, bool)

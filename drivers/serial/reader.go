@@ -3,9 +3,9 @@ package serial
 import (
 	"log/slog"
 	"time"
-	"unicode/utf8"
 
 	"tidings/devices"
+	"tidings/drivers/serial/port"
 )
 
 const (
@@ -34,9 +34,9 @@ func (t tally) LogValue() slog.Value {
 
 // reader makes readings of what a port says. One goroutine has it.
 type reader struct {
-	driver *driver
-	out    devices.Sink
-	lines  splitter
+	listener *listener
+	out      devices.Sink
+	decoder  decoder
 
 	tally  tally
 	told   tally // what was logged last
@@ -44,30 +44,26 @@ type reader struct {
 	notes  notes
 }
 
-func newReader(d *driver, out devices.Sink) *reader {
-	r := &reader{driver: d, out: out, toldAt: time.Now(), notes: newNotes(d, out)}
-	r.lines = splitter{
-		line:    r.line,
-		tooLong: func() { r.tally.TooLong++; r.notes.skipped(nil) },
-	}
+func newReader(l *listener, out devices.Sink) *reader {
+	r := &reader{listener: l, out: out, toldAt: time.Now(), notes: newNotes(l, out)}
+	r.decoder = l.protocol.decoder(r)
 	return r
 }
 
 // read reads until the port is closed or gone, and says how it ended.
-func (r *reader) read(port Port) error {
+func (r *reader) read(p port.Port) error {
 	defer r.log()
 	opened, first := time.Now(), true
 	buf := make([]byte, MaxLine)
 	for {
-		n, err := port.Read(buf)
+		n, err := p.Read(buf)
 		if n > 0 {
 			now := time.Now()
-			if first && !r.driver.protocol.synchronous() && now.Sub(opened) < quiet {
-				r.tally.Partial++
-				r.lines.over = true
+			if first && now.Sub(opened) < quiet {
+				r.decoder.midway()
 			}
 			first = false
-			r.lines.feed(buf[:n], now)
+			r.decoder.feed(buf[:n], now)
 			if r.tally != r.told && now.Sub(r.toldAt) >= tell {
 				r.log()
 			}
@@ -79,23 +75,18 @@ func (r *reader) read(port Port) error {
 	}
 }
 
-// line takes one line, whose first byte came at begun: the value in it is at least that old.
-func (r *reader) line(line []byte, begun time.Time) {
-	if !utf8.Valid(line) {
-		r.tally.Encoding++
-		r.notes.skipped(line)
-		return
-	}
-	said, err := r.driver.protocol.parse(line)
-	if err != nil {
-		r.tally.Malformed++
-		r.notes.skipped(line)
-		return
-	}
+// skipped counts what was no message; nil for what is too long to show.
+func (r *reader) skipped(count *int, raw []byte) {
+	*count++
+	r.notes.skipped(raw)
+}
+
+// said takes one message, whose first byte came at begun: the values in it are at least that old.
+func (r *reader) said(said fields, begun time.Time) {
 	r.tally.Understood++
 	r.notes.understood()
 	owned := false
-	for i, dev := range r.driver.devices {
+	for i, dev := range r.listener.devices {
 		if !dev.owns(said) {
 			continue
 		}
@@ -111,14 +102,14 @@ func (r *reader) line(line []byte, begun time.Time) {
 	}
 }
 
-// readings are the points of a device that a line has.
-func (d *device) readings(line fields, at time.Time) []devices.Reading {
+// readings are the points of a device that a message has.
+func (d *device) readings(said fields, at time.Time) []devices.Reading {
 	out := make([]devices.Reading, 0, len(d.points))
 	for _, p := range d.points {
 		if !p.Readable {
 			continue
 		}
-		if f, ok := line.find(p.source); ok {
+		if f, ok := said.find(p.source); ok {
 			v, q, err := f.value(p)
 			out = append(out, devices.Reading{Device: d.id, Point: p.Name, Value: v, Quality: q, At: at, Err: err})
 		}
@@ -128,7 +119,7 @@ func (d *device) readings(line fields, at time.Time) []devices.Reading {
 
 func (r *reader) log() {
 	if r.tally != r.told {
-		r.driver.log.Debug("lines", "count", r.tally)
+		r.listener.log.Debug("lines", "count", r.tally)
 		r.told, r.toldAt = r.tally, time.Now()
 	}
 }

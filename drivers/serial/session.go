@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tidings/devices"
+	"tidings/drivers/serial/port"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 
 // session is the writing side of a port while it is open. One goroutine writes at a time: the one that has the turn.
 type session struct {
-	port  Port
+	port  port.Port
 	turn  chan struct{} // holds the turn while nobody has it
 	ended chan struct{}
 	torn  bool // a line was cut off; whoever has the turn may touch it
@@ -29,8 +30,8 @@ type session struct {
 	over bool
 }
 
-func newSession(port Port) *session {
-	s := &session{port: port, turn: make(chan struct{}, 1), ended: make(chan struct{})}
+func newSession(p port.Port) *session {
+	s := &session{port: p, turn: make(chan struct{}, 1), ended: make(chan struct{})}
 	s.turn <- struct{}{}
 	return s
 }
@@ -77,14 +78,6 @@ func (s *session) write(ctx context.Context, line string, within time.Duration) 
 		err = like(err, ctx.Err())
 	}
 	return begun, err
-}
-
-// like makes an error of cause that says of asking what err says.
-func like(err, cause error) error {
-	if _, asked := errors.AsType[*devices.AskedError](err); asked {
-		return &devices.AskedError{Err: cause}
-	}
-	return cause
 }
 
 // deadline sets when a write is broken off; false when the session has ended.

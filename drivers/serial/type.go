@@ -8,12 +8,13 @@ import (
 
 	"tidings/devices"
 	"tidings/devices/schema"
+	"tidings/drivers/serial/port"
 )
 
 // Type is the driver's entry in the table of drivers. open is how ports are opened; nil for the machine's own.
-func Type(open Opener) devices.Type {
+func Type(open port.Opener) devices.Type {
 	if open == nil {
-		open = Open
+		open = port.Open
 	}
 	return devices.Type{
 		Name: "serial",
@@ -51,7 +52,7 @@ func Type(open Opener) devices.Type {
 	}
 }
 
-func build(c devices.Connection, open Opener) (*driver, bool) {
+func build(c devices.Connection, open port.Opener) (*driver, bool) {
 	t, ok := c.Table, true
 	mistake := func(key, format string, args ...any) {
 		ok = false
@@ -69,7 +70,7 @@ func build(c devices.Connection, open Opener) (*driver, bool) {
 		}
 	}
 	var err error
-	if d.mode, err = parseMode(t.StringOr("mode", "8N1")); err != nil {
+	if d.mode, err = port.ParseMode(t.StringOr("mode", "8N1")); err != nil {
 		mistake("mode", "mode: %v", err)
 	}
 	if d.mode.Baud = t.Int("baud", 9600); d.mode.Baud < 50 || d.mode.Baud > 4_000_000 {
@@ -80,24 +81,20 @@ func build(c devices.Connection, open Opener) (*driver, bool) {
 		d.mode.DTR = &dtr
 	}
 	word := t.String("protocol")
-	d.protocol = protocols[word]
+	speak := dialects[word]
 	switch {
-	case d.protocol != nil:
+	case speak != nil:
+		var good bool
+		d.dialect, good = speak(c)
+		d.infos = d.dialect.infos()
+		return d, ok && good
 	case slices.Contains(later, word):
 		mistake("protocol", "not in this version: protocol = %q", word)
 	case word == "" && !t.Has("protocol"): // already said: it is required
 	default:
-		mistake("protocol", "protocol: %s", noneOf(word, slices.Sorted(maps.Keys(protocols))))
+		mistake("protocol", "protocol: %s", noneOf(word, slices.Sorted(maps.Keys(dialects))))
 	}
-	if d.protocol == nil {
-		return nil, false // without it no point can be judged
-	}
-	for _, dc := range c.Devices {
-		dev, good := buildDevice(dc, d.protocol)
-		d.devices = append(d.devices, dev)
-		ok = ok && good
-	}
-	return d, ok
+	return nil, false // without it no point can be judged
 }
 
 func noneOf(word string, words []string) string {
