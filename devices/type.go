@@ -22,6 +22,10 @@ type Type struct {
 	// Nil: nobody knows.
 	Writes func(point *schema.Table) bool
 
+	// Discovers says by a connection's table whether devices without a table of their own may announce themselves there; nil:
+	// never. Their IDs have a colon, which no name of a table has.
+	Discovers func(connection *schema.Table) bool
+
 	// Build makes the driver of one table without touching hardware or network; mistakes are recorded with
 	// Table.Errorf, at their place, and nil is returned when there are any it cannot live with.
 	Build func(Connection) Driver

@@ -20,6 +20,14 @@ func (w switchWords) state(on bool) string {
 	return w.off
 }
 
+// verb is what people say to bring a state about; empty where that is the state alone.
+func (w switchWords) verb(on bool) string {
+	if on {
+		return w.turnOn
+	}
+	return w.turnOff
+}
+
 // means reports whether a lower-case word typed by a person stands for a state.
 func (w switchWords) means(typed string, on bool) bool {
 	if typed == w.state(on) {
@@ -158,6 +166,20 @@ var otherClasses = []string{"button", "date", "doorbell", "enum", "identify", "r
 var deviceClasses = []string{
 	"alarm", "blind", "button", "camera", "climate", "cover", "door", "fan", "garage", "gate", "heater", "humidifier",
 	"light", "lock", "meter", "outlet", "pump", "sensor", "siren", "switch", "valve", "vacuum", "water_heater", "window",
+}
+
+// componentClasses are the classes of devices for components of Home Assistant that are called otherwise.
+var componentClasses = map[string]string{"alarm_control_panel": "alarm", "lawn_mower": "vacuum"}
+
+// deviceClass is the class of a device that says itself what it is; empty where that is nothing we know.
+func deviceClass(said string) string {
+	if class, ok := componentClasses[said]; ok {
+		return class
+	}
+	if slices.Contains(deviceClasses, said) {
+		return said
+	}
+	return ""
 }
 
 // deviceWords are the classes of devices that give a switch without a class of its own its words.

@@ -40,6 +40,7 @@ type DeviceConfig struct {
 	Settle   time.Duration
 	Primary  []string // nil: the first two
 
+	discovered   bool          // it announces itself: its table says only what it overrides
 	offlineAfter time.Duration // notSet: the driver's
 	points       []*pointConfig
 }

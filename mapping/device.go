@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"cmp"
+	"encoding/binary"
 	"math"
 	"strings"
 	"time"
@@ -17,6 +19,8 @@ type Device struct {
 	Class        string // light, sensor, …
 	Driver       string // the connection's name
 	Model        string
+	Version      string   // of its firmware
+	Match        string   // of a discovered device: what `match` in its table says, or would
 	Address      string   // how the driver reaches it, for people
 	Notes        []string // what of the device was not understood
 	Labels       []string
@@ -56,6 +60,7 @@ type Action struct {
 	Name  string // "Pump on", "Open valve", "Set target…", "Bell", "Really pump on"
 	Point *Point
 	Value devices.Value // what it sets; zero when Ask
+	Verb  string        // what people say for it alone, in small letters: "on", "open", "arm home"; empty: nothing
 	Ask   bool          // a value has to be given
 	// Confirm: the point is dangerous, the person has to say yes before it is done.
 	Confirm bool
@@ -64,7 +69,7 @@ type Action struct {
 }
 
 // Actions are the commands of the device: first its switches and actions, in the order of the points and with two
-// commands for each switch, then the values that can be set.
+// commands for each switch and one for each state of what opens, locks or drives about, then the values that can be set.
 //
 // A command is named after its point, never after the device, also when the device has a single one: "Power on" reads
 // the same in every list and stays true when a second point comes. Points of classes that open or lock have verbs:
@@ -84,15 +89,21 @@ func (d *Device) Actions() []Action {
 		switch p.Kind {
 		case devices.KindSwitch:
 			for _, on := range []bool{true, false} {
-				out = p.appendAction(out, map[bool]string{true: "/on", false: "/off"}[on], p.command(on), devices.Bool(on))
+				words := wordsOf(p.Class)
+				verb := cmp.Or(strings.ToLower(words.verb(on)), plainWords.state(on))
+				out = p.appendAction(out, map[bool]string{true: "/on", false: "/off"}[on], p.command(on), verb, devices.Bool(on))
 			}
 		case devices.KindAction:
-			out = p.appendAction(out, "/do", p.Label, devices.Bool(true))
+			out = p.appendAction(out, "/do", p.Label, "", devices.Bool(true))
+		case devices.KindChoice:
+			for _, v := range p.verbs() {
+				out = p.appendAction(out, "/"+v.state, p.verbed(v.say), strings.ToLower(v.say), devices.Text(v.state))
+			}
 		}
 	}
 	for i := range d.Points {
 		p := &d.Points[i]
-		if p.Writable && p.Kind != devices.KindSwitch && p.Kind != devices.KindAction {
+		if p.Writable && p.Kind != devices.KindSwitch && p.Kind != devices.KindAction && len(p.verbs()) == 0 {
 			out = append(out, Action{Node: p.Name + "/set", Name: "Set " + p.name() + "…", Point: p, Ask: true, Confirm: p.Danger})
 		}
 	}
@@ -100,8 +111,8 @@ func (d *Device) Actions() []Action {
 }
 
 // appendAction appends a one-step command, and the one that says yes at once when it is dangerous.
-func (p *Point) appendAction(out []Action, node, name string, v devices.Value) []Action {
-	a := Action{Node: p.Name + node, Name: name, Point: p, Value: v, Confirm: p.Danger}
+func (p *Point) appendAction(out []Action, node, name, verb string, v devices.Value) []Action {
+	a := Action{Node: p.Name + node, Name: name, Point: p, Value: v, Verb: verb, Confirm: p.Danger}
 	out = append(out, a)
 	if p.Danger {
 		a.Node, a.Name = a.Node+"/really", "Really "+lowerFirst(name)
@@ -114,10 +125,7 @@ func (p *Point) appendAction(out []Action, node, name string, v devices.Value) [
 // command is the name of the command that brings a state about.
 func (p *Point) command(on bool) string {
 	words := wordsOf(p.Class)
-	verb := words.turnOff
-	if on {
-		verb = words.turnOn
-	}
+	verb := words.verb(on)
 	switch {
 	case verb == "":
 		return p.Label + " " + plainWords.state(on)
@@ -127,11 +135,21 @@ func (p *Point) command(on bool) string {
 	return verb + " " + p.name()
 }
 
+// verbed is the name of the command that a verb of a choice is. A point called like its class is the device itself, which is not
+// repeated: "Open", and "Open left blind" where there are two.
+func (p *Point) verbed(say string) string {
+	if p.Name == p.Class {
+		return say
+	}
+	return say + " " + p.name()
+}
+
 // A shape is what devices that are alike share: the driver's points and what the configuration makes of them.
 type shape struct {
 	raw     []devices.Point
 	config  []*pointConfig
 	class   string // of the device; decides words
+	zone    *time.Location
 	points  []Point
 	primary []int // the default
 	// readable: some point is read.
@@ -143,10 +161,11 @@ type shape struct {
 
 // newShape merges the driver's points with the configuration of their device, which wins key by key. Points of the
 // configuration that the driver does not announce are left out: nothing stands behind them.
-func newShape(raw []devices.Point, config []*pointConfig, class string) *shape {
-	s := &shape{raw: raw, config: config, class: class, points: make([]Point, len(raw))}
+func newShape(raw []devices.Point, config []*pointConfig, class string, zone *time.Location) *shape {
+	s := &shape{raw: raw, config: config, class: class, zone: zone, points: make([]Point, len(raw))}
 	for i := range raw {
 		s.points[i] = mergePoint(&raw[i], findPoint(config, raw[i].Name), class)
+		s.points[i].zone = zone
 		s.readable = s.readable || raw[i].Readable
 		if p := &s.points[i]; len(s.primary) < 2 && p.Measured() {
 			s.primary = append(s.primary, i)
@@ -166,23 +185,18 @@ func findPoint(config []*pointConfig, name string) *pointConfig {
 
 func mergePoint(raw *devices.Point, c *pointConfig, deviceClass string) Point {
 	p := Point{
-		Name: raw.Name, Label: label(raw.Name), Kind: raw.Kind, Unit: normalUnit(raw.Unit), Options: raw.Options,
-		Readable: raw.Readable, Writable: raw.Writable, Confirms: raw.Confirms,
-		Precision: -1, Min: math.Inf(-1), Max: math.Inf(1), Scale: 1, ConfirmWithin: defaultConfirm, Programs: true, History: true,
+		Name: raw.Name, Label: label(raw.Name), Kind: raw.Kind, Class: raw.Class, Unit: normalUnit(raw.Unit), Options: raw.Options,
+		States: raw.States, Readable: raw.Readable, Writable: raw.Writable, Confirms: raw.Confirms, Step: raw.Step,
+		Precision: int(raw.Digits) - 1, Min: math.Inf(-1), Max: math.Inf(1), Scale: 1, ConfirmWithin: defaultConfirm, Programs: true, History: true,
+	}
+	if raw.Label != "" {
+		p.Label, p.called = cutLine(raw.Label, maxLabel), true
+	}
+	if raw.Low < raw.High {
+		p.Range = Span{Low: raw.Low, High: raw.High}
 	}
 	if c != nil {
-		if c.has&hasKind != 0 {
-			p.Kind = c.kind
-		}
-		if c.has&hasOptions != 0 {
-			p.Options = strings.Split(c.options, optionSep)
-		}
-		p.Class, p.Precision, p.Min, p.Max, p.Range, p.Step = c.class, int(c.precision), c.min, c.max, c.rng, c.step
-		p.Deadband, p.Scale, p.Offset, p.ConfirmWithin, p.Safe = c.deadband, c.scale, c.offset, c.confirmWithin, c.safe
-		p.Danger, p.Programs, p.History = c.danger, c.programs, !c.noHistory
-		if c.has&hasUnit != 0 {
-			p.Unit = c.unit
-		}
+		p.configure(c)
 	}
 	if p.Kind == devices.KindImage {
 		p.History = false
@@ -194,9 +208,41 @@ func mergePoint(raw *devices.Point, c *pointConfig, deviceClass string) Point {
 		p.Unit = units[0]
 	}
 	if p.Kind != devices.KindNumber {
-		p.Unit = ""
+		p.Unit, p.Range, p.Step, p.Precision = "", Span{}, 0, -1
 	}
 	return p
+}
+
+// configure has what the configuration says of the point go before what the device does.
+func (p *Point) configure(c *pointConfig) {
+	if c.has&hasKind != 0 {
+		p.Kind = c.kind
+	}
+	if c.has&hasOptions != 0 {
+		p.Options, p.States = strings.Split(c.options, optionSep), nil
+	}
+	if c.class != "" {
+		p.Class = c.class
+	}
+	if c.has&hasUnit != 0 {
+		p.Unit = c.unit
+	}
+	if c.precision >= 0 {
+		p.Precision = int(c.precision)
+	}
+	p.Scale, p.Offset = c.scale, c.offset
+	if p.Range.Set() { // what the device takes is raw
+		low, high := sum(p.Range.Low*c.scale, c.offset), sum(p.Range.High*c.scale, c.offset)
+		p.Range, p.Step = Span{Low: min(low, high), High: max(low, high)}, math.Abs(p.Step*c.scale)
+	}
+	if c.rng.Set() {
+		p.Range = c.rng
+	}
+	if c.step > 0 {
+		p.Step = c.step
+	}
+	p.Min, p.Max, p.Deadband, p.ConfirmWithin, p.Safe = c.min, c.max, c.deadband, c.confirmWithin, c.safe
+	p.Danger, p.Programs, p.History = c.danger, c.programs, !c.noHistory
 }
 
 // switchClass is the class of a switch that has none of its own: of the device it is the point of, or of the sensor
@@ -222,18 +268,26 @@ func switchClass(name string, writable bool, deviceClass string) string {
 
 // defaultClass is what a device is whose table does not say.
 func defaultClass(points []Point) string {
+	class := "sensor"
 	for i := range points {
-		if points[i].Writable && points[i].Kind == devices.KindSwitch {
-			return "switch"
+		p := &points[i]
+		switch {
+		case p.Writable && p.Kind == devices.KindChoice && choiceClasses[p.Class] != nil:
+			return deviceClass(p.Class)
+		case p.Writable && p.Kind == devices.KindColor:
+			return "light"
+		case p.Writable && p.Kind == devices.KindSwitch:
+			class = "switch"
 		}
 	}
-	return "sensor"
+	return class
 }
 
 // model makes the effective model of a device.
 func (c *Config) model(info *devices.Info, s *shape) *Device {
 	d := &Device{
-		ID: info.ID, Name: info.Name, Driver: info.Driver, Model: info.Model, Address: info.Address, Notes: info.Notes,
+		ID: info.ID, Name: cutLine(info.Name, maxName), Location: cutLine(info.Area, maxName), Driver: info.Driver, Model: cutLine(info.Model, maxName),
+		Version: cutLine(info.Version, maxName), Match: info.Match, Address: info.Address, Notes: info.Notes,
 		Disabled: info.Disabled, Points: s.points, Primary: s.primary, OfflineAfter: info.Silence, Settle: defaultSettle,
 		readable: s.readable,
 	}
@@ -241,7 +295,10 @@ func (c *Config) model(info *devices.Info, s *shape) *Device {
 		d.OfflineAfter = silence
 	}
 	if cfg := c.Devices[info.ID]; cfg != nil {
-		d.Location, d.Class, d.Labels, d.Settle = cfg.Location, cfg.Class, cfg.Labels, cfg.Settle
+		d.Class, d.Labels, d.Settle = cfg.Class, cfg.Labels, cfg.Settle
+		if cfg.Location != "" {
+			d.Location = cfg.Location
+		}
 		d.Disabled = d.Disabled || cfg.Disabled
 		if cfg.Name != "" {
 			d.Name = cfg.Name
@@ -261,11 +318,12 @@ func (c *Config) model(info *devices.Info, s *shape) *Device {
 	if d.Name == "" {
 		d.Name = string(info.ID)
 	}
-	if d.Class == "" {
-		d.Class = defaultClass(s.points)
-	}
+	d.Class = cmp.Or(d.Class, deviceClass(info.Class), defaultClass(s.points))
 	return d
 }
+
+// maxName bounds what a device may say of itself, in bytes.
+const maxName = 120
 
 // appendPoints appends a text that is the same for equal points of drivers.
 func appendPoints(dst []byte, points []devices.Point) []byte {
@@ -279,8 +337,18 @@ func appendPoints(dst []byte, points []devices.Point) []byte {
 				dst = append(dst, 0)
 			}
 		}
-		dst = append(append(dst, p.Unit...), 0)
+		dst = append(dst, p.Digits)
+		for _, f := range [...]float64{p.Low, p.High, p.Step} {
+			dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(f))
+		}
+		for _, s := range [...]string{p.Unit, p.Label, p.Class} {
+			dst = append(append(dst, s...), 0)
+		}
 		for _, o := range p.Options {
+			dst = append(append(dst, o...), 0)
+		}
+		dst = append(dst, 1)
+		for _, o := range p.States {
 			dst = append(append(dst, o...), 0)
 		}
 		dst = append(dst, 1)

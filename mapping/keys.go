@@ -19,7 +19,7 @@ var DeviceKeys = []schema.Key{
 	{Name: "settle", Kind: schema.Duration, Default: "5s", Help: "a change of online state shorter than this is not announced"},
 	{Name: "primary", Kind: schema.Strings, Help: "the points its presence shows; default: the first two"},
 	{Name: "points", Kind: schema.Named, Help: "what it measures and does"},
-	{Name: "match", Kind: schema.String, Later: true, Help: "the discovered device this table is about"},
+	{Name: "match", Kind: schema.String, Help: "the discovered device this table is about, as `tidings devices` prints it: what the table says goes before what the device does"},
 }
 
 // PointKeys are mapping's keys of a point's table.

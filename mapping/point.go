@@ -22,11 +22,12 @@ func (s Span) Contains(f float64) bool { return !s.Set() || s.Low <= f && f <= s
 // It never changes, is shared between devices that are alike and is safe for concurrent use.
 type Point struct {
 	Name    string // [a-z][a-z0-9_]*
-	Label   string // for people: "Pump", "Soil moisture"
+	Label   string // for people: "Pump", "Soil moisture"; what the device calls it, or made of its name
 	Kind    devices.PointKind
-	Class   string // Home Assistant's device class; empty: none
-	Unit    string // of a number; empty: none
-	Options []string
+	Class   string   // Home Assistant's device class; empty: none
+	Unit    string   // of a number; empty: none
+	Options []string // of a choice
+	States  []string // of a choice: what it may be beside Options, as a cover may be "opening"
 
 	Precision int     // digits after the point; -1: as the number comes
 	Min, Max  float64 // mapped readings outside are faults; infinities where there is no bound
@@ -45,6 +46,9 @@ type Point struct {
 
 	ConfirmWithin time.Duration // how long the device has to confirm
 	Safe          devices.Value // mapped; what it is set to when the gateway stops; zero: it is left alone
+
+	called bool           // Label is the device's
+	zone   *time.Location // of times that people see; nil: the system's
 }
 
 // Measured reports whether readings of the point are values: it is neither an action nor a picture.
@@ -72,10 +76,23 @@ func (p *Point) AppendFormat(dst []byte, v devices.Value) []byte {
 	if s, ok := v.Text(); ok {
 		return append(dst, cutLine(s, maxShownText)...)
 	}
-	if v.Kind() == devices.ImageKind {
+	switch v.Kind() {
+	case devices.ImageKind:
 		return v.Append(dst)
+	case devices.ColorKind:
+		return appendColor(dst, v)
+	case devices.TimeKind:
+		t, _ := v.Time()
+		return t.In(p.location()).AppendFormat(dst, "2006-01-02 15:04")
 	}
 	return append(dst, "unknown"...)
+}
+
+func (p *Point) location() *time.Location {
+	if p.zone == nil {
+		return time.Local
+	}
+	return p.zone
 }
 
 // appendFixed is strconv's 'f' format without the "-0.0" of small negative numbers.

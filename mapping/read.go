@@ -48,12 +48,17 @@ type reader struct {
 	ReadOptions
 	cfg    *Config
 	points map[pointConfig]*pointConfig // those that are alike are one
+
+	strangers bool // devices without a table may come
 }
 
 func (r *reader) drivers(t *schema.Table) {
 	for _, driver := range t.Tables() {
 		if driver.Has("offline_after") {
 			r.cfg.silence[driver.Name()] = driver.Duration("offline_after", 0)
+		}
+		if discovers := r.Types[driver.Name()].Discovers; discovers != nil && discovers(driver) {
+			r.strangers = true
 		}
 	}
 }
@@ -71,7 +76,7 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 		ID: devices.ID(t.Name()), Driver: t.String("driver"), Name: t.String("name"), Location: t.String("location"),
 		Class: t.String("class"), Labels: t.Strings("labels"), Disabled: !t.Bool("enabled", true),
 		Settle: t.Duration("settle", defaultSettle), offlineAfter: t.Duration("offline_after", notSet),
-		Primary: t.Strings("primary"),
+		Primary: t.Strings("primary"), discovered: t.Has("match"),
 	}
 	if !plainName.MatchString(string(d.ID)) {
 		t.Errorf("", "%q is no name for a device: use small letters, digits and hyphens", t.Name())
@@ -81,7 +86,7 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 	}
 	kinds := map[string]devices.PointKind{}
 	for _, pt := range t.Table("points").Tables() {
-		p := r.point(pt, d.Driver)
+		p := r.point(pt, d.Driver, t.Has("match"))
 		kinds[p.name] = p.kind
 		shared, ok := r.points[p]
 		if !ok {
@@ -91,12 +96,16 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 		d.points = append(d.points, shared)
 	}
 	for _, name := range d.Primary {
-		if kind, ok := kinds[name]; !ok {
+		if kind, ok := kinds[name]; !ok && t.Has("match") {
+			continue // the device may have it
+		} else if !ok {
 			t.Errorf("primary", "primary names no point %q%s", name, didYouMean(name, slices.Sorted(maps.Keys(kinds)), ""))
 		} else if kind == devices.KindAction {
 			t.Errorf("primary", "primary: %s is an action and has nothing to show", name)
 		} else if kind == devices.KindImage {
 			t.Errorf("primary", "primary: %s is a picture, which fits no line", name)
+		} else if kind == devices.KindEvent {
+			t.Errorf("primary", "primary: %s is an event, which is over as soon as it is told", name)
 		}
 	}
 	return d
@@ -114,7 +123,9 @@ func didYouMean(name string, known []string, all string) string {
 	return ""
 }
 
-func (r *reader) point(t *schema.Table, driver string) pointConfig {
+// point reads one table of points. Of a device that is discovered, the table says only what it overrides: then the kind is known
+// where it is given, and what hangs on it is not checked elsewhere.
+func (r *reader) point(t *schema.Table, driver string, discovered bool) pointConfig {
 	p := pointConfig{
 		name: t.Name(), class: t.String("class"), unit: normalUnit(t.String("unit")), precision: -1,
 		min: t.Float("min", math.Inf(-1)), max: t.Float("max", math.Inf(1)),
@@ -122,14 +133,14 @@ func (r *reader) point(t *schema.Table, driver string) pointConfig {
 		danger: t.Bool("danger", false), confirmWithin: t.Duration("confirm_within", defaultConfirm),
 	}
 	p.programs = t.Bool("programs", !p.danger)
-	if writes := r.Types[driver].Writes; writes != nil {
+	if writes := r.Types[driver].Writes; writes != nil && !discovered {
 		p.readOnly = !writes(t)
 	}
 	p.noHistory = !t.Bool("history", true)
 	if !pointName.MatchString(p.name) {
 		t.Errorf("", "%q is no name for a point: use small letters, digits and underscores, a letter first", p.name)
 	}
-	r.kind(t, &p, driver)
+	r.kind(t, &p, driver, discovered)
 	r.class(t, &p)
 	r.numbers(t, &p)
 	r.options(t, &p)
@@ -149,10 +160,10 @@ func PointKind(t *schema.Table, byDriver devices.PointKind) devices.PointKind {
 	return byDriver
 }
 
-func (r *reader) kind(t *schema.Table, p *pointConfig, driver string) {
+func (r *reader) kind(t *schema.Table, p *pointConfig, driver string, discovered bool) {
 	typ, known := r.Types[driver]
 	p.kind = PointKind(t, typ.Kind)
-	if known || t.Has("kind") || t.Has("on") || t.Has("off") {
+	if known && !discovered || t.Has("kind") || t.Has("on") || t.Has("off") {
 		p.has |= hasKind
 	}
 	said := t.String("kind")
@@ -168,7 +179,7 @@ func (r *reader) class(t *schema.Table, p *pointConfig) {
 	if t.Has("unit") {
 		p.has |= hasUnit
 	}
-	if p.unit != "" && p.kind != devices.KindNumber {
+	if p.unit != "" && p.kind != devices.KindNumber && p.has&hasKind != 0 {
 		t.Errorf("unit", "a %s has no unit", p.kind)
 	}
 	if p.class == "" {
@@ -177,9 +188,10 @@ func (r *reader) class(t *schema.Table, p *pointConfig) {
 	_, number := numberClasses[p.class]
 	_, onOff := switchClasses[p.class]
 	switch {
-	case !number && !onOff && !slices.Contains(otherClasses, p.class):
-		all := slices.Concat(slices.Sorted(maps.Keys(numberClasses)), slices.Sorted(maps.Keys(switchClasses)), otherClasses)
+	case !number && !onOff && choiceClasses[p.class] == nil && !slices.Contains(otherClasses, p.class):
+		all := slices.Concat(slices.Sorted(maps.Keys(numberClasses)), slices.Sorted(maps.Keys(switchClasses)), slices.Sorted(maps.Keys(choiceClasses)), otherClasses)
 		t.Errorf("class", "unknown class %q%s", p.class, didYouMean(p.class, all, ""))
+	case p.has&hasKind == 0:
 	case p.kind == devices.KindNumber && !number:
 		t.Errorf("class", "class = %q is not for a number", p.class)
 	case p.kind == devices.KindSwitch && !onOff:
@@ -271,7 +283,7 @@ func (r *reader) numbers(t *schema.Table, p *pointConfig) {
 func (r *reader) options(t *schema.Table, p *pointConfig) {
 	options := t.Strings("options")
 	switch {
-	case p.kind != devices.KindChoice:
+	case p.kind != devices.KindChoice && (p.has&hasKind != 0 || !t.Has("options")):
 		if t.Has("options") {
 			t.Errorf("options", "options are for a choice, and this is a %s", p.kind)
 		}
@@ -302,7 +314,11 @@ func (r *reader) safe(t *schema.Table, p *pointConfig) {
 	if !ok {
 		return
 	}
-	point := mergePoint(&devices.Point{Name: p.name, Kind: p.kind, Writable: true}, p, "")
+	kind := p.kind
+	if p.has&hasKind == 0 {
+		kind = kindOf(v)
+	}
+	point := mergePoint(&devices.Point{Name: p.name, Kind: kind, Writable: true}, p, "")
 	var value devices.Value
 	switch said := v.V.(type) {
 	case bool:
@@ -321,7 +337,7 @@ func (r *reader) safe(t *schema.Table, p *pointConfig) {
 	default:
 		return // Check said so
 	}
-	if p.kind == devices.KindAction {
+	if kind == devices.KindAction || kind == devices.KindEvent {
 		t.Errorf("safe", "an action has no safe value: nothing is done when the gateway stops")
 		return
 	}
@@ -331,6 +347,17 @@ func (r *reader) safe(t *schema.Table, p *pointConfig) {
 		return
 	}
 	p.safe = checked
+}
+
+// kindOf is the kind of a point that a value of the file is for, where nothing else says.
+func kindOf(v schema.Value) devices.PointKind {
+	switch v.V.(type) {
+	case bool:
+		return devices.KindSwitch
+	case string:
+		return devices.KindText
+	}
+	return devices.KindNumber
 }
 
 // SafeRaw is the value a point of a configured device is set to when the gateway stops, as the device takes it. It is

@@ -29,8 +29,9 @@ func (r *reader) alert(t *schema.Table) *AlertConfig {
 		Level: Level(max(slices.Index(levelNames[:], t.StringOr("level", Warning.String())), 0)),
 	}
 	about := r.matching(a.Device)
+	open := r.open(a.Device, about)
 	switch {
-	case a.Device == "": // Check said so
+	case a.Device == "" || open: // Check said so; discovered devices may come
 	case len(about) == 0 && strings.Contains(a.Device, "*"):
 		t.Errorf("device", "no device matches %q", a.Device)
 	case len(about) == 0:
@@ -38,16 +39,22 @@ func (r *reader) alert(t *schema.Table) *AlertConfig {
 	}
 	a.To = r.recipients(t, a, about)
 	r.life(t, a, about)
-	a.when = r.condition(t, "when", about)
-	a.until = r.condition(t, "until", about)
+	a.when = r.condition(t, "when", about, open)
+	a.until = r.condition(t, "until", about, open)
 	if source, ok := t.Get("text"); ok {
 		s, _ := source.V.(string)
-		a.text = r.message(t, s, about)
+		a.text = r.message(t, s, about, open)
 	}
-	if a.when == nil || len(about) == 0 || t.Has("until") && a.until == nil {
+	if a.when == nil || len(about) == 0 && !open || t.Has("until") && a.until == nil {
 		return nil
 	}
 	return a
+}
+
+// open reports whether an alert may be about devices or points that are known only once they have announced themselves: what it
+// names of them cannot be checked before.
+func (r *reader) open(pattern string, about []*DeviceConfig) bool {
+	return r.strangers && strings.ContainsAny(pattern, "*:") || slices.ContainsFunc(about, func(d *DeviceConfig) bool { return d.discovered })
 }
 
 // matching are the configured devices a pattern is for, in the order of their names.
@@ -94,7 +101,7 @@ func (r *reader) recipients(t *schema.Table, a *AlertConfig, about []*DeviceConf
 }
 
 // condition reads `when` or `until` and compiles it against every device it is about.
-func (r *reader) condition(t *schema.Table, key string, about []*DeviceConfig) *expression {
+func (r *reader) condition(t *schema.Table, key string, about []*DeviceConfig, open bool) *expression {
 	v, ok := t.Get(key)
 	source, isString := v.V.(string)
 	if !ok || !isString {
@@ -113,6 +120,9 @@ func (r *reader) condition(t *schema.Table, key string, about []*DeviceConfig) *
 			continue
 		}
 		fits = true
+		if slices.Contains(kinds, devices.None) {
+			continue // known only at run time
+		}
 		alike := fmt.Sprint(kinds)
 		if compiled[alike] {
 			continue
@@ -123,7 +133,7 @@ func (r *reader) condition(t *schema.Table, key string, about []*DeviceConfig) *
 			return nil
 		}
 	}
-	if !fits && len(about) > 0 {
+	if !fits && len(about) > 0 && !open {
 		// None of the devices has all the points: say what is missing of the one that is nearest to having them.
 		_, unknown := r.kinds(e, about[0])
 		t.Errorf(key, "%s: %s", key, unknown)
@@ -132,12 +142,16 @@ func (r *reader) condition(t *schema.Table, key string, about []*DeviceConfig) *
 	return e
 }
 
-// kinds are what the variables of e hold for a device. The text says what one of them does not name.
+// kinds are what the variables of e hold for a device; None for a point of which only the device itself can say it. The text says
+// what one of them does not name.
 func (r *reader) kinds(e *expression, d *DeviceConfig) (kinds []devices.ValueKind, unknown string) {
 	for _, ref := range e.refs {
 		of, name := d, string(d.ID)
 		if ref.device != "" {
-			if of, name = r.cfg.Devices[ref.device], string(ref.device); of == nil {
+			if of, name = r.cfg.Devices[ref.device], string(ref.device); of == nil && r.strangers && strings.Contains(name, ":") {
+				kinds = append(kinds, devices.None)
+				continue
+			} else if of == nil {
 				return nil, "there is no device " + quoted(name) + didYouMean(name, r.deviceNames(), "")
 			}
 		}
@@ -145,6 +159,8 @@ func (r *reader) kinds(e *expression, d *DeviceConfig) (kinds []devices.ValueKin
 		switch {
 		case ref.state && (p == nil || ref.device == ""):
 			kinds = append(kinds, devices.BoolKind)
+		case of.discovered && (p == nil || p.has&hasKind == 0):
+			kinds = append(kinds, devices.None)
 		case p == nil:
 			names := make([]string, 0, len(of.points)+2)
 			for _, p := range of.points {
@@ -166,7 +182,7 @@ func (r *reader) kinds(e *expression, d *DeviceConfig) (kinds []devices.ValueKin
 func quoted(s string) string { return `"` + s + `"` }
 
 // message reads `text`.
-func (r *reader) message(t *schema.Table, source string, about []*DeviceConfig) *text {
+func (r *reader) message(t *schema.Table, source string, about []*DeviceConfig, open bool) *text {
 	m, err := parseText(source)
 	if err != nil {
 		t.Errorf("text", "text: %v", err)
@@ -179,7 +195,7 @@ func (r *reader) message(t *schema.Table, source string, about []*DeviceConfig) 
 		}
 	}
 	for _, field := range m.fields() {
-		if !names[field] && len(about) > 0 {
+		if !names[field] && len(about) > 0 && !open {
 			t.Errorf("text", "text: %s has no point %q%s", t.String("device"), field, didYouMean(field, slices.Sorted(maps.Keys(names)), ""))
 		}
 	}

@@ -86,11 +86,11 @@ func (r *reader) offers(t *schema.Table, a *AlertConfig, about []*DeviceConfig) 
 		return
 	}
 	for _, words := range list {
-		fits := len(about) == 0
+		fits := len(about) == 0 || r.open(a.Device, about)
 		var names []string
 		for _, d := range about {
 			model := d.foreseen()
-			if fits = model.Offer(words) != nil; fits {
+			if fits = fits || model.Offer(words) != nil; fits {
 				break
 			}
 			for _, action := range model.Actions() {
@@ -114,7 +114,7 @@ func (d *DeviceConfig) foreseen() *Device {
 	for _, p := range d.points {
 		raw = append(raw, devices.Point{Name: p.name, Kind: p.kind, Writable: !p.readOnly})
 	}
-	s := newShape(raw, d.points, d.Class)
+	s := newShape(raw, d.points, d.Class, nil)
 	return &Device{ID: d.ID, Points: s.points}
 }
 

@@ -390,11 +390,11 @@ func (r *Rules) share(points []devices.Point, cfg *DeviceConfig) *shape {
 	}
 	r.buf = appendPoints(r.buf[:0], points)
 	for _, s := range r.shapes[string(r.buf)] {
-		if s.class == class && slices.Equal(s.config, config) {
+		if s.class == class && s.zone == r.o.Location && slices.Equal(s.config, config) {
 			return s
 		}
 	}
-	s := newShape(slices.Clone(points), config, class)
+	s := newShape(slices.Clone(points), config, class, r.o.Location)
 	s.key = string(r.buf)
 	r.shapes[s.key] = append(r.shapes[s.key], s)
 	return s

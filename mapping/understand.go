@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// Understand finds the one action that words mean, in any case: its name or node; "on" alone where only one action
-// ends so; a value after "set", after the point's name, or after both. It returns nil when they mean none, or more than
-// one: nothing is ever guessed. The value is for Point.Parse.
+// Understand finds the one action that words mean, in any case: its name or node; its verb alone ("on", "open") where only one
+// action has it; a value after "set", after the point's name or the end of it ("brightness 40" of the desk lamp's brightness, where
+// no other ends so), or after both. It returns nil when they mean none, or more than one: nothing is ever guessed. The value is
+// for Point.Parse.
 func (d *Device) Understand(said []string) (action *Action, value string) {
 	if len(said) == 0 {
 		return nil, ""
@@ -32,7 +33,7 @@ func (d *Device) Understand(said []string) (action *Action, value string) {
 		if all == name || all == node || reversed(words) == name {
 			return a, ""
 		}
-		if verb := name[strings.LastIndexByte(name, ' ')+1:]; all == verb || strings.HasSuffix(node, " "+all) {
+		if last := name[strings.LastIndexByte(name, ' ')+1:]; all == last || all == a.Verb || strings.HasSuffix(node, " "+all) {
 			short = append(short, a)
 		}
 	}
@@ -50,8 +51,28 @@ func (d *Device) Understand(said []string) (action *Action, value string) {
 			}
 		}
 	}
+	if a, value := endsSo(asks, words, said); a != nil {
+		return a, value
+	}
 	if len(asks) == 1 && len(words) > 0 && strings.HasPrefix(all, "set ") {
 		return asks[0], withoutTo(said)
+	}
+	return nil, ""
+}
+
+// endsSo finds the one point whose name ends in the first of the words; the others are the value.
+func endsSo(asks []*Action, words, said []string) (*Action, string) {
+	for n := len(words) - 1; n > 0; n-- {
+		tail := strings.Join(words[:n], " ")
+		var found []*Action
+		for _, a := range asks {
+			if strings.HasSuffix(strings.ToLower(a.Point.Label), " "+tail) || strings.HasSuffix(strings.ReplaceAll(a.Point.Name, "_", " "), " "+tail) {
+				found = append(found, a)
+			}
+		}
+		if len(found) == 1 {
+			return found[0], withoutTo(said[n:])
+		}
 	}
 	return nil, ""
 }

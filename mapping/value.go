@@ -18,7 +18,7 @@ const (
 )
 
 // Parse reads what a person typed: "on" or the words of the point's class, a number with or without its unit and with
-// a decimal point or comma, a choice in any case. It wraps devices.ErrValue and says what the point takes; whether
+// a decimal point or comma, a choice in any case or the verb for it, a colour by its name or as "#ff8800". It wraps devices.ErrValue and says what the point takes; whether
 // the value may be commanded is [Point.Check]'s to say.
 func (p *Point) Parse(s string) (devices.Value, error) {
 	s = strings.TrimSpace(s)
@@ -38,11 +38,26 @@ func (p *Point) Parse(s string) (devices.Value, error) {
 		if option, ok := p.option(s); ok {
 			return devices.Text(option), nil
 		}
+		if option, ok := p.meant(s); ok {
+			return devices.Text(option), nil
+		}
 		return devices.Value{}, p.notValue(s, "choose one of "+strings.Join(p.Options, ", "))
 	case devices.KindAction:
 		return devices.Bool(true), nil
+	case devices.KindColor:
+		if v, ok := parseColor(s); ok {
+			return v, nil
+		}
+		return devices.Value{}, p.notValue(s, `give a colour, as in "red" or "#ff8800"`)
+	case devices.KindTime:
+		if v, err := devices.ParseValue(devices.KindTime, s); err == nil {
+			return v, nil
+		}
+		return devices.Value{}, p.notValue(s, `give a time, as in "2026-01-31 18:30"`)
 	case devices.KindImage:
 		return devices.Value{}, p.notValue(s, "a picture cannot be set")
+	case devices.KindEvent:
+		return devices.Value{}, p.notValue(s, "an event cannot be set")
 	}
 	return devices.Text(s), nil
 }
@@ -86,9 +101,11 @@ func (p *Point) notValue(said, wayOut string) error {
 }
 
 // option finds a choice in any case.
-func (p *Point) option(s string) (string, bool) {
+func (p *Point) option(s string) (string, bool) { return inAnyCase(p.Options, s) }
+
+func inAnyCase(options []string, s string) (string, bool) {
 	found := ""
-	for _, o := range p.Options {
+	for _, o := range options {
 		if o == s {
 			return o, true
 		}
@@ -123,8 +140,18 @@ func (p *Point) Check(v devices.Value) (devices.Value, error) {
 		return v, nil
 	case devices.KindAction:
 		return devices.Bool(true), nil
-	case devices.KindImage:
-		return devices.Value{}, p.notValue(v.String(), "a picture cannot be set")
+	case devices.KindColor:
+		if v.Kind() != devices.ColorKind {
+			return p.Parse(v.String())
+		}
+		return v, nil
+	case devices.KindTime:
+		if v.Kind() != devices.TimeKind {
+			return p.Parse(v.String())
+		}
+		return v, nil
+	case devices.KindImage, devices.KindEvent:
+		return p.Parse(v.String())
 	}
 	s, ok := v.Text()
 	switch {
@@ -208,6 +235,9 @@ func (p *Point) FromRaw(r devices.Reading) devices.Reading {
 	case devices.KindChoice:
 		s, ok := r.Value.Text()
 		option, known := p.option(s)
+		if !known {
+			option, known = inAnyCase(p.States, s)
+		}
 		if !ok || !known && len(p.Options) > 0 {
 			return p.faulty(r, "the device said "+said(r.Value)+", which is none of "+strings.Join(p.Options, ", "))
 		}
@@ -220,7 +250,15 @@ func (p *Point) FromRaw(r devices.Reading) devices.Reading {
 		if r.Value.Kind() != devices.ImageKind {
 			return p.faulty(r, "the device said "+said(r.Value)+", which is no picture")
 		}
-	case devices.KindText:
+	case devices.KindColor:
+		if r.Value.Kind() != devices.ColorKind {
+			return p.faulty(r, "the device said "+said(r.Value)+", which is no colour")
+		}
+	case devices.KindTime:
+		if r.Value.Kind() != devices.TimeKind {
+			return p.faulty(r, "the device said "+said(r.Value)+", which is no time")
+		}
+	case devices.KindText, devices.KindEvent:
 		s, ok := r.Value.Text()
 		if !ok {
 			r.Value = devices.Text(r.Value.String())
@@ -254,14 +292,17 @@ func (p *Point) ToRaw(v devices.Value) devices.Value {
 }
 
 // Same reports whether a reading equals what was asked, as far as the device can tell them apart: half a step, half
-// a digit shown, half of what one raw unit is.
+// a digit shown, half of what one raw unit is; of what opens, locks or drives about also whether it is on its way.
 func (p *Point) Same(asked, got devices.Value) bool {
 	a, okA := asked.Number()
 	g, okG := got.Number()
 	if !okA || !okG {
 		if s, ok := asked.Text(); ok && p.Kind == devices.KindChoice {
 			t, ok := got.Text()
-			return ok && strings.EqualFold(s, t)
+			return ok && (strings.EqualFold(s, t) || p.obeys(s, t))
+		}
+		if p.Kind == devices.KindColor {
+			return sameColor(asked, got)
 		}
 		return asked == got && !asked.IsZero()
 	}

@@ -36,8 +36,20 @@ func Duration(d time.Duration) string {
 // silentFor is the status of a device that says nothing.
 func silentFor(d time.Duration) string { return "silent for " + Duration(d) }
 
-// name is the point's label as it stands inside a sentence: "soil moisture".
-func (p *Point) name() string { return strings.ReplaceAll(p.Name, "_", " ") }
+// name is the point's label as it stands inside a sentence: "soil moisture". What a device writes in capitals, as "PM2.5", stays.
+func (p *Point) name() string {
+	if !p.called {
+		return strings.ReplaceAll(p.Name, "_", " ")
+	}
+	_, n := utf8.DecodeRuneInString(p.Label)
+	if second, _ := utf8.DecodeRuneInString(p.Label[n:]); unicode.IsUpper(second) || unicode.IsDigit(second) {
+		return p.Label
+	}
+	return lowerFirst(p.Label)
+}
+
+// maxLabel bounds what a device may call a point, in bytes.
+const maxLabel = 60
 
 // label makes what people see of a point's name: "Soil moisture".
 func label(name string) string {

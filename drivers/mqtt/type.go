@@ -52,7 +52,8 @@ func Type(o Options) devices.Type {
 			{Name: "write", Kind: schema.String, Default: "{{.Value}}", Help: "what is published there: a template of .Value, which is true or false, a number or a text; {{json .Value}} quotes a text"},
 			{Name: "retain", Kind: schema.Bool, Default: "false", Help: "let the broker keep the command for a device that is away; few devices want that"},
 		},
-		Writes: func(p *schema.Table) bool { return p.String("command") != "" },
-		Build:  func(c devices.Connection) devices.Driver { return build(c, o) },
+		Discovers: func(t *schema.Table) bool { return len(t.Strings("discovery")) > 0 },
+		Writes:    func(p *schema.Table) bool { return p.String("command") != "" },
+		Build:     func(c devices.Connection) devices.Driver { return build(c, o) },
 	}
 }

@@ -1,0 +1,194 @@
+package mapping
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tidings/devices"
+	"tidings/devices/schema"
+)
+
+// blinds is a device as a discovery makes it.
+func blinds() devices.Info {
+	return devices.Info{
+		ID: "homeassistant:0x1", Name: "Kitchen blinds", Area: "Kitchen", Class: "cover", Match: "homeassistant:0x1", Version: "1.2",
+		Points: []devices.Point{
+			{Name: "cover", Kind: devices.KindChoice, Class: "cover", Options: []string{"open", "closed", "stopped"}, States: []string{"opening", "closing"},
+				Readable: true, Writable: true, Confirms: true},
+			{Name: "position", Kind: devices.KindNumber, Label: "Blind position", Unit: "%", Low: 0, High: 100, Step: 1, Digits: 1, Readable: true, Writable: true, Confirms: true},
+			{Name: "led_color", Kind: devices.KindColor, Label: "LED color", Readable: true, Writable: true, Confirms: true},
+			{Name: "seen", Kind: devices.KindTime, Readable: true},
+		},
+	}
+}
+
+func modelOf(t *testing.T, info devices.Info, file string) *Device {
+	t.Helper()
+	cfg := &Config{Devices: map[devices.ID]*DeviceConfig{}}
+	if file != "" {
+		discovering := devices.Type{Name: "mqtt", Discovers: func(t *schema.Table) bool { return len(t.Strings("discovery")) > 0 }}
+		var problems []string
+		if cfg, problems = readFile(t, file, ReadOptions{Types: map[string]devices.Type{"house": discovering}}); len(problems) > 0 {
+			t.Fatal(problems)
+		}
+	}
+	r := NewRules(cfg, devices.NewRegistry(), RulesOptions{Location: time.FixedZone("", 3600)})
+	r.Step(time.Now(), Change{Announce: &info})
+	return r.Device(info.ID)
+}
+
+func TestDiscoveredDevice(t *testing.T) {
+	t.Parallel()
+	d := modelOf(t, blinds(), "")
+	if d.Name != "Kitchen blinds" || d.Location != "Kitchen" || d.Class != "cover" || d.Match != "homeassistant:0x1" || d.Version != "1.2" {
+		t.Errorf("%+v", d)
+	}
+	var names []string
+	for _, a := range d.Actions() {
+		names = append(names, a.Name+"="+a.Node)
+	}
+	if got := strings.Join(names, ", "); got != "Open=cover/open, Close=cover/closed, Stop=cover/stopped, Set blind position…=position/set, Set LED color…=led_color/set" {
+		t.Error(got)
+	}
+	for said, want := range map[string]string{
+		"open": "cover/open ", "stop": "cover/stopped ", "CLOSE": "cover/closed ", "position 40": "position/set 40", "blind position to 40 %": "position/set 40 %",
+		"color red": "led_color/set red", "set led color #ff8800": "led_color/set #ff8800", "halt": "", "blind 40": "",
+	} {
+		a, value := d.Understand(strings.Fields(said))
+		got := ""
+		if a != nil {
+			got = a.Node + " " + value
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", said, got, want)
+		}
+	}
+	position := d.Point("position")
+	if _, err := position.Check(devices.Number(101)); err == nil {
+		t.Error("101 % taken")
+	}
+	if got := position.Format(devices.Number(40.2)); got != "40 %" {
+		t.Error(got)
+	}
+	if got := d.Point("seen").Format(devices.Time(time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC))); got != "2026-01-02 04:04" {
+		t.Error(got)
+	}
+}
+
+// What a cover answers on its way has accepted; what it answers on another way has not.
+func TestChoiceObeys(t *testing.T) {
+	t.Parallel()
+	cover := modelOf(t, blinds(), "").Point("cover")
+	for _, c := range []struct {
+		asked, got string
+		same       bool
+	}{
+		{"open", "open", true}, {"open", "opening", true}, {"open", "closing", false}, {"open", "closed", false},
+		{"stopped", "open", true}, {"stopped", "closing", false}, {"closed", "Closing", true},
+	} {
+		if got := cover.Same(devices.Text(c.asked), devices.Text(c.got)); got != c.same {
+			t.Errorf("asked %s, got %s: %v", c.asked, c.got, got)
+		}
+	}
+	for state, good := range map[string]bool{"opening": true, "OPEN": true, "jammed": false} {
+		if r := cover.FromRaw(devices.Reading{Value: devices.Text(state)}); (r.Quality == devices.Good) != good {
+			t.Errorf("%s: %v %v", state, r.Quality, r.Err)
+		}
+	}
+	if _, err := cover.Check(devices.Text("opening")); err == nil {
+		t.Error("opening can be asked for")
+	}
+	if v, err := cover.Parse("Close"); err != nil || v != devices.Text("closed") {
+		t.Error(v, err)
+	}
+	own := *cover
+	own.Options = []string{"open", "closed", "half"}
+	if own.verbs() != nil {
+		t.Error("a cover with a word of its own has verbs that leave it out")
+	}
+}
+
+func TestColors(t *testing.T) {
+	t.Parallel()
+	p := modelOf(t, blinds(), "").Point("led_color")
+	for said, want := range map[string]devices.Value{
+		"Red": devices.Color(255, 0, 0), "#f80": devices.Color(255, 136, 0), "ff8800": devices.Color(255, 136, 0), "1, 2,3": devices.Color(1, 2, 3),
+		"warm  white": devices.Color(255, 214, 170), "grey": devices.Color(128, 128, 128), "#12345": {}, "reddish": {}, "": {}, "0x1234": {},
+	} {
+		if got, err := p.Parse(said); got != want || (err == nil) == want.IsZero() {
+			t.Errorf("%q: %v, %v", said, got, err)
+		}
+	}
+	if a, b := p.Format(devices.Color(255, 0, 0)), p.Format(devices.Color(255, 136, 0)); a != "red" || b != "#ff8800" {
+		t.Error(a, b)
+	}
+	for _, c := range []struct {
+		asked, got devices.Value
+		same       bool
+	}{
+		{devices.Color(128, 0, 0), devices.Color(255, 3, 0), true},
+		{devices.Color(255, 136, 0), devices.Color(255, 128, 0), true},
+		{devices.Color(255, 0, 0), devices.Color(0, 255, 0), false},
+		{devices.Color(0, 0, 0), devices.Color(0, 0, 0), true},
+		{devices.Color(0, 0, 0), devices.Text("black"), false},
+	} {
+		if got := p.Same(c.asked, c.got); got != c.same {
+			t.Errorf("%v and %v: %v", c.asked, c.got, got)
+		}
+	}
+}
+
+// A table with match overrides key by key: what it does not say stays as the device has it.
+func TestOverride(t *testing.T) {
+	t.Parallel()
+	info := blinds()
+	info.ID = "blinds"
+	d := modelOf(t, info, `
+[drivers.house]
+type = "mqtt"
+broker = "mqtt://127.0.0.1"
+discovery = ["homeassistant"]
+[devices.blinds]
+driver = "house"
+match = "homeassistant:0x1"
+location = "Upstairs"
+primary = ["position"]
+[devices.blinds.points.position]
+precision = 1
+range = [10, 90]
+[devices.blinds.points.cover]
+danger = true
+[alerts.shut]
+device = "blinds"
+when = "position < 20 and cover == 'closed'"
+to = ["alice@example.org"]
+[alerts.low]
+device = "homeassistant:*"
+when = "battery < 10"
+to = ["alice@example.org"]
+[access]
+"alice@example.org" = "admin"
+`)
+	position := d.Point("position")
+	if d.Name != "Kitchen blinds" || d.Location != "Upstairs" || d.Class != "cover" || len(d.Primary) != 1 || d.Primary[0] != 1 {
+		t.Errorf("%+v", d)
+	}
+	if position.Precision != 1 || position.Range != (Span{10, 90}) || position.Unit != "%" || position.Step != 1 || position.Kind != devices.KindNumber {
+		t.Errorf("%+v", position)
+	}
+	if cover := d.Point("cover"); !cover.Danger || cover.Kind != devices.KindChoice || len(cover.Options) != 3 || len(cover.States) != 2 {
+		t.Errorf("%+v", cover)
+	}
+}
+
+// What a device says of itself is cut to what fits, and is one line.
+func TestLongNames(t *testing.T) {
+	t.Parallel()
+	info := blinds()
+	info.Name, info.Points[0].Label = strings.Repeat("x", 5000), "a\nb"+strings.Repeat("ö", 5000)
+	d := modelOf(t, info, "")
+	if len(d.Name) > maxName+3 || len(d.Points[0].Label) > maxLabel+3 || strings.Contains(d.Points[0].Label, "\n") {
+		t.Errorf("%d %q", len(d.Name), d.Points[0].Label)
+	}
+}
