@@ -2,6 +2,7 @@ package devices
 
 import (
 	"log/slog"
+	"time"
 
 	"tidings/devices/schema"
 )
@@ -26,6 +27,10 @@ type Type struct {
 	// never. Their IDs have a colon, which no name of a table has.
 	Discovers func(connection *schema.Table) bool
 
+	// Points says by a device's table which points it has: those it has by itself, and those of its tables, each with its
+	// kind. Nil: those of its tables, each of Kind.
+	Points func(device *schema.Table) []Point
+
 	// Build makes the driver of one table without touching hardware or network; mistakes are recorded with
 	// Table.Errorf, at their place, and nil is returned when there are any it cannot live with.
 	Build func(Connection) Driver
@@ -37,6 +42,31 @@ type Connection struct {
 	Table   *schema.Table
 	Devices []DeviceConfig
 	Log     *slog.Logger
+	Memory  Memory // nil: nothing is kept
+}
+
+// A Memory keeps numbers over restarts for drivers whose devices do not: a count of pulses. It is safe for concurrent use.
+type Memory interface {
+	// Recall returns what was last kept for a point, and whether anything was. It may read a file: it is for Run.
+	Recall(id ID, point string) (f float64, ok bool, err error)
+	// Keep has a number kept, in place of the one before. It never waits for anything but memory; what is kept is written
+	// with others some seconds later, and when the gateway stops, so that a crash loses at most the last MemoryDelay.
+	Keep(id ID, point string, f float64)
+}
+
+// MemoryDelay is how long a number that is kept may take to be written. It spares SD cards.
+const MemoryDelay = 10 * time.Second
+
+// KindOf is what a point of a device is whose table does not say.
+func (t *Type) KindOf(device *schema.Table, point string) PointKind {
+	if t.Points != nil {
+		for _, p := range t.Points(device) {
+			if p.Name == point {
+				return p.Kind
+			}
+		}
+	}
+	return t.Kind
 }
 
 // A DeviceConfig is one table of [devices], from the driver's side.

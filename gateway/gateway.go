@@ -137,7 +137,7 @@ func CheckOnline(ctx context.Context, file string) error {
 }
 
 func (g *Gateway) load() (*config.Config, error) {
-	return config.Load(g.o.Config, config.Options{Types: g.types, Log: g.log})
+	return config.Load(g.o.Config, config.Options{Types: g.types, Log: g.log, Memory: memory{g}})
 }
 
 // prepare makes what stays for the life of the gateway.

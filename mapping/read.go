@@ -85,8 +85,12 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 		t.Errorf("class", "unknown class %q%s", d.Class, didYouMean(d.Class, deviceClasses, listed(deviceClasses, "or")))
 	}
 	kinds := map[string]devices.PointKind{}
-	for _, pt := range t.Table("points").Tables() {
-		p := r.point(pt, d.Driver, t.Has("match"))
+	var own []devices.Point // what the driver knows of the points by the device's table
+	if typ := r.Types[d.Driver]; typ.Points != nil && !t.Has("match") {
+		own = typ.Points(t)
+	}
+	for _, pt := range withOwn(t, own) {
+		p := r.point(pt, d.Driver, own, t.Has("match"))
 		kinds[p.name] = p.kind
 		shared, ok := r.points[p]
 		if !ok {
@@ -111,6 +115,19 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 	return d
 }
 
+// withOwn are the tables of a device's points, and an empty one for each point that it has by itself and no table describes:
+// that is there, too, for whatever names it.
+func withOwn(device *schema.Table, own []devices.Point) []*schema.Table {
+	points := device.Table("points")
+	tables := points.Tables()
+	for _, p := range own {
+		if points.Table(p.Name) == nil {
+			tables = append(tables, schema.NewTable(device.Path+".points."+p.Name, device.File, device.Line, device.Problems()))
+		}
+	}
+	return tables
+}
+
 // didYouMean is what follows the name of something unknown: the name it is probably meant to be, else the names there
 // are, else nothing.
 func didYouMean(name string, known []string, all string) string {
@@ -125,7 +142,7 @@ func didYouMean(name string, known []string, all string) string {
 
 // point reads one table of points. Of a device that is discovered, the table says only what it overrides: then the kind is known
 // where it is given, and what hangs on it is not checked elsewhere.
-func (r *reader) point(t *schema.Table, driver string, discovered bool) pointConfig {
+func (r *reader) point(t *schema.Table, driver string, own []devices.Point, discovered bool) pointConfig {
 	p := pointConfig{
 		name: t.Name(), class: t.String("class"), unit: normalUnit(t.String("unit")), precision: -1,
 		min: t.Float("min", math.Inf(-1)), max: t.Float("max", math.Inf(1)),
@@ -133,14 +150,18 @@ func (r *reader) point(t *schema.Table, driver string, discovered bool) pointCon
 		danger: t.Bool("danger", false), confirmWithin: t.Duration("confirm_within", defaultConfirm),
 	}
 	p.programs = t.Bool("programs", !p.danger)
+	byDriver := r.Types[driver].Kind
 	if writes := r.Types[driver].Writes; writes != nil && !discovered {
 		p.readOnly = !writes(t)
+	}
+	if i := slices.IndexFunc(own, func(raw devices.Point) bool { return raw.Name == p.name }); i >= 0 {
+		byDriver, p.readOnly = own[i].Kind, !own[i].Writable
 	}
 	p.noHistory = !t.Bool("history", true)
 	if !pointName.MatchString(p.name) {
 		t.Errorf("", "%q is no name for a point: use small letters, digits and underscores, a letter first", p.name)
 	}
-	r.kind(t, &p, driver, discovered)
+	r.kind(t, &p, driver, byDriver, discovered)
 	r.class(t, &p)
 	r.numbers(t, &p)
 	r.options(t, &p)
@@ -160,9 +181,9 @@ func PointKind(t *schema.Table, byDriver devices.PointKind) devices.PointKind {
 	return byDriver
 }
 
-func (r *reader) kind(t *schema.Table, p *pointConfig, driver string, discovered bool) {
-	typ, known := r.Types[driver]
-	p.kind = PointKind(t, typ.Kind)
+func (r *reader) kind(t *schema.Table, p *pointConfig, driver string, byDriver devices.PointKind, discovered bool) {
+	_, known := r.Types[driver]
+	p.kind = PointKind(t, byDriver)
 	if known && !discovered || t.Has("kind") || t.Has("on") || t.Has("off") {
 		p.has |= hasKind
 	}

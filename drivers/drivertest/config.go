@@ -88,16 +88,16 @@ func connection(t testing.TB, typ devices.Type, toml string, problems *schema.Pr
 				continue
 			}
 			checkDeclared(p, typ.Point, problems)
-			dc.Points = append(dc.Points, pointConfig(t, typ, p))
+			dc.Points = append(dc.Points, pointConfig(t, typ, d, p))
 		}
 		c.Devices = append(c.Devices, dc)
 	}
 	return c
 }
 
-func pointConfig(t testing.TB, typ devices.Type, p *schema.Table) devices.PointConfig {
+func pointConfig(t testing.TB, typ devices.Type, device, p *schema.Table) devices.PointConfig {
 	t.Helper()
-	pc := devices.PointConfig{Name: p.Name(), Kind: typ.Kind, Options: p.Strings("options"), Table: p}
+	pc := devices.PointConfig{Name: p.Name(), Kind: typ.KindOf(device, p.Name()), Options: p.Strings("options"), Table: p}
 	if p.Has("on") || p.Has("off") {
 		pc.Kind = devices.KindSwitch
 	}

@@ -67,9 +67,9 @@ func testKey(t *testing.T, of string, k schema.Key) {
 	t.Errorf("%s key %s: the default %s is not one: %v", of, k.Name, k.Default, problems.Err())
 }
 
-// declaredKeys are the names a driver may read: its own, and those of every driver's table.
+// declaredKeys are the names a driver may read: its own, and those of every table.
 func declaredKeys(typ devices.Type) []string {
-	names := []string{"type", "offline_after"}
+	names := []string{"type", "offline_after", "points"}
 	var add func([]schema.Key)
 	add = func(keys []schema.Key) {
 		for _, k := range keys {

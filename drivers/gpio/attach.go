@@ -3,8 +3,6 @@ package gpio
 import (
 	"fmt"
 	"time"
-
-	"tidings/devices"
 )
 
 // attached is one device and, while it is up, its lines.
@@ -50,18 +48,14 @@ func (r *loop) attach(dev *attached, now time.Time) {
 	}
 	dev.lines, dev.why, dev.retry = lines, nil, backoff{}
 	r.out.Link(dev.id, true, nil)
-	readings := make([]devices.Reading, 0, len(lines))
 	for _, l := range lines {
 		if l.poll > 0 {
 			l.pollAt = now.Add(l.poll)
 		} else if !l.output {
 			l.watch(r.edges)
 		}
-		if !l.action {
-			readings = append(readings, reading(l, now))
-		}
+		r.publish(l, now)
 	}
-	r.out.Publish(readings...)
 }
 
 // ordered are the device's lines, inputs first.
@@ -88,6 +82,11 @@ func (r *loop) take(c *lineConfig) (*line, error) {
 		return nil, fmt.Errorf("line %s is already that of %s.%s, as %s", c.source, other.device, other.point, other.source)
 	}
 	l := &line{lineConfig: c, pin: pin}
+	if c.counts != nil {
+		if l.pulses, err = r.recall(c); err != nil {
+			return nil, err
+		}
+	}
 	if err := l.take(); err != nil {
 		return nil, err
 	}
@@ -100,6 +99,7 @@ func (r *loop) take(c *lineConfig) (*line, error) {
 // detach lets go of a device's lines.
 func (r *loop) detach(dev *attached) {
 	for _, l := range dev.lines {
+		r.keep(l)
 		if err := l.release(); err != nil && r.chip.Check() == nil {
 			r.log.Warn("line let go in an unknown state", "device", l.device, "point", l.point, "err", err)
 		}

@@ -69,7 +69,7 @@ func (c gpiocdevChip) request(offset int, r request) (cdevLine, error) {
 			if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
 				now = unix.NsecToTimespec(int64(e.Timestamp))
 			}
-			r.notify(e.Type == gpiocdev.LineEventRisingEdge, edgeTime(e.Timestamp, time.Duration(now.Nano()), time.Now()))
+			r.notify(stampedEdge{e.Type == gpiocdev.LineEventRisingEdge, edgeTime(e.Timestamp, time.Duration(now.Nano()), time.Now()), e.LineSeqno})
 		}))
 	}
 	line, err := c.RequestLine(offset, options...)

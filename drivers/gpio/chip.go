@@ -10,10 +10,11 @@ import (
 )
 
 // A Chip is a GPIO chip that has been opened. Its methods and those of its pins are called from one goroutine at a
-// time, except WaitForEdge and LastEdge, which have one of their own a pin.
+// time, except WaitForEdge and LastEdge and EdgeNumber, which have one of their own a pin.
 type Chip interface {
 	// Pin returns a line by its name or by its number on the chip. In and Out take hold of it; Halt lets go and ends
-	// a WaitForEdge that is under way. A pin may also be a [Debouncer], an [EdgeReader] or a [LevelReader].
+	// a WaitForEdge that is under way. A pin may also be a [Debouncer], an [EdgeReader], an [EdgeCounter] or a
+	// [LevelReader].
 	Pin(line string) (gpio.PinIO, error)
 	// Check reports why the chip cannot be used any more, or nil.
 	Check() error
@@ -35,6 +36,12 @@ type Debouncer interface {
 // when. Of other pins the level is read, and the time is that of reading it.
 type EdgeReader interface {
 	LastEdge() (gpio.Level, time.Time)
+}
+
+// An EdgeCounter is a pin that numbers the edges it was asked for, from 1 when In is called, so that those are counted, too,
+// that came faster than they were waited for. Of other pins, what WaitForEdge does not tell of is not counted.
+type EdgeCounter interface {
+	EdgeNumber() uint32 // of the edge WaitForEdge last returned for; 0: not known
 }
 
 // A LevelReader is a pin that can say that it could not be read.

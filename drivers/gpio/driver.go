@@ -18,6 +18,7 @@ type driver struct {
 	chip    string
 	open    Opener
 	log     *slog.Logger
+	memory  devices.Memory // nil: totals begin at 0
 	devices []device
 	jobs    chan job // unbuffered: a command waits in its caller until the loop takes it
 
@@ -34,6 +35,7 @@ type device struct {
 type job struct {
 	line  *lineConfig
 	on    bool
+	total float64       // of a line whose pulses are counted
 	reply chan<- answer // has room for the one answer
 }
 
@@ -65,17 +67,17 @@ func (d *driver) info(dev *device) devices.Info {
 	info := devices.Info{ID: dev.id, Driver: d.name}
 	sources := make([]string, len(dev.lines))
 	for i := range dev.lines {
-		info.Points = append(info.Points, dev.lines[i].info())
+		info.Points = append(info.Points, dev.lines[i].info()...)
 		sources[i] = dev.lines[i].source
 	}
 	info.Address = strings.TrimSpace(d.chip + " " + strings.Join(sources, ", "))
 	return info
 }
 
-// Do sets an output, or starts its pulse. A pulse while one is under way is refused with devices.ErrBusy; "off" ends
+// Do sets an output, starts its pulse, or sets the total of a line whose pulses are counted. A pulse while one is under way is refused with devices.ErrBusy; "off" ends
 // one.
 func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, error) {
-	l, on, err := d.target(cmd)
+	j, err := d.target(cmd)
 	if err != nil {
 		return devices.Result{}, fmt.Errorf("gpio %s: %w", d.name, err)
 	}
@@ -90,8 +92,9 @@ func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, e
 		return devices.Result{}, down
 	}
 	reply := make(chan answer, 1)
+	j.reply = reply
 	select {
-	case d.jobs <- job{line: l, on: on, reply: reply}:
+	case d.jobs <- j:
 	case <-ended:
 		return devices.Result{}, down
 	case <-ctx.Done():
@@ -106,25 +109,27 @@ func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, e
 }
 
 // target finds the line a command is for and what it is to be set to.
-func (d *driver) target(cmd devices.Command) (l *lineConfig, on bool, err error) {
+func (d *driver) target(cmd devices.Command) (j job, err error) {
 	i := slices.IndexFunc(d.devices, func(dev device) bool { return dev.id == cmd.Device })
 	if i < 0 {
-		return nil, false, fmt.Errorf("%s: %w", cmd.Device, devices.ErrUnknownDevice)
+		return job{}, fmt.Errorf("%s: %w", cmd.Device, devices.ErrUnknownDevice)
 	}
 	lines := d.devices[i].lines
-	n := slices.IndexFunc(lines, func(l lineConfig) bool { return l.point == cmd.Point })
+	n := slices.IndexFunc(lines, func(l lineConfig) bool { return l.has(cmd.Point) })
 	if n < 0 {
-		return nil, false, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, devices.ErrUnknownPoint)
+		return job{}, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, devices.ErrUnknownPoint)
 	}
-	l = &lines[n]
+	l := &lines[n]
 	on, isBool := cmd.Value.Bool()
+	total, isNumber := cmd.Value.Number()
+	counts := l.counts != nil && l.counts.total == cmd.Point
 	switch {
-	case !l.output:
-		return nil, false, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, devices.ErrNotWritable)
+	case !l.output && !counts:
+		return job{}, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, devices.ErrNotWritable)
 	case l.action:
-		return l, true, nil
-	case !isBool:
-		return nil, false, fmt.Errorf("%s: %s: %q: %w", cmd.Device, cmd.Point, cmd.Value, devices.ErrValue)
+		return job{line: l, on: true}, nil
+	case counts && !isNumber, !counts && !isBool:
+		return job{}, fmt.Errorf("%s: %s: %q: %w", cmd.Device, cmd.Point, cmd.Value, devices.ErrValue)
 	}
-	return l, on, nil
+	return job{line: l, on: on, total: total}, nil
 }

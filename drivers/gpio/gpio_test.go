@@ -84,8 +84,15 @@ func run(t *testing.T, chip *sim.Chip, toml string) *bench {
 
 func runOn(t *testing.T, chip *sim.Chip, open Opener, toml string) *bench {
 	t.Helper()
-	b := &bench{T: t, chip: chip, sink: &drivertest.Sink{}}
-	b.driver = drivertest.Build(t, Type(open), toml).(*driver)
+	b := runType(t, Type(open), toml)
+	b.chip = chip
+	return b
+}
+
+func runType(t *testing.T, typ devices.Type, toml string) *bench {
+	t.Helper()
+	b := &bench{T: t, sink: &drivertest.Sink{}}
+	b.driver = drivertest.Build(t, typ, toml).(*driver)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- b.driver.Run(ctx, b.sink) }()

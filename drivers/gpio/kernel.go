@@ -49,7 +49,7 @@ type request struct {
 	pull     gpio.Pull
 	debounce time.Duration
 	edge     gpio.Edge
-	notify   func(gpio.Level, time.Time) // of edges; called from a goroutine of its own, not to be held up
+	notify   func(stampedEdge) // of edges; called from a goroutine of its own, not to be held up
 }
 
 // openChip opens a chip by path, name or label.
@@ -169,8 +169,9 @@ func (c *kernelChip) Pin(line string) (gpio.PinIO, error) {
 const edgesKept = 32
 
 type stampedEdge struct {
-	level gpio.Level
-	at    time.Time
+	level  gpio.Level
+	at     time.Time
+	number uint32 // of the line's edges since it was requested, from 1; 0: the kernel does not number them
 }
 
 // kernelPin is gpio.PinIO over a requested line, and what the driver knows to ask for besides.
@@ -194,6 +195,7 @@ var (
 	_ gpio.PinIO  = (*kernelPin)(nil)
 	_ Debouncer   = (*kernelPin)(nil)
 	_ EdgeReader  = (*kernelPin)(nil)
+	_ EdgeCounter = (*kernelPin)(nil)
 	_ LevelReader = (*kernelPin)(nil)
 )
 
@@ -225,14 +227,14 @@ func (p *kernelPin) In(pull gpio.Pull, edge gpio.Edge) error {
 	edges, halted := make(chan stampedEdge, edgesKept), make(chan struct{})
 	r := request{pull: pull, debounce: p.debounce, edge: edge}
 	if edge != gpio.NoEdge {
-		r.notify = func(level gpio.Level, at time.Time) { keepLatest(edges, stampedEdge{level, at}) }
+		r.notify = func(e stampedEdge) { keepLatest(edges, e) }
 	}
 	if err := p.request(r); err != nil {
 		return err
 	}
 	p.pull = pull
 	p.mu.Lock()
-	p.edges, p.halted = edges, halted
+	p.edges, p.halted, p.last = edges, halted, stampedEdge{}
 	p.mu.Unlock()
 	return nil
 }
@@ -350,6 +352,14 @@ func (p *kernelPin) LastEdge() (gpio.Level, time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.last.level, p.last.at
+}
+
+// EdgeNumber is the number the kernel gave that edge. Those it had no room to keep, and those that nobody waited for in
+// time, are missing among them.
+func (p *kernelPin) EdgeNumber() uint32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last.number
 }
 
 func (p *kernelPin) Pull() gpio.Pull        { return p.pull }

@@ -34,6 +34,7 @@ type fakeLine struct {
 	chip   *fakeChip
 	offset int
 	value  atomic.Int32
+	edges  uint32
 }
 
 func fake(name, label string, lines ...string) *fakeChip {
@@ -127,7 +128,11 @@ func (l *fakeLine) change(level gpio.Level, at time.Time) {
 	} else {
 		l.value.Store(0)
 	}
-	l.notify(level, at)
+	if l.edge != gpio.BothEdges && (l.edge == gpio.RisingEdge) != bool(level) {
+		return
+	}
+	l.edges++
+	l.notify(stampedEdge{level, at, l.edges})
 }
 
 func TestOpenChip(t *testing.T) {

@@ -24,18 +24,36 @@ type lineConfig struct {
 	initial   bool
 	pulse     time.Duration // 0: none
 	safe      devices.Value // zero: let go as it is
+	counts    *countConfig  // of an input whose pulses are counted; nil: its level is read
 }
 
 func (c *lineConfig) level(on bool) gpio.Level { return gpio.Level(on != c.activeLow) }
 func (c *lineConfig) on(level gpio.Level) bool { return bool(level) != c.activeLow }
 
-// info is the point as the device announces it. The line is read back after every write, so a switch confirms.
-func (c *lineConfig) info() devices.Point {
+// has reports whether a point is one of the line.
+func (c *lineConfig) has(point string) bool {
+	return c.point == point || c.counts != nil && c.counts.has(point)
+}
+
+// info is the point as the device announces it, or the two of a line whose pulses are counted. The line is read back after
+// every write, so a switch confirms.
+func (c *lineConfig) info() []devices.Point {
+	if c.counts != nil {
+		return c.counts.info()
+	}
 	p := devices.Point{Name: c.point, Kind: devices.KindSwitch, Readable: true, Writable: c.output, Confirms: c.output}
 	if c.action {
 		p.Kind, p.Readable, p.Confirms = devices.KindAction, false, false
 	}
-	return p
+	return []devices.Point{p}
+}
+
+// faults are the readings of a line that cannot be read.
+func (c *lineConfig) faults(at time.Time, err error) (out []devices.Reading) {
+	for _, p := range c.info() {
+		out = append(out, devices.Reading{Device: c.device, Point: p.Name, Quality: devices.Faulty, At: at, Err: err})
+	}
+	return out
 }
 
 // A line is one line that is held. It belongs to the loop.
@@ -57,6 +75,8 @@ type line struct {
 
 	// Of an output: when its pulse ends.
 	offAt time.Time // zero: none
+
+	pulses *pulses // of an input whose pulses are counted
 }
 
 // How often an input is looked at when its chip has no edges. A quarter of the time a level has to hold catches
@@ -76,7 +96,12 @@ func (l *line) take() error {
 	if !offered {
 		l.debounce = l.lineConfig.debounce
 	}
-	err := l.pin.In(l.pull, gpio.BothEdges)
+	edges := gpio.BothEdges
+	if l.counts != nil && l.debounce == 0 {
+		edges = l.counts.edge
+		l.pulses.byEdge = true
+	}
+	err := l.pin.In(l.pull, edges)
 	if err == nil || errors.Is(err, syscall.EBUSY) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENODEV) {
 		return err
 	}
@@ -91,7 +116,9 @@ func (l *line) take() error {
 		return err // the first error says more
 	}
 	l.poll = slowPoll
-	if l.debounce > 0 {
+	if l.pulses != nil {
+		l.pulses.byEdge, l.poll = false, fastPoll
+	} else if l.debounce > 0 {
 		l.poll = max(fastPoll, min(slowPoll, l.debounce/4))
 	}
 	return nil
@@ -116,7 +143,11 @@ func (l *line) observe(on bool, at time.Time, edge bool) bool {
 // next is when the line wants the loop's attention; zero: it does not.
 func (l *line) next() time.Time {
 	at := l.offAt
-	for _, t := range []time.Time{l.pollAt, l.settleAt()} {
+	var report time.Time
+	if l.pulses != nil {
+		report = l.pulses.next()
+	}
+	for _, t := range []time.Time{l.pollAt, l.settleAt(), report} {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
 			at = t
 		}
@@ -138,7 +169,8 @@ type edge struct {
 	known bool // the pin said which level it was; else the loop reads it
 	on    bool
 	at    time.Time
-	ended bool // the pin will tell of no more edges
+	n     uint32 // how many edges this is the last of: those nobody was told of are among them
+	ended bool   // the pin will tell of no more edges
 }
 
 // watch starts the goroutine that waits for the line's edges. It ends after unwatch, which waits for it, or when the
@@ -148,12 +180,19 @@ func (l *line) watch(edges chan<- edge) {
 	l.stop, l.stopped = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(l.stopped)
+		var last uint32
 		for {
-			e := edge{line: l, ended: !l.pin.WaitForEdge(-1), at: time.Now()}
+			e := edge{line: l, ended: !l.pin.WaitForEdge(-1), at: time.Now(), n: 1}
 			if r, ok := l.pin.(EdgeReader); ok && !e.ended {
 				var level gpio.Level
 				level, e.at = r.LastEdge()
 				e.known, e.on = true, l.lineConfig.on(level)
+			}
+			if c, ok := l.pin.(EdgeCounter); ok && !e.ended {
+				if number := c.EdgeNumber(); number != 0 {
+					e.n = number - last
+					last = number
+				}
 			}
 			select {
 			case edges <- e:

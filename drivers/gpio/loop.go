@@ -29,7 +29,8 @@ type loop struct {
 	retry   backoff
 	probeAt time.Time
 	devices []*attached
-	taken   map[int]*line // by number on the chip
+	taken   map[int]*line           // by number on the chip
+	totals  map[*lineConfig]float64 // of pulses, since they were recalled
 }
 
 // backoff spaces attempts out. The zero value is due at once.
@@ -44,7 +45,7 @@ func (b *backoff) failed(now time.Time) {
 }
 
 func newLoop(d *driver, out devices.Sink) *loop {
-	r := &loop{driver: d, out: out, edges: make(chan edge), taken: map[int]*line{}}
+	r := &loop{driver: d, out: out, edges: make(chan edge), taken: map[int]*line{}, totals: map[*lineConfig]float64{}}
 	for i := range d.devices {
 		r.devices = append(r.devices, &attached{device: &d.devices[i]})
 	}
@@ -185,6 +186,10 @@ func (r *loop) edge(e edge) {
 		r.probeAt, e.line.poll, e.line.pollAt = e.at, slowPoll, e.at.Add(slowPoll)
 		return
 	}
+	if p := e.line.pulses; p != nil && p.byEdge {
+		r.pulse(e.line, e.n, e.at)
+		return
+	}
 	if !e.known {
 		on, ok := r.read(e.line, e.at)
 		if !ok {
@@ -193,7 +198,7 @@ func (r *loop) edge(e edge) {
 		e.on = on
 	}
 	if e.line.observe(e.on, e.at, true) {
-		r.publish(e.line, e.at)
+		r.changed(e.line, e.at)
 	}
 }
 
@@ -210,9 +215,14 @@ func (r *loop) dueLine(l *line, now time.Time) {
 		// The line itself has the last word: an edge back may be on its way.
 		if on, ok := r.read(l, now); ok && on != l.on {
 			l.on = on
-			r.publish(l, l.since)
+			r.changed(l, l.since)
 		}
 		l.since = time.Time{}
+	}
+	if l.pulses != nil && !l.faulty {
+		if at := l.pulses.next(); !at.IsZero() && !now.Before(at) {
+			r.report(l, now)
+		}
 	}
 }
 
@@ -226,8 +236,9 @@ func (r *loop) look(l *line, now time.Time) {
 			l.on = on
 			r.publish(l, now)
 		}
+	case l.pulses != nil && l.pulses.byEdge: // it could be read, that is all
 	case l.observe(on, now, false):
-		r.publish(l, now)
+		r.changed(l, now)
 	}
 }
 
@@ -239,7 +250,7 @@ func (r *loop) read(l *line, now time.Time) (on, ok bool) {
 			l.faulty = true
 			r.probeAt = now // once: a line that stays faulty is looked at by the probe
 			if !l.action {
-				r.out.Publish(devices.Reading{Device: l.device, Point: l.point, Quality: devices.Faulty, At: now, Err: err})
+				r.out.Publish(l.faults(now, err)...)
 			}
 		}
 		return false, false
@@ -248,19 +259,32 @@ func (r *loop) read(l *line, now time.Time) (on, ok bool) {
 	if l.faulty {
 		l.faulty = false
 		l.on = on
+		if l.pulses != nil {
+			l.pulses.reported = time.Time{} // all of it is news after a fault
+		}
 		r.publish(l, now)
 	}
 	return on, true
 }
 
-func (r *loop) publish(l *line, at time.Time) {
-	if !l.action {
-		r.out.Publish(reading(l, at))
+// changed takes in that the level of an input changed: that is a reading, or may be a pulse.
+func (r *loop) changed(l *line, at time.Time) {
+	switch {
+	case l.pulses == nil:
+		r.publish(l, at)
+	case l.counts.counted(l.lineConfig.level(l.on)):
+		r.pulse(l, 1, at)
 	}
 }
 
-func reading(l *line, at time.Time) devices.Reading {
-	return devices.Reading{Device: l.device, Point: l.point, Value: devices.Bool(l.on), At: at}
+// publish publishes what a line reads.
+func (r *loop) publish(l *line, at time.Time) {
+	switch {
+	case l.pulses != nil:
+		r.report(l, at)
+	case !l.action:
+		r.out.Publish(devices.Reading{Device: l.device, Point: l.point, Value: devices.Bool(l.on), At: at})
+	}
 }
 
 // do carries out one command.
@@ -283,6 +307,8 @@ func (r *loop) do(j job) (devices.Result, error) {
 		return devices.Result{}, fmt.Errorf("gpio %s: %s: %w", r.name, j.line.device, devices.ErrDown)
 	case l == nil:
 		return devices.Result{}, fmt.Errorf("%w: %w", devices.ErrDown, why)
+	case l.pulses != nil:
+		return r.setTotal(l, j.total), nil
 	case j.on && !l.offAt.IsZero():
 		return devices.Result{}, fmt.Errorf("gpio %s: %s: %s: a pulse is under way: %w", r.name, l.device, l.point, devices.ErrBusy)
 	}

@@ -26,7 +26,7 @@ func Type(open Opener) devices.Type {
 	}
 	return devices.Type{
 		Name: "gpio",
-		Help: "Lines of a GPIO chip: contacts, buttons and motion detectors as inputs, relays and lamps as outputs. " +
+		Help: "Lines of a GPIO chip: contacts, buttons, motion detectors and the pulses of meters as inputs, relays and lamps as outputs. " +
 			"Lines are given by name (GPIO17) or by number on the chip; `gpioinfo` lists both. The user needs the group gpio.",
 		Kind: devices.KindSwitch,
 		Connection: []schema.Key{
@@ -40,8 +40,13 @@ func Type(open Opener) devices.Type {
 			{Name: "debounce", Kind: schema.Duration, Default: "0s", Help: "a change of an input shorter than this is not a reading"},
 			{Name: "initial", Kind: schema.Bool, Default: "false", Help: "what an output is set to when the chip is opened"},
 			{Name: "pulse", Kind: schema.Duration, Help: "an output is on for this long, then off again"},
+			{Name: "count", Kind: schema.String, Choices: []string{"rising", "falling", "both"}, Help: "the point counts pulses of an input, at these edges: a number that is kept over restarts and can be set"},
+			{Name: "rate", Kind: schema.Duration, Help: "the point is how many pulses come in this time, by the time between them; its line may be one that another point of the device counts"},
 		},
-		Writes: func(p *schema.Table) bool { return p.String("direction") == "out" },
+		Writes: func(p *schema.Table) bool {
+			return p.String("direction") == "out" || p.Has("count") && !p.Has("rate")
+		},
+		Points: points,
 		Build:  func(c devices.Connection) devices.Driver { return build(c, open) },
 	}
 }
@@ -54,6 +59,8 @@ func build(c devices.Connection, open Opener) devices.Driver {
 		open: open,
 		log:  c.Log,
 		jobs: make(chan job),
+
+		memory: c.Memory,
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
@@ -65,7 +72,14 @@ func build(c devices.Connection, open Opener) devices.Driver {
 	for _, dc := range c.Devices {
 		dev := device{id: dc.ID}
 		for _, p := range dc.Points {
-			dev.lines = append(dev.lines, b.line(dc.ID, p))
+			if !p.Table.Has("rate") {
+				dev.lines = append(dev.lines, b.line(dc.ID, p))
+			}
+		}
+		for _, p := range dc.Points { // the lines they may share are known now
+			if p.Table.Has("rate") {
+				dev.lines = b.rate(dc.ID, dev.lines, p)
+			}
 		}
 		d.devices = append(d.devices, dev)
 	}
@@ -103,8 +117,10 @@ func (b *builder) line(id devices.ID, p devices.PointConfig) lineConfig {
 	}
 	switch direction := t.StringOr("direction", "in"); {
 	case direction != "in" && direction != "out": // Check said so; what else is wrong depends on it
+	case t.Has("count") || t.Has("rate"):
+		b.counter(p, &l)
 	case p.Kind != devices.KindSwitch && p.Kind != devices.KindAction:
-		b.mistake(t, "kind", "kind is %s: a line is a switch or, with pulse, an action", p.Kind)
+		b.mistake(t, "kind", "kind is %s: a line is a switch, with pulse an action, and with count or rate a number", p.Kind)
 	case l.output:
 		b.output(t, l)
 	default:
@@ -154,21 +170,10 @@ func (b *builder) input(t *schema.Table, l lineConfig) {
 	}
 }
 
-// source reads the name or number of a line, in one form for both ways of writing a number, and sees that no other
-// point has it.
+// source reads the line of a point and sees that no other point has it.
 func (b *builder) source(id devices.ID, p devices.PointConfig) string {
-	v, _ := p.Table.Get("source")
-	var source string
-	switch s := v.V.(type) {
-	case string:
-		source = strings.TrimSpace(s)
-		if n, err := strconv.Atoi(source); err == nil {
-			source = strconv.Itoa(n)
-		}
-	case int64:
-		source = strconv.FormatInt(s, 10)
-	}
-	if source == "" || source[0] == '-' {
+	source, ok := b.sourceOf(p)
+	if !ok {
 		b.mistake(p.Table, "source", "source is a line's name or its number on the chip, as in %q or %d", "GPIO17", 17)
 		return ""
 	}
@@ -178,6 +183,21 @@ func (b *builder) source(id devices.ID, p devices.PointConfig) string {
 	}
 	b.owner[source] = me
 	return source
+}
+
+// sourceOf reads the name or number of a line, in one form for both ways of writing a number.
+func (b *builder) sourceOf(p devices.PointConfig) (source string, ok bool) {
+	v, _ := p.Table.Get("source")
+	switch s := v.V.(type) {
+	case string:
+		source = strings.TrimSpace(s)
+		if n, err := strconv.Atoi(source); err == nil {
+			source = strconv.Itoa(n)
+		}
+	case int64:
+		source = strconv.FormatInt(s, 10)
+	}
+	return source, source != "" && source[0] != '-'
 }
 
 func pull(word string) gpio.Pull {

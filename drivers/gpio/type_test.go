@@ -20,7 +20,7 @@ func TestMistakes(t *testing.T) {
 		{`source = "A"; pull = "sideways"`, `pull: "sideways" is none of up, down, none`},
 		{`source = "A"; debounce = 30`, `debounce is 30, but takes a duration`},
 		{`source = "A"; debounce = "2h"`, `debounce is 2h0m0s: at most 1m0s`},
-		{`source = "A"; kind = "number"`, `kind is number: a line is a switch or, with pulse, an action`},
+		{`source = "A"; kind = "number"`, `kind is number: a line is a switch, with pulse an action, and with count or rate a number`},
 		{`source = "A"; kind = "action"`, `an action is an output with pulse: say direction = "out"`},
 		{`source = "A"; pulse = "1s"`, `pulse is for outputs: say direction = "out" if the line is one`},
 		{`source = "A"; initial = true`, `initial is for outputs`},

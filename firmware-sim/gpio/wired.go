@@ -81,6 +81,25 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// A Meter is the pulse output of a meter (S0 of IEC 62053-31): it pulls the line to ground for a moment whenever a certain
+// amount has gone through.
+type Meter struct{ contact *Contact }
+
+// Meter returns the meter that is wired to a line.
+func (c *Chip) Meter(nameOrNumber string) *Meter { return &Meter{c.Contact(nameOrNumber)} }
+
+// Pulse gives one pulse that is so long, 30 ms at least with most meters, and returns when it is over.
+func (m *Meter) Pulse(length time.Duration) {
+	m.contact.Close()
+	time.Sleep(length)
+	m.contact.Open()
+}
+
+// Run gives a pulse every so often until ctx is done.
+func (m *Meter) Run(ctx context.Context, every, length time.Duration) error {
+	return m.contact.Run(ctx, length, every-length)
+}
+
 // A Relay is a coil on an output line: drawn while the line is high.
 type Relay struct {
 	chip *Chip

@@ -28,7 +28,7 @@ func (l *loader) drivers(root *schema.Table, cfg *Config) []Driver {
 			clients[client] = t.Name()
 		}
 		d := Driver{Name: t.Name(), Type: typ.Name, Connection: devices.Connection{
-			Name: t.Name(), Table: t, Devices: deviceConfigs(root, t.Name(), typ, cfg.Mapping), Log: l.Log.With("driver", t.Name()),
+			Name: t.Name(), Table: t, Devices: deviceConfigs(root, t.Name(), typ, cfg.Mapping), Log: l.Log.With("driver", t.Name()), Memory: l.Memory,
 		}}
 		if typ.Name == "mqtt" && t.String("broker") == "local" && cfg.Broker == nil {
 			t.Errorf("broker", `broker = "local" is the broker inside, and there is no section [broker]: add one, it may be empty`)
@@ -64,7 +64,7 @@ func deviceConfigs(root *schema.Table, driver string, typ *devices.Type, meaning
 				continue
 			}
 			d.Points = append(d.Points, devices.PointConfig{
-				Name: p.Name(), Kind: mapping.PointKind(p, typ.Kind), Options: p.Strings("options"),
+				Name: p.Name(), Kind: mapping.PointKind(p, typ.KindOf(t, p.Name())), Options: p.Strings("options"),
 				Safe: meaning.SafeRaw(d.ID, p.Name()), Table: p,
 			})
 		}

@@ -21,6 +21,8 @@ type Options struct {
 	Hostname, MachineID string
 	// Accounts are the names of the local server's accounts, where the caller knows them: no device can have one.
 	Accounts []string
+	// Memory is handed to the drivers; nil where nothing is kept.
+	Memory devices.Memory
 	// Log is handed to the drivers and to the broker inside; nothing is logged while loading. Discarded when nil.
 	Log *slog.Logger
 }

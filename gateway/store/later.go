@@ -24,6 +24,8 @@ type later struct {
 	archiving     archiving
 	told          map[toldKey]xmppbridge.Told
 	receipting    map[string]struct{} // people
+	kept, keptNow map[keptKey]float64 // numbers of drivers: to be written, being written
+	keeping       *time.Timer         // fires when kept has waited long enough
 }
 
 // sweepExecuted is how often old commands are looked for, all of them, while there are new ones.
@@ -42,7 +44,7 @@ type executedKey struct{ id, sum string }
 func newLater() later {
 	return later{ready: make(chan struct{}, 1), subscriptions: map[subscriptionKey]xmppbridge.Subscription{}, executed: map[string]*senderNews{},
 		told: map[toldKey]xmppbridge.Told{}, receipting: map[string]struct{}{},
-		nodes: map[xmppbridge.NodeSubscription]bool{}}
+		nodes: map[xmppbridge.NodeSubscription]bool{}, kept: map[keptKey]float64{}}
 }
 
 // note lets do change what is kept. It reports false once nobody comes any more.
@@ -86,8 +88,10 @@ func (l *later) take() []change {
 	nodes := l.nodes
 	l.nodes = map[xmppbridge.NodeSubscription]bool{}
 	l.told, l.receipting = map[toldKey]xmppbridge.Told{}, map[string]struct{}{}
+	kept := l.takeKept()
 	l.mu.Unlock()
-	batch := make([]change, 0, len(subscriptions)+len(executed)+len(told)+len(receipting))
+	batch := make([]change, 0, len(subscriptions)+len(executed)+len(told)+len(receipting)+len(kept))
+	batch = append(batch, kept...)
 	for _, t := range told {
 		batch = append(batch, change{write: saveTold(t)})
 	}

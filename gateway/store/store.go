@@ -50,7 +50,7 @@ CREATE INDEX archive_age ON archive (at);
 CREATE TABLE offline (seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, stanza BLOB NOT NULL);
 CREATE INDEX offline_account ON offline (account, seq);
 CREATE TABLE blocked (account TEXT NOT NULL, jid TEXT NOT NULL, PRIMARY KEY (account, jid)) WITHOUT ROWID;
-`, toldSchema, invitationSchema, nodeSchema, pepSchema}
+`, toldSchema, invitationSchema, nodeSchema, pepSchema, keptSchema}
 
 const (
 	queueLength = 1024
