@@ -37,6 +37,9 @@ type Outcome struct {
 	// cannot confirm.
 	Confirmed bool
 	Value     Value // the value asked for, as it was sent after rounding to the point's step
+	// Reading is what the device answered where it confirmed: of what takes its time another state than Value, that it is on its
+	// way there.
+	Reading Value
 }
 
 // An Executor carries out requests: the one place where access, danger, range and rate are checked, whichever way a

@@ -29,6 +29,7 @@ const controlLimit = 64 << 10
 // A DeviceStatus is one device as `tidings devices` shows it.
 type DeviceStatus struct {
 	ID       devices.ID    `json:"id"`
+	Slug     string        `json:"slug"` // its name in addresses, which `tidings send` takes, too
 	Name     string        `json:"name"`
 	JID      string        `json:"jid"`
 	Driver   string        `json:"driver"`
@@ -38,7 +39,10 @@ type DeviceStatus struct {
 	Status   string        `json:"status"` // what presence says, or why it is offline
 	Points   []PointStatus `json:"points"`
 	Commands []string      `json:"commands,omitempty"` // what `tidings send` understands
-	Notes    []string      `json:"notes,omitempty"`
+	Notes    []string      `json:"notes,omitempty"`    // what of it was not understood
+	Model    string        `json:"model,omitempty"`
+	Version  string        `json:"version,omitempty"`
+	Match    string        `json:"match,omitempty"` // of a discovered device: for `match` in a table of its own
 }
 
 // A PointStatus is one point of it, in words.
@@ -56,7 +60,7 @@ type Status struct {
 	Drivers   []DriverHealth `json:"drivers"`
 	Rooms     []RoomHealth   `json:"rooms,omitempty"`
 	// Since the start: readings that a later one of the same point overtook before they were looked at, which is nothing lost, and
-	// what was refused because there were too many devices or of no device announced.
+	// what was refused because there were too many devices or events, or of no device announced.
 	Overtaken uint64 `json:"overtaken"`
 	Refused   uint64 `json:"refused"`
 }
@@ -250,7 +254,7 @@ func reply(w http.ResponseWriter, code int, body any) {
 // Status is how the gateway is.
 func (g *Gateway) Status() Status {
 	s := Status{Name: g.config.Load().Gateway.Name, Version: g.o.Version,
-		Overtaken: g.router.inbox.coalesced.Load(), Refused: g.router.inbox.refused.Load()}
+		Overtaken: g.router.inbox.coalesced.Load(), Refused: g.router.inbox.refused.Load() + g.router.inbox.dropped.Load()}
 	if on := g.xmpp.Load(); on != nil {
 		s.Connected = on.up.Load()
 		for _, r := range on.bridge.Rooms() {
@@ -276,7 +280,8 @@ func (g *Gateway) DeviceStatus() []DeviceStatus {
 			continue
 		}
 		_, jid := g.addresses.Load().Device(d.ID)
-		s := DeviceStatus{ID: d.ID, Name: d.Name, JID: jid, Driver: d.Driver, Location: d.Location, Disabled: d.Disabled, Notes: d.Notes}
+		s := DeviceStatus{ID: d.ID, Slug: g.addresses.Load().Slug(d.ID), Name: d.Name, JID: jid, Driver: d.Driver, Location: d.Location, Disabled: d.Disabled, Notes: d.Notes,
+			Model: d.Model, Version: d.Version, Match: d.Match}
 		g.router.mu.RLock()
 		shown, known := g.router.shown[d.ID]
 		g.router.mu.RUnlock()
@@ -310,6 +315,11 @@ func (g *Gateway) DeviceStatus() []DeviceStatus {
 // Send carries out what words say to a device, for the control socket.
 func (g *Gateway) Send(ctx context.Context, r SendRequest) (SendResult, error) {
 	d, _, ok := g.router.Device(r.Device)
+	if !ok { // by its name in addresses, too: the ID of a discovered device is nothing to type
+		if id, known := g.addresses.Load().Lookup(string(r.Device)); known {
+			d, _, ok = g.router.Device(id)
+		}
+	}
 	if !ok {
 		return SendResult{}, g.unknownDevice(r.Device)
 	}
@@ -367,6 +377,9 @@ func notUnderstood(d *mapping.Device, said string) error {
 
 func sentWords(d *mapping.Device, p *mapping.Point, o devices.Outcome) string {
 	what := d.Name + ": " + p.Label
+	if got, ok := o.Reading.Text(); ok && o.Confirmed && p.Kind == devices.KindChoice && !strings.EqualFold(got, o.Value.String()) {
+		return what + " " + got + " (accepted by the device)"
+	}
 	if p.Kind != devices.KindAction {
 		what += " " + p.Format(o.Value)
 	}

@@ -182,6 +182,9 @@ func (e *executor) write(ctx context.Context, a devices.Actuator, d *mapping.Dev
 		case at := <-w.seen:
 			if !at.Before(result.Written) {
 				out.Confirmed = true
+				if now, ok := e.router.registry.Point(d.ID, p.Name); ok && now.Quality == devices.Good {
+					out.Reading = now.Value
+				}
 				return out, nil
 			}
 		case <-timer.C:

@@ -69,6 +69,7 @@ func (nobody) present(mapping.Presence)        {}
 func (nobody) turned(devices.ID, bool)         {}
 func (nobody) alert(mapping.Alert, remembered) {}
 func (nobody) remember(remembered)             {}
+func (nobody) meet(*mapping.Device)            {}
 func (nobody) appeared(*mapping.Device)        {}
 func (nobody) gone(devices.ID)                 {}
 func (nobody) read([]devices.Reading)          {}

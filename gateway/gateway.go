@@ -168,8 +168,11 @@ func (g *Gateway) prepare(ctx context.Context, cfg *config.Config) error {
 }
 
 func (g *Gateway) newAddresses(cfg *config.Config, kept map[devices.ID]string) *mapping.Addresses {
-	// No driver of this version discovers devices: what has no table is gone for good, and so are its subscriptions.
-	maps.DeleteFunc(kept, func(id devices.ID, _ string) bool { return cfg.Mapping.Devices[id] == nil })
+	// What has no table, and cannot be discovered again, is gone for good, and so are its subscriptions.
+	discovers := slices.ContainsFunc(cfg.Drivers, func(d config.Driver) bool { return d.Discovers })
+	maps.DeleteFunc(kept, func(id devices.ID, _ string) bool {
+		return !configured(cfg, id) && !(discovers && mapping.Discovered(id))
+	})
 	a := mapping.NewAddresses(cfg.XMPP.Mode, cfg.XMPP.Layout, cfg.XMPP.Address, cfg.XMPP.Hub, kept)
 	if cfg.XMPP.Streams == config.StreamsSingle {
 		a.MakeSingle()
@@ -260,7 +263,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	close(g.ending)
 	g.mu.Unlock()
 	err = stop(rosters, saving, routing)
-	g.stopConnections(func(*connection) bool { return true }, func(devices.ID) bool { return true })
+	g.stopConnections(func(*connection) bool { return true }, func(string, devices.ID) bool { return true })
 	err = errors.Join(err, socket.stop())
 	g.detaching.Wait()
 	g.reload.Lock() // one that is under way ends; one that comes later is refused
@@ -285,7 +288,7 @@ func (g *Gateway) Alive() bool { return g.router.alive(10 * heartbeat) }
 
 // stopConnections ends those drivers that gone names, all at once: each may take a moment to bring its outputs into
 // their safe state.
-func (g *Gateway) stopConnections(gone func(*connection) bool, keep func(devices.ID) bool) {
+func (g *Gateway) stopConnections(gone func(*connection) bool, keep func(driver string, id devices.ID) bool) {
 	g.mu.Lock()
 	var stopping []*connection
 	for name, c := range g.connections {

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -24,10 +26,20 @@ type inbox struct {
 	order    []devices.ID // of news, in the order they began
 	news     map[devices.ID]*news
 	readings []devices.Reading
+	events   []int            // which of readings are events
 	latest   map[pointKey]int // where a point's reading is in readings
-	known    map[devices.ID]struct{}
+	known    map[devices.ID]owned
 
-	coalesced, refused atomic.Uint64
+	coalesced, refused, dropped atomic.Uint64
+}
+
+// maxEvents is how many events may wait.
+const maxEvents = 2000
+
+// owned is what an inbox knows of a device.
+type owned struct {
+	driver string   // whose device it is; empty when it was let go of for now
+	events []string // its points that are events
 }
 
 // news is what was said of one device, in the order of the fields.
@@ -44,7 +56,7 @@ type pointKey struct {
 
 func newInbox() *inbox {
 	return &inbox{ready: make(chan struct{}, 1), news: map[devices.ID]*news{}, latest: map[pointKey]int{},
-		known: map[devices.ID]struct{}{}}
+		known: map[devices.ID]owned{}}
 }
 
 func (b *inbox) wake() {
@@ -65,32 +77,50 @@ func (b *inbox) of(id devices.ID) *news {
 	return n
 }
 
-// announce takes a device in. It reports false when there are too many.
-func (b *inbox) announce(info devices.Info) bool {
+// Why an inbox does not take a device in.
+var (
+	errTooMany = errors.New("there are too many devices")
+	errOwned   = errors.New("another driver has a device of this name")
+)
+
+// announce takes a device in.
+func (b *inbox) announce(info devices.Info) error {
 	defer b.wake()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, known := b.known[info.ID]; !known {
-		// Those withdrawn and not yet told to the router count, too.
-		if len(b.known) >= maxDevices || len(b.news) >= 2*maxDevices {
-			b.refused.Add(1)
-			return false
-		}
-		b.known[info.ID] = struct{}{}
+	before, known := b.known[info.ID]
+	if known && before.driver != "" && before.driver != info.Driver {
+		b.refused.Add(1)
+		return errOwned
 	}
+	// Those withdrawn and not yet told to the router count, too.
+	if !known && (len(b.known) >= maxDevices || len(b.news) >= 2*maxDevices) {
+		b.refused.Add(1)
+		return errTooMany
+	}
+	o := owned{driver: info.Driver}
+	for i := range info.Points {
+		if info.Points[i].Kind == devices.KindEvent {
+			o.events = append(o.events, info.Points[i].Name)
+		}
+	}
+	b.known[info.ID] = o
 	b.of(info.ID).announce = &info
-	return true
+	return nil
 }
 
 func (b *inbox) withdraw(id devices.ID, why devices.Why) {
 	defer b.wake()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, known := b.known[id]; !known {
+	o, known := b.known[id]
+	if !known {
 		return
 	}
-	if why == devices.Gone {
+	if o.driver = ""; why == devices.Gone {
 		delete(b.known, id)
+	} else {
+		b.known[id] = o
 	}
 	n := b.of(id)
 	n.announce, n.link = nil, nil
@@ -115,8 +145,18 @@ func (b *inbox) publish(readings []devices.Reading) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range readings {
-		if _, known := b.known[r.Device]; !known {
+		o, known := b.known[r.Device]
+		if !known {
 			b.refused.Add(1)
+			continue
+		}
+		if o.events != nil && slices.Contains(o.events, r.Point) {
+			if len(b.events) >= maxEvents {
+				b.dropped.Add(1)
+				continue
+			}
+			b.events = append(b.events, len(b.readings))
+			b.readings = append(b.readings, r)
 			continue
 		}
 		key := pointKey{r.Device, r.Point}
@@ -130,8 +170,8 @@ func (b *inbox) publish(readings []devices.Reading) {
 	}
 }
 
-// take hands over what is there. The slices given back from the last time are used again.
-func (b *inbox) take(changes []mapping.Change, readings []devices.Reading) ([]mapping.Change, []devices.Reading) {
+// take hands over what is there, and which of the readings are events. The slices given back from the last time are used again.
+func (b *inbox) take(changes []mapping.Change, readings []devices.Reading) (_ []mapping.Change, _ []devices.Reading, events []int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(changes)
@@ -160,5 +200,6 @@ func (b *inbox) take(changes []mapping.Change, readings []devices.Reading) ([]ma
 	}
 	clear(b.latest)
 	readings, b.readings = b.readings, readings[:0]
-	return changes, readings
+	events, b.events = b.events, nil
+	return changes, readings, events
 }

@@ -72,11 +72,11 @@ func TestInbox(t *testing.T) {
 			t.Parallel()
 			b := newInbox()
 			c.say(b)
-			changes, _ := b.take(nil, nil)
+			changes, _, _ := b.take(nil, nil)
 			if got := told(changes); !slices.Equal(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
-			if changes, readings := b.take(nil, nil); len(changes)+len(readings) != 0 {
+			if changes, readings, _ := b.take(nil, nil); len(changes)+len(readings) != 0 {
 				t.Errorf("left over: %q, %v", told(changes), readings)
 			}
 		})
@@ -90,12 +90,12 @@ func TestInboxCoalesces(t *testing.T) {
 	for i := range 1000 {
 		b.publish([]devices.Reading{{Device: "a", Point: "p", Value: devices.Number(float64(i))}, {Device: "a", Point: "q"}, {Device: "stranger", Point: "p"}})
 	}
-	_, readings := b.take(nil, nil)
+	_, readings, _ := b.take(nil, nil)
 	if len(readings) != 2 || readings[0].Value != devices.Number(999) || b.coalesced.Load() != 2*999 || b.refused.Load() != 1000 {
 		t.Errorf("%v, %d coalesced, %d refused", readings, b.coalesced.Load(), b.refused.Load())
 	}
 	b.publish([]devices.Reading{{Device: "a", Point: "p"}})
-	if _, readings := b.take(nil, readings); len(readings) != 1 {
+	if _, readings, _ := b.take(nil, readings); len(readings) != 1 {
 		t.Errorf("afterwards %v", readings)
 	}
 }
@@ -106,12 +106,57 @@ func TestInboxIsBounded(t *testing.T) {
 	taken := 0
 	for i := range 3 * maxDevices {
 		id := devices.ID(fmt.Sprint(i))
-		if b.announce(devices.Info{ID: id}) {
+		if b.announce(devices.Info{ID: id}) == nil {
 			taken++
 		}
 		b.withdraw(id, devices.Gone)
 	}
 	if taken != 2*maxDevices {
 		t.Errorf("%d taken", taken)
+	}
+}
+
+// Events do not coalesce, and the readings of other points do around them.
+func TestInboxKeepsEvents(t *testing.T) {
+	t.Parallel()
+	b := newInbox()
+	if err := b.announce(devices.Info{ID: "a", Points: []devices.Point{{Name: "bell", Kind: devices.KindEvent}, {Name: "p"}}}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxEvents + 5 {
+		b.publish([]devices.Reading{{Device: "a", Point: "p", Value: devices.Number(float64(i))}, {Device: "a", Point: "bell", Value: devices.Text(fmt.Sprint(i))}})
+	}
+	_, readings, events := b.take(nil, nil)
+	if len(readings) != maxEvents+1 || len(events) != maxEvents || b.dropped.Load() != 5 {
+		t.Fatalf("%d readings, %d events, %d dropped", len(readings), len(events), b.dropped.Load())
+	}
+	for i, at := range events {
+		if got := readings[at]; got.Point != "bell" || got.Value != devices.Text(fmt.Sprint(i)) {
+			t.Fatalf("event %d: %v", i, got)
+		}
+	}
+	if _, readings, events := b.take(nil, readings); len(readings)+len(events) != 0 {
+		t.Errorf("left over: %v", readings)
+	}
+}
+
+// A device belongs to the driver that announced it first, until that lets go of it.
+func TestInboxOwners(t *testing.T) {
+	t.Parallel()
+	b := newInbox()
+	announce := func(driver string) error { return b.announce(devices.Info{ID: "homeassistant:1", Driver: driver}) }
+	for _, step := range []struct {
+		err  error
+		want error
+	}{{announce("one"), nil}, {announce("two"), errOwned}, {announce("one"), nil}} {
+		if !errors.Is(step.err, step.want) {
+			t.Errorf("%v, want %v", step.err, step.want)
+		}
+	}
+	for _, why := range []devices.Why{devices.Restarting, devices.Gone} {
+		b.withdraw("homeassistant:1", why)
+		if err := announce("two"); err != nil {
+			t.Errorf("after the other has let go (%d): %v", why, err)
+		}
 	}
 }

@@ -317,6 +317,8 @@ func (o outlet) present(p mapping.Presence) {
 func (o outlet) alert(a mapping.Alert, state remembered) { o.g.post.put(a, state) }
 func (o outlet) remember(state remembered)               { o.g.post.remember(state) }
 
+func (o outlet) meet(d *mapping.Device) { o.g.addresses.Load().Introduce(d.ID, d.Name) }
+
 func (o outlet) appeared(d *mapping.Device) {
 	if h := o.g.history.Load(); h != nil { // of points that it has no more, nothing is known from now on
 		h.Lost(d.ID, time.Now(), recorded(d)...)

@@ -9,6 +9,7 @@ import (
 
 	"tidings/devices"
 	"tidings/gateway/config"
+	"tidings/mapping"
 	"tidings/xmppbridge"
 )
 
@@ -128,12 +129,12 @@ func (g *Gateway) replaceDrivers(cfg *config.Config) {
 	g.stopConnections(func(c *connection) bool {
 		now, ok := cfg.Driver(c.driver.Name)
 		return !ok || now.Canonical != c.driver.Canonical
-	}, func(id devices.ID) bool {
-		return configured(cfg, id)
+	}, func(driver string, id devices.ID) bool {
+		return stays(cfg, driver, id)
 	})
 	// A driver that was stopped before it announced a device cannot withdraw it.
 	for _, d := range g.router.Devices() {
-		if !configured(cfg, d.ID) {
+		if !stays(cfg, d.Driver, d.ID) {
 			g.router.inbox.withdraw(d.ID, devices.Gone)
 		}
 	}
@@ -141,6 +142,23 @@ func (g *Gateway) replaceDrivers(cfg *config.Config) {
 
 // configured reports whether a configuration has a device, be it disabled.
 func configured(cfg *config.Config, id devices.ID) bool { return cfg.Mapping.Devices[id] != nil }
+
+// stays reports whether a configuration has a device of a driver, or that driver may discover it again.
+func stays(cfg *config.Config, driver string, id devices.ID) bool {
+	if configured(cfg, id) {
+		return true
+	}
+	d, ok := cfg.Driver(driver)
+	if !ok || !d.Discovers || !mapping.Discovered(id) {
+		return false
+	}
+	for _, c := range cfg.Mapping.Devices {
+		if c.Match == string(id) { // its table's name is its own from now on
+			return false
+		}
+	}
+	return true
+}
 
 // announceDisabled takes in the devices that no driver announces because they are disabled: people have them as contacts.
 func (g *Gateway) announceDisabled(cfg *config.Config) {
@@ -164,7 +182,7 @@ func (g *Gateway) startDrivers(cfg *config.Config) {
 	}
 	for _, d := range cfg.Drivers {
 		if g.connections[d.Name] == nil {
-			g.connections[d.Name] = connect(d, g.router.inbox, g.log)
+			g.connections[d.Name] = connect(d, g.router, g.log)
 		}
 	}
 }
@@ -203,7 +221,7 @@ func (a admin) RestartDriver(ctx context.Context, name string) error {
 			return fmt.Errorf("driver %s: there is none of that name", name)
 		}
 		a.g.stopConnections(func(c *connection) bool { return c.driver.Name == name },
-			func(id devices.ID) bool { return hasDevice(d, id) })
+			func(driver string, id devices.ID) bool { return hasDevice(d, id) || stays(cfg, driver, id) })
 		a.g.startDrivers(cfg)
 		return nil
 	})

@@ -18,7 +18,8 @@ type output interface {
 	present(mapping.Presence)
 	turned(id devices.ID, online bool) // what its presence says is new in this
 	alert(mapping.Alert, remembered)
-	remember(remembered) // what changed without anything to say
+	remember(remembered)  // what changed without anything to say
+	meet(*mapping.Device) // before anybody else can see it
 	appeared(*mapping.Device)
 	gone(devices.ID)
 	read([]devices.Reading) // the registry has them; the slice is not to be kept
@@ -90,15 +91,17 @@ func (r *router) run(ctx context.Context) error {
 
 // drain takes in what the drivers have said. It is given slices to use and returns them, but the large ones of a house that starts.
 func (r *router) drain(changes []mapping.Change, readings []devices.Reading) ([]mapping.Change, []devices.Reading) {
-	changes, readings = r.inbox.take(changes, readings)
+	changes, readings, events := r.inbox.take(changes, readings)
 	for _, c := range changes {
 		r.step(c)
 	}
-	if len(readings) > 0 {
-		r.step(mapping.Change{Readings: readings})
-		r.confirms.see(r.registry, readings)
-		r.out.read(readings)
+	begin := 0
+	for _, i := range events { // each is seen before what was read after it, and by itself
+		r.read(readings[begin:i])
+		r.read(readings[i : i+1])
+		begin = i + 1
 	}
+	r.read(readings[begin:])
 	if cap(changes) > keptInbox {
 		changes = nil
 	}
@@ -106,6 +109,16 @@ func (r *router) drain(changes []mapping.Change, readings []devices.Reading) ([]
 		readings = nil
 	}
 	return changes, readings
+}
+
+// read takes readings in and shows them to those who wait for some.
+func (r *router) read(readings []devices.Reading) {
+	if len(readings) == 0 {
+		return
+	}
+	r.step(mapping.Change{Readings: readings})
+	r.confirms.see(r.registry, readings)
+	r.out.read(readings)
 }
 
 // wait is how long nothing is due.
@@ -199,6 +212,7 @@ func (r *router) carryOut(intents []mapping.Intent) {
 				alerts = append(alerts, i)
 			}
 		case mapping.Appeared:
+			r.out.meet(i.Device)
 			r.set(i.Device)
 			r.out.appeared(i.Device)
 		case mapping.Gone:

@@ -100,7 +100,7 @@ func TestStopGivesADriverUp(t *testing.T) {
 		ending := make(chan struct{})
 		close(ending)
 		began := time.Now()
-		if err := c.stop(func(devices.ID) bool { return true }, ending); err == nil || time.Since(began) != stopLimit {
+		if err := c.stop(func(string, devices.ID) bool { return true }, ending); err == nil || time.Since(began) != stopLimit {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 		close(release)

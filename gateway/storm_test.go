@@ -17,6 +17,7 @@ func (*deaf) present(mapping.Presence)          {}
 func (*deaf) turned(devices.ID, bool)           {}
 func (d *deaf) alert(mapping.Alert, remembered) { d.alerts++ }
 func (*deaf) remember(remembered)               {}
+func (*deaf) meet(*mapping.Device)              {}
 func (*deaf) appeared(*mapping.Device)          {}
 func (*deaf) gone(devices.ID)                   {}
 func (*deaf) read([]devices.Reading)            {}

@@ -23,6 +23,9 @@ const (
 	ToDevice
 )
 
+// Discovered reports whether a device has announced itself: its ID is of its convention and has a colon, as no name of a table has.
+func Discovered(id devices.ID) bool { return strings.Contains(string(id), ":") }
+
 // A Target is what an address stands for.
 type Target struct {
 	Kind     TargetKind
@@ -30,8 +33,9 @@ type Target struct {
 	Resource string     // as it was addressed; empty for a bare JID
 }
 
-// Addresses knows the XMPP address of every device and back. A localpart or resource is the slug of the device's ID,
-// given once and kept: what people call the device does not matter, and no two devices ever share one.
+// Addresses knows the XMPP address of every device and back. A localpart or resource is the slug of the device's ID; of one that
+// was discovered, of what it was called when it was first met. It is given once and kept: what people call the device later does
+// not matter, and no two devices ever share one.
 //
 // It is safe for concurrent use.
 type Addresses struct {
@@ -73,6 +77,9 @@ func NewAddresses(mode, layout, domain, hub string, kept map[devices.ID]string) 
 // maxSlug bounds a slug: some servers and clients are uneasy with long localparts.
 const maxSlug = 64
 
+// nameless is the slug of a name of which nothing is left.
+const nameless = "device"
+
 // Slug makes a localpart of a name: lower-case letters, digits and single hyphens. It is "device" when nothing is left.
 func Slug(name string) string {
 	var b strings.Builder
@@ -90,7 +97,7 @@ func Slug(name string) string {
 	if s := strings.TrimSuffix(b.String(), "-"); s != "" {
 		return s
 	}
-	return "device"
+	return nameless
 }
 
 // Reserve keeps names from being given to discovered devices: those of accounts. A discovered device that has one
@@ -102,9 +109,23 @@ func (a *Addresses) Reserve(names ...string) {
 		a.reserved[name] = true
 		if id, taken := a.ids[name]; taken {
 			a.drop(id)
-			a.assign(id)
+			a.assign(id, Slug(string(id)))
 		}
 	}
+}
+
+// Introduce gives a discovered device that has no name in addresses yet the one it calls itself, or the next that is free.
+func (a *Addresses) Introduce(id devices.ID, name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, known := a.slugs[id]; known || !Discovered(id) {
+		return
+	}
+	base := Slug(name)
+	if base == nameless {
+		base = Slug(string(id))
+	}
+	a.assign(id, base)
 }
 
 // Configure gives configured devices the names of their tables. A discovered device that had one gets another.
@@ -123,7 +144,7 @@ func (a *Addresses) Configure(ids ...devices.ID) {
 		}
 		a.slugs[id], a.ids[slug] = slug, id
 		if taken {
-			a.assign(other)
+			a.assign(other, Slug(string(other)))
 		}
 	}
 }
@@ -136,9 +157,8 @@ func (a *Addresses) drop(id devices.ID) {
 	}
 }
 
-// assign gives id a slug of its own. a.mu is held.
-func (a *Addresses) assign(id devices.ID) string {
-	base := Slug(string(id))
+// assign gives id a slug of its own, base where that is free. a.mu is held.
+func (a *Addresses) assign(id devices.ID, base string) string {
 	slug := base
 	for n := 2; ; n++ {
 		if _, taken := a.ids[slug]; !taken && !a.reserved[slug] {
@@ -167,7 +187,7 @@ func (a *Addresses) Slug(id devices.ID) string {
 	if slug, ok := a.slugs[id]; ok {
 		return slug
 	}
-	return a.assign(id)
+	return a.assign(id, Slug(string(id)))
 }
 
 // Lookup finds a device by its slug.

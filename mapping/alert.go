@@ -238,6 +238,12 @@ func (r *Rules) value(ref *ref, d *device) (devices.Value, bool) {
 		return devices.Value{}, false
 	}
 	state, ok := r.reg.Point(d.model.ID, ref.point)
+	if i := d.model.index(ref.point); i >= 0 && d.model.Points[i].Kind == devices.KindEvent {
+		if slices.Contains(r.events, event{d.model.ID, ref.point}) {
+			return state.Value, !state.Value.IsZero()
+		}
+		return devices.Text(""), true
+	}
 	return state.Value, ok && state.Quality == devices.Good && !state.Value.IsZero()
 }
 

@@ -32,6 +32,7 @@ type Config struct {
 type DeviceConfig struct {
 	ID       devices.ID
 	Driver   string
+	Match    string // the discovered device it is about; empty: it is none
 	Name     string // empty: what the device calls itself, or the table's name
 	Location string
 	Class    string // empty: by its points
@@ -40,7 +41,6 @@ type DeviceConfig struct {
 	Settle   time.Duration
 	Primary  []string // nil: the first two
 
-	discovered   bool          // it announces itself: its table says only what it overrides
 	offlineAfter time.Duration // notSet: the driver's
 	points       []*pointConfig
 }

@@ -167,7 +167,7 @@ func newShape(raw []devices.Point, config []*pointConfig, class string, zone *ti
 		s.points[i] = mergePoint(&raw[i], findPoint(config, raw[i].Name), class)
 		s.points[i].zone = zone
 		s.readable = s.readable || raw[i].Readable
-		if p := &s.points[i]; len(s.primary) < 2 && p.Measured() {
+		if p := &s.points[i]; len(s.primary) < 2 && p.Measured() && p.Kind != devices.KindEvent {
 			s.primary = append(s.primary, i)
 		}
 	}

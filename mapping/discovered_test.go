@@ -192,3 +192,90 @@ func TestLongNames(t *testing.T) {
 		t.Errorf("%d %q", len(d.Name), d.Points[0].Label)
 	}
 }
+
+// An event is told each time, and is over when it was told.
+func TestEventAlert(t *testing.T) {
+	t.Parallel()
+	cfg := mustParse(t, `
+[drivers.attic]
+type = "serial"
+[devices.door]
+driver = "attic"
+[devices.door.points.bell]
+kind = "event"
+[alerts.rang]
+device = "door"
+when = "bell == 'ring'"
+text = "Somebody is at the door: {{.bell}}"
+to = ["alice@example.org"]
+[alerts.lamp]
+device = "door"
+when = "bell != '' and bell != 'ring'"
+to = ["alice@example.org"]
+[access]
+"alice@example.org" = "admin"
+`)
+	r := NewRules(cfg, devices.NewRegistry(), RulesOptions{})
+	now := time.Now()
+	said := func(c Change) (out []string) {
+		t.Helper()
+		now = now.Add(time.Minute)
+		for _, i := range r.Step(now, c) {
+			if a, ok := i.(Alert); ok && len(a.To) > 0 {
+				out = append(out, a.Text)
+			}
+		}
+		return out
+	}
+	event := func(what string) Change {
+		return Change{Readings: []devices.Reading{{Device: "door", Point: "bell", Value: devices.Text(what), At: now}}}
+	}
+	said(Change{Announce: &devices.Info{ID: "door", Points: []devices.Point{{Name: "bell", Kind: devices.KindEvent, Readable: true}}}})
+	said(Change{Link: &Link{ID: "door", Up: true}})
+	for i := range 3 {
+		if got := said(event("ring")); len(got) != 1 || got[0] != "Somebody is at the door: ring" {
+			t.Errorf("ring %d: %q", i, got)
+		}
+		if got := said(Change{}); len(got) != 0 {
+			t.Errorf("after ring %d: %q", i, got)
+		}
+	}
+	if got := said(event("knock")); len(got) != 1 || got[0] != "Door: bell is knock (lamp)" && got[0] != "door: bell is knock (lamp)" {
+		t.Errorf("knock: %q", got)
+	}
+	if len(r.Active()) != 0 {
+		t.Error("an event is still active")
+	}
+}
+
+// A discovered device has the address of what it was called when it was first met, and no other device's.
+func TestIntroduce(t *testing.T) {
+	t.Parallel()
+	a := NewAddresses(Component, LayoutContact, "things.example.org", "home", nil)
+	a.Reserve("alice")
+	a.Configure("greenhouse")
+	for _, c := range []struct {
+		id   devices.ID
+		name string
+		want string
+	}{
+		{"homeassistant:1", "Kitchen lamp", "kitchen-lamp"},
+		{"homeassistant:2", "kitchen LAMP", "kitchen-lamp-2"},
+		{"homeassistant:1", "Renamed", "kitchen-lamp"},
+		{"homeassistant:3", "Greenhouse", "greenhouse-2"},
+		{"homeassistant:4", "home", "home-2"},
+		{"homeassistant:5", "alice", "alice-2"},
+		{"homeassistant:6", "照明", "homeassistant-6"},
+		{"greenhouse", "Other", "greenhouse"},
+	} {
+		a.Introduce(c.id, c.name)
+		if got := a.Slug(c.id); got != c.want {
+			t.Errorf("%s called %q: %s, want %s", c.id, c.name, got, c.want)
+		}
+	}
+	again := NewAddresses(Component, LayoutContact, "things.example.org", "home", a.Kept())
+	again.Introduce("homeassistant:2", "Kitchen lamp")
+	if got := again.Slug("homeassistant:2"); got != "kitchen-lamp-2" {
+		t.Errorf("after a restart it is %s", got)
+	}
+}

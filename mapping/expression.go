@@ -262,8 +262,8 @@ func valueKind(k devices.PointKind) devices.ValueKind {
 		return devices.NumberKind
 	case devices.KindSwitch:
 		return devices.BoolKind
-	case devices.KindText, devices.KindChoice:
-		return devices.TextKind
+	case devices.KindText, devices.KindChoice, devices.KindEvent, devices.KindColor, devices.KindTime:
+		return devices.TextKind // a colour as "#ff8800", a time as RFC 3339 has it
 	}
 	return devices.None
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"tidings/devices"
 )
 
 // An alert that comes and goes is said as often as this within this time, the last time with the words that it keeps
@@ -129,6 +131,9 @@ func (r *Rules) attend(i *instance) {
 		r.attendActive(i)
 		return
 	}
+	if r.momentary(i) {
+		l.told = nil // what happened is over with the telling
+	}
 	if len(l.told) > 0 {
 		to, later := r.free(i, l.told)
 		l.told = later
@@ -142,6 +147,21 @@ func (r *Rules) attend(i *instance) {
 	} else if len(l.told) == 0 {
 		i.life = nil
 	}
+}
+
+// momentary reports whether an alert is about an event.
+func (r *Rules) momentary(i *instance) bool {
+	return slices.ContainsFunc(i.alert.when.refs, func(ref ref) bool {
+		of := i.device
+		if ref.device != "" {
+			of = r.devices[ref.device]
+		}
+		if of == nil {
+			return false
+		}
+		p := of.model.Point(ref.point)
+		return p != nil && p.Kind == devices.KindEvent
+	})
 }
 
 func (r *Rules) attendActive(i *instance) {

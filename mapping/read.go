@@ -76,7 +76,7 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 		ID: devices.ID(t.Name()), Driver: t.String("driver"), Name: t.String("name"), Location: t.String("location"),
 		Class: t.String("class"), Labels: t.Strings("labels"), Disabled: !t.Bool("enabled", true),
 		Settle: t.Duration("settle", defaultSettle), offlineAfter: t.Duration("offline_after", notSet),
-		Primary: t.Strings("primary"), discovered: t.Has("match"),
+		Primary: t.Strings("primary"), Match: t.String("match"),
 	}
 	if !plainName.MatchString(string(d.ID)) {
 		t.Errorf("", "%q is no name for a device: use small letters, digits and hyphens", t.Name())

@@ -54,7 +54,7 @@ func (r *reader) alert(t *schema.Table) *AlertConfig {
 // open reports whether an alert may be about devices or points that are known only once they have announced themselves: what it
 // names of them cannot be checked before.
 func (r *reader) open(pattern string, about []*DeviceConfig) bool {
-	return r.strangers && strings.ContainsAny(pattern, "*:") || slices.ContainsFunc(about, func(d *DeviceConfig) bool { return d.discovered })
+	return r.strangers && strings.ContainsAny(pattern, "*:") || slices.ContainsFunc(about, func(d *DeviceConfig) bool { return d.Match != "" })
 }
 
 // matching are the configured devices a pattern is for, in the order of their names.
@@ -159,7 +159,7 @@ func (r *reader) kinds(e *expression, d *DeviceConfig) (kinds []devices.ValueKin
 		switch {
 		case ref.state && (p == nil || ref.device == ""):
 			kinds = append(kinds, devices.BoolKind)
-		case of.discovered && (p == nil || p.has&hasKind == 0):
+		case of.Match != "" && (p == nil || p.has&hasKind == 0):
 			kinds = append(kinds, devices.None)
 		case p == nil:
 			names := make([]string, 0, len(of.points)+2)

@@ -80,7 +80,8 @@ type Rules struct {
 
 	alertChanges uint64 // see AlertChanges
 
-	snapshot *State // of the last Step, once it was asked for
+	events   []event // of the Step that runs
+	snapshot *State  // of the last Step, once it was asked for
 	touched  []*device
 	out      []Intent
 	buf      []byte
@@ -165,7 +166,30 @@ func (r *Rules) Step(now time.Time, c Change) []Intent {
 		r.read(&c.Readings[i])
 	}
 	r.flush()
+	r.endEvents()
 	return r.out
+}
+
+// endEvents has what happened in this Step be over: conditions see an event in the Step that tells it, and in no other.
+func (r *Rules) endEvents() {
+	if len(r.events) == 0 {
+		return
+	}
+	for _, e := range r.events {
+		if d := r.devices[e.device]; d != nil && len(d.alerts) > 0 {
+			d.evaluate = true
+			r.touch(d)
+		}
+		r.touchWatchers(e.device)
+	}
+	r.events = r.events[:0]
+	r.flush()
+}
+
+// An event is one that was told in this Step.
+type event struct {
+	device devices.ID
+	point  string
 }
 
 // flush settles the devices touched, and those that settling touches: the ones whose alerts look at them.
@@ -350,6 +374,10 @@ func (r *Rules) read(raw *devices.Reading) {
 		reading.At = at
 	}
 	before, _ := r.reg.Read(reading)
+	if d.model.Points[i].Kind == devices.KindEvent && reading.Quality == devices.Good {
+		r.events = append(r.events, event{raw.Device, raw.Point})
+		before = devices.PointState{} // the same again is news, too
+	}
 	first := !d.everHeard
 	// Heard is when we heard it, whatever clock the device has.
 	d.everHeard, d.heard = true, r.now

@@ -242,6 +242,11 @@ func (b *Bridge) execute(ctx context.Context, d *mapping.Device, p *mapping.Poin
 	if p.Kind == devices.KindAction {
 		what = p.Label + ": done"
 	}
+	if got, ok := result.Reading.Text(); ok && result.Confirmed && p.Kind == devices.KindChoice {
+		if asked, _ := result.Value.Text(); !strings.EqualFold(got, asked) {
+			return &outcome{level: "info", note: p.Label + " is " + got + " (accepted by the device)"}, nil
+		}
+	}
 	if result.Confirmed {
 		return &outcome{level: "info", note: what + " (confirmed by the device)"}, nil
 	}
@@ -295,6 +300,9 @@ func valueField(p *mapping.Point, present devices.PointState) *stream.Element {
 	case devices.KindSwitch:
 		return required(newField("value", "boolean", p.Label, now))
 	case devices.KindChoice:
+		if !slices.Contains(p.Options, now) {
+			now = "" // it is on its way to one of them
+		}
 		f := newField("value", "list-single", p.Label, now)
 		for _, o := range p.Options {
 			addOption(f, o, o)

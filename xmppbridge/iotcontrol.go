@@ -196,6 +196,8 @@ var wants = map[devices.PointKind]struct {
 	devices.KindAction: {iot.BoolParam, "a boolean"},
 	devices.KindText:   {iot.TextParam, "a string"},
 	devices.KindChoice: {iot.TextParam, "a string or an enumeration"},
+	devices.KindColor:  {iot.TextParam, "a string such as #ff8800"},
+	devices.KindTime:   {iot.TextParam, "a string such as 2026-01-31T18:30:00Z"},
 }
 
 // params takes the parameters of a set for one device. The type has to be the point's: nothing is guessed.

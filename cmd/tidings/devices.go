@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,7 @@ func devicesCommand() *cobra.Command {
 func findDevice(list []gateway.DeviceStatus, id string) (gateway.DeviceStatus, error) {
 	ids := make([]string, len(list))
 	for i, d := range list {
-		if ids[i] = string(d.ID); ids[i] == id {
+		if ids[i] = d.Slug; d.Slug == id || string(d.ID) == id {
 			return d, nil
 		}
 	}
@@ -77,9 +78,24 @@ func printDevices(out io.Writer, list []gateway.DeviceStatus) error {
 	t := table{columns: []column{{head: "DEVICE"}, {head: "NAME", shrink: true}, {head: "PLACE", shrink: true}, {head: "STATE"},
 		{head: "READS", shrink: true}, {head: "ADDRESS", drop: true}}}
 	for _, d := range list {
-		t.row(string(d.ID), d.Name, d.Location, stateOf(d), d.Status, d.JID)
+		t.row(d.Slug, d.Name, d.Location, stateOf(d), d.Status, d.JID)
 	}
-	return t.print(out, widthOf(out))
+	if err := t.print(out, widthOf(out)); err != nil {
+		return err
+	}
+	for _, d := range list {
+		if len(d.Notes) == 0 {
+			continue
+		}
+		more := ""
+		if n := len(d.Notes) - 1; n > 0 {
+			more = fmt.Sprintf(" (and %d more: tidings devices %s)", n, d.Slug)
+		}
+		if _, err := fmt.Fprintf(out, "%s: %s%s\n", d.Slug, strings.Map(printable, d.Notes[0]), more); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func printDevice(out io.Writer, d gateway.DeviceStatus, now time.Time) error {
@@ -88,6 +104,11 @@ func printDevice(out io.Writer, d gateway.DeviceStatus, now time.Time) error {
 	about.row("address", d.JID)
 	if d.Location != "" {
 		about.row("place", d.Location)
+	}
+	for _, row := range [][2]string{{"model", d.Model}, {"firmware", d.Version}, {"match", d.Match}} {
+		if row[1] != "" {
+			about.row(row[0], row[1])
+		}
 	}
 	about.row("driver", d.Driver)
 	about.row("state", stateOf(d))
@@ -112,7 +133,7 @@ func printDevice(out io.Writer, d gateway.DeviceStatus, now time.Time) error {
 		fmt.Fprintln(out)
 	}
 	for _, words := range d.Commands {
-		if _, err := fmt.Fprintf(out, "tidings send %s %s\n", d.ID, words); err != nil {
+		if _, err := fmt.Fprintf(out, "tidings send %s %s\n", d.Slug, words); err != nil {
 			return err
 		}
 	}

@@ -64,7 +64,7 @@ greenhouse-2  The gre…  Garden,…  offline  silent …
 func TestTableShows(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	list := []gateway.DeviceStatus{{ID: "lamp", Name: "Lamp\x1b[2J\r\n", Online: true, Status: "on\t"}}
+	list := []gateway.DeviceStatus{{ID: "lamp", Slug: "lamp", Name: "Lamp\x1b[2J\r\n", Online: true, Status: "on\t"}}
 	if err := printDevices(&out, list); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestPrintDevice(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 9, 22, 15, 30, 0, 0, time.Local)
 	var out strings.Builder
-	err := printDevice(&out, gateway.DeviceStatus{ID: "greenhouse", Name: "Greenhouse", JID: "greenhouse@localhost/greenhouse", Driver: "garden",
+	err := printDevice(&out, gateway.DeviceStatus{ID: "greenhouse", Slug: "greenhouse", Name: "Greenhouse", JID: "greenhouse@localhost/greenhouse", Driver: "garden",
 		Location: "Garden", Online: true, Status: "21.4 °C · 48 %", Points: []gateway.PointStatus{
 			{Name: "temperature", Value: "21.4 °C", At: now.Add(-3 * time.Second)},
 			{Name: "humidity", Value: "48 %", At: now.Add(-24 * time.Hour)},
@@ -109,7 +109,7 @@ tidings send greenhouse set target VALUE
 
 func TestFindDevice(t *testing.T) {
 	t.Parallel()
-	list := []gateway.DeviceStatus{{ID: "lamp"}, {ID: "greenhouse"}}
+	list := []gateway.DeviceStatus{{ID: "lamp", Slug: "lamp"}, {ID: "greenhouse", Slug: "greenhouse"}}
 	if d, err := findDevice(list, "greenhouse"); err != nil || d.ID != devices.ID("greenhouse") {
 		t.Errorf("%v %v", d, err)
 	}

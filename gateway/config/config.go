@@ -125,6 +125,8 @@ type Driver struct {
 	// Canonical is equal for two drivers that are configured the same: what the driver itself reads, secrets included
 	// (as a digest), and nothing of what only mapping reads. A reload leaves a driver with the same Canonical running.
 	Canonical string
+	// Discovers: devices without a table may announce themselves on it.
+	Discovers bool
 }
 
 // Driver returns the driver of that name.

@@ -33,6 +33,7 @@ func (l *loader) drivers(root *schema.Table, cfg *Config) []Driver {
 		if typ.Name == "mqtt" && t.String("broker") == "local" && cfg.Broker == nil {
 			t.Errorf("broker", `broker = "local" is the broker inside, and there is no section [broker]: add one, it may be empty`)
 		}
+		d.Discovers = typ.Discovers != nil && typ.Discovers(t)
 		d.Driver = typ.Build(d.Connection)
 		d.Canonical = canonical(typ, d.Connection)
 		d.Connection.Devices = withoutTables(d.Connection.Devices)
