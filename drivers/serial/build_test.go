@@ -35,17 +35,17 @@ poll     = "5s"
 			`gateway.toml:2: drivers.attic: baud: 0 is no speed of a serial port: 9600 and 115200 are usual`,
 			`gateway.toml:3: drivers.attic: mode: "8X1" is none: it is data bits (5 to 8), parity (N, E or O) and stop bits (1 or 2), as in "8N1"`,
 			`gateway.toml:4: drivers.attic: dtr is the string "no", but takes true or false`,
-			`gateway.toml:5: drivers.attic: protocol: "jsn" is none of json, keyvalue: did you mean "json"?`,
+			`gateway.toml:5: drivers.attic: protocol: "jsn" is none of csv, json, keyvalue, p1, regexp, sds011: did you mean "json"?`,
 			`gateway.toml:6: drivers.attic: unknown key "prot": did you mean "port"?`,
 			`gateway.toml:7: drivers.attic: not in this version: poll`,
 		}},
 		"empty": {"[drivers.attic]\nport = \"\"\nprotocol = \"\"\n", []string{
 			`gateway.toml:2: drivers.attic: port is empty: it is the device file, such as /dev/ttyUSB0`,
-			`gateway.toml:3: drivers.attic: protocol: "" is none of json, keyvalue`,
+			`gateway.toml:3: drivers.attic: protocol: "" is none of csv, json, keyvalue, p1, regexp, sds011`,
 		}},
 		"no port and no protocol": {"[drivers.attic]\n", []string{
 			`gateway.toml:1: drivers.attic: port is missing: the device file; one under /dev/serial/by-id stays the same whatever else is plugged in`,
-			`gateway.toml:1: drivers.attic: protocol is missing: what a line is: json or keyvalue`,
+			`gateway.toml:1: drivers.attic: protocol is missing: what is spoken: json, keyvalue, csv, regexp, p1 or sds011`,
 		}},
 		"points": {`[drivers.attic]
 port     = "/dev/ttyUSB0"
@@ -112,6 +112,105 @@ write = '{{if .Value}}on'
 			`gateway.toml:16: devices.node.points.kind: write: <eq .Value "x">: error calling eq: incompatible types for comparison`,
 			`gateway.toml:18: devices.node.points.end: write: unexpected EOF`,
 		}},
+		"keys of another protocol": {`[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "json"
+header   = true
+pattern  = "x"
+`, []string{
+			`gateway.toml:4: drivers.attic: header is for protocol = "csv"`,
+			`gateway.toml:5: drivers.attic: pattern is for protocol = "regexp"`,
+		}},
+		"csv": {`[drivers.attic]
+port      = "/dev/ttyUSB0"
+protocol  = "csv"
+separator = ", "
+header    = true
+columns   = ["t", "t", ""]
+`, []string{
+			`gateway.toml:4: drivers.attic: separator: ", " is none: it is one character, such as ",", ";" or "\t"`,
+			`gateway.toml:5: drivers.attic: header and columns both name the columns: columns is for boards that do not, or only when they start`,
+			`gateway.toml:6: drivers.attic: columns: "t" is no name of its own`,
+			`gateway.toml:6: drivers.attic: columns: "" is no name of its own`,
+		}},
+		"columns by number": {`[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "csv"
+[devices.node]
+where = { id = "a" }
+[devices.node.points.name]
+source = "t"
+[devices.node.points.zero]
+source = "0"
+[devices.node.points.three]
+source = "3"
+`, []string{
+			`gateway.toml:5: devices.node.where: id: "id" is a name: name the columns by columns = [...], or with header = true as the board does, or give the column's number`,
+			`gateway.toml:7: devices.node.points.name: source: "t" is a name: name the columns by columns = [...], or with header = true as the board does, or give the column's number`,
+			`gateway.toml:9: devices.node.points.zero: source: columns are counted from 1`,
+		}},
+		"columns by name": {`[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "csv"
+columns  = ["temperature", "h"]
+[devices.node.points.near]
+source = "temperatur"
+[devices.node.points.three]
+source = "3"
+[devices.node.points.two]
+source = "2"
+`, []string{
+			`gateway.toml:6: devices.node.points.near: source: "temperatur" is none of temperature, h: did you mean "temperature"?`,
+			`gateway.toml:8: devices.node.points.three: source: there are 2 columns`,
+		}},
+		"no pattern": {`[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "regexp"
+`, []string{`gateway.toml:1: drivers.attic: pattern is missing: what a line looks like, as 'T=(?P<t>[\d.]+) H=(?P<h>\d+)'`}},
+		"no expression": {`[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "regexp"
+pattern  = 'T=(?P<t>[0-9.'
+`, []string{"gateway.toml:4: drivers.attic: pattern: error parsing regexp: missing closing ]: `[0-9.`"}},
+		"no names": {`[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "regexp"
+pattern  = 'T=([0-9.]+)'
+`, []string{`gateway.toml:4: drivers.attic: pattern: no group has a name: it is written (?P<name>...)`}},
+		"groups": {`[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "regexp"
+pattern  = 'T=(?P<temp>[0-9.]+)( H=(?P<hum>[0-9]+))?'
+[devices.node.points.t]
+source = "tem"
+`, []string{`gateway.toml:6: devices.node.points.t: source: "tem" is none of temp, hum: did you mean "temp"?`}},
+		"p1": {`[drivers.meter]
+port     = "/dev/ttyUSB0"
+protocol = "p1"
+[devices.meter.points.power]
+source = "power"
+[devices.meter.points.time]
+source = "0-0:1.0.0"
+[devices.meter.points.read_at]
+source = "0-1:24.2.1.time"
+[devices.meter.points.message]
+source = "0-0:96.13.0"
+[devices.meter.points.breaker]
+source = "0-0:96.3.10"
+write  = "x"
+`, []string{
+			`gateway.toml:5: devices.meter.points.power: source: it is a code of the meter's, such as "1-0:1.8.1"`,
+			`gateway.toml:7: devices.meter.points.time: source: "0-0:1.0.0" is a time: its kind is "time"`,
+			`gateway.toml:9: devices.meter.points.read_at: source: "0-1:24.2.1.time" is a time: its kind is "time"`,
+			`gateway.toml:11: devices.meter.points.message: source: "0-0:96.13.0" is a text: its kind is "text"`,
+			`gateway.toml:14: devices.meter.points.breaker: write: this protocol only listens: what speaks it takes no commands`,
+		}},
+		"sds011": {`[drivers.dust]
+port     = "/dev/ttyUSB0"
+protocol = "sds011"
+[devices.dust.points.pm1]
+source = "pm1"
+`, []string{`gateway.toml:5: devices.dust.points.pm1: source: "pm1" is none of pm25, pm10, id: did you mean "pm10"?`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

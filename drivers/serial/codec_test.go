@@ -3,6 +3,8 @@ package serial
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,10 +16,12 @@ import (
 	"tidings/drivers/drivertest"
 )
 
-const codecConfig = `
+// codecConfigs are a device on a line of each protocol.
+var codecConfigs = map[string]string{
+	"json": `
 [drivers.attic]
 port     = "/dev/ttyUSB0"
-protocol = "PROTOCOL"
+protocol = "json"
 [devices.node]
 where = { id = "a" }
 [devices.node.points.t]
@@ -31,7 +35,56 @@ kind   = "text"
 source = "pump"
 on     = "on"
 off    = "off"
-`
+`,
+	"keyvalue": `
+[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "keyvalue"
+[devices.node]
+where = { id = "a" }
+[devices.node.points.t]
+source = "t"
+[devices.node.points.text]
+source = "x"
+kind   = "text"
+`,
+	"csv": `
+[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "csv"
+header   = true
+[devices.node.points.t]
+source = "t"
+[devices.node.points.text]
+source = "3"
+kind   = "text"
+`,
+	"regexp": `
+[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "regexp"
+pattern  = '(?P<id>\w+) T=(?P<t>[-\d.]+)( (?P<x>.*))?'
+[devices.node]
+where = { id = "a" }
+[devices.node.points.t]
+source = "t"
+[devices.node.points.text]
+source = "x"
+kind   = "text"
+`,
+	"p1": `
+[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "p1"
+[devices.node]
+`,
+	"sds011": `
+[drivers.attic]
+port     = "/dev/ttyUSB0"
+protocol = "sds011"
+[devices.node]
+`,
+}
 
 // FuzzLines: whatever a port delivers and in whatever pieces, nothing breaks, memory is bounded, every line is
 // accounted for once, and the pieces make no difference.
@@ -39,13 +92,14 @@ func FuzzLines(f *testing.F) {
 	for _, seed := range []string{
 		"{\"id\":\"a\",\"t\":214,\"x\":\"y\",\"pump\":\"on\",\"s\":[{\"t\":1}]}\r\n", "id=a t=21.5 pump=off x=\"a b\"\n", "\xff\x00\n{\n}\r\r\n",
 		"{\"id\":\"a\",\"t\":nu", "id=a t=\nid=a t==1\n\"\n", strings.Repeat("{\"id\":", 700) + "\n", strings.Repeat("[", 5000) + "\n",
+		"x,t\n1,2,3\n\"a\"\"b\",2\nt,x,y\n1,2,3\n", "a T=21.5 x y\nb T=.\na T=1\r", "1,\"2\n\",\"\",,\n",
 		"{\"id\":\"a\",\"s\":{\"0\":{\"t\":null}}}\n{\"id\":\"a\",\"s\":null}\n",
 	} {
 		f.Add([]byte(seed), uint16(3))
 	}
 	f.Fuzz(func(t *testing.T, input []byte, size uint16) {
-		for _, protocol := range []string{"json", "keyvalue"} {
-			config := strings.Replace(codecConfig, "PROTOCOL", protocol, 1)
+		for _, protocol := range []string{"json", "keyvalue", "csv", "regexp"} {
+			config := codecConfigs[protocol]
 			whole, pieces := fed(t, config, input, len(input)+1), fed(t, config, input, int(size%64)+1)
 			if whole.tally != pieces.tally {
 				t.Fatalf("%s: whole %+v, in pieces of %d %+v", protocol, whole.tally, int(size%64)+1, pieces.tally)
@@ -65,6 +119,36 @@ func FuzzLines(f *testing.F) {
 			}
 			if cap(whole.decoder.(*lines).part) > 4*MaxLine || cap(pieces.decoder.(*lines).part) > 4*MaxLine {
 				t.Fatalf("%s: %d bytes are kept", protocol, cap(whole.decoder.(*lines).part))
+			}
+		}
+	})
+}
+
+// FuzzFrames: the same for what does not come in lines. Every frame that is read is one, byte for byte.
+func FuzzFrames(f *testing.F) {
+	good := []byte{0xAA, 0xC0, 0xD4, 0x04, 0x3A, 0x0A, 0xA1, 0x60, 0x1D, 0xAB}
+	f.Add(slices.Concat(good, good[:5], good, []byte{0xAA, 0xAA, 0xC0}, good), uint16(3))
+	f.Add([]byte("/X5\r\n1-0:1.7.0(0.1*kW)\r\n!\r\n/X5\r\n1-0:1.7.0(0.2*kW)\r\n!\r\n"), uint16(1))
+	f.Fuzz(func(t *testing.T, input []byte, size uint16) {
+		for _, protocol := range []string{"p1", "sds011"} {
+			config := codecConfigs[protocol]
+			whole, pieces := fed(t, config, input, len(input)+1), fed(t, config, input, int(size%64)+1)
+			if whole.tally != pieces.tally {
+				t.Fatalf("%s: whole %+v, in pieces of %d %+v", protocol, whole.tally, int(size%64)+1, pieces.tally)
+			}
+			if d, ok := whole.decoder.(*frames); ok && cap(d.part) != d.format.size {
+				t.Fatalf("%d bytes are kept", cap(d.part))
+			}
+			if protocol == "sds011" {
+				found := 0
+				for i := 0; i+10 <= len(input); i++ {
+					if f := input[i : i+10]; f[0] == 0xAA && f[1] == 0xC0 && f[9] == 0xAB && sds011.check(f) {
+						found, i = found+1, i+9
+					}
+				}
+				if whole.tally.Understood != found {
+					t.Fatalf("%d frames understood, and there are %d", whole.tally.Understood, found)
+				}
 			}
 		}
 	})
@@ -92,7 +176,7 @@ func TestTextReadsBack(t *testing.T) {
 	p := &point{Point: devices.Point{Kind: devices.KindText}}
 	for name, c := range map[string]struct {
 		protocol interface {
-			protocol
+			commander
 			grammar
 		}
 		before, after string
@@ -190,12 +274,18 @@ func (*nowhere) Link(devices.ID, bool, error)          {}
 func (*nowhere) Health(error)                          {}
 
 func BenchmarkLine(b *testing.B) {
-	for name, line := range map[string]string{"json": `{"t":214,"h":48,"pump":false,"set":21.0}`, "keyvalue": `t=21.4 h=48 pump=off set=21.0`} {
+	for name, c := range map[string]struct{ keys, line string }{
+		"json":     {"", `{"t":214,"h":48,"pump":false,"set":21.0}`},
+		"keyvalue": {"", `t=21.4 h=48 pump=off set=21.0`},
+		"csv":      {`columns = ["t", "h", "pump", "set"]`, `21.4,48,off,21.0`},
+		"regexp":   {`pattern = 'T=(?P<t>[\d.]+) H=(?P<h>\d+) (?P<pump>on|off) (?P<set>[\d.]+)'`, `T=21.4 H=48 off 21.0`},
+	} {
 		b.Run(name, func(b *testing.B) {
-			d := built(b, `
+			benchmark(b, []byte(c.line+"\r\n"), 4, `
 [drivers.attic]
 port     = "/dev/ttyUSB0"
 protocol = "`+name+`"
+`+c.keys+`
 [devices.greenhouse.points.temperature]
 source = "t"
 [devices.greenhouse.points.humidity]
@@ -206,19 +296,35 @@ source = "set"
 source = "pump"
 kind   = "switch"
 `)
-			sink := &nowhere{}
-			r := newReader(d, sink)
-			piece := []byte(line + "\r\n")
-			b.ReportAllocs()
-			n := 0
-			for b.Loop() {
-				r.decoder.feed(piece, time.Time{})
-				n++
-			}
-			if sink.readings != 4*n {
-				b.Fatalf("%d readings of %d lines", sink.readings, n)
-			}
 		})
+	}
+}
+
+// BenchmarkTelegram reads all that a meter with three phases and a gas meter says.
+func BenchmarkTelegram(b *testing.B) {
+	text, err := os.ReadFile("p1/testdata/dsmr50.telegram")
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchmark(b, text, 21, codecConfigs["p1"])
+}
+
+func BenchmarkFrame(b *testing.B) {
+	benchmark(b, []byte{0xAA, 0xC0, 0xD4, 0x04, 0x3A, 0x0A, 0xA1, 0x60, 0x1D, 0xAB}, 2, codecConfigs["sds011"])
+}
+
+// benchmark makes readings of the same message again and again.
+func benchmark(b *testing.B, message []byte, readings int, config string) {
+	sink := &nowhere{}
+	r := newReader(built(b, config), sink)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		r.decoder.feed(message, time.Time{})
+		n++
+	}
+	if sink.readings != readings*n {
+		b.Fatalf("%d readings of %d messages", sink.readings, n)
 	}
 }
 
@@ -227,7 +333,7 @@ func BenchmarkCommand(b *testing.B) {
 	p := d.devices[0].point("pump")
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := p.command(d.protocol, devices.Bool(true)); err != nil {
+		if _, err := p.command(devices.Bool(true)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -238,12 +238,12 @@ write = "name={{.Value}}"
 `)
 	p := d.devices[0].points[0]
 	for text, want := range map[string]string{"bed": "name=bed", "north bed": `name="north bed"`, "": `name=""`, `a"\b`: `name="a\"\\b"`} {
-		if got, err := p.command(d.protocol, devices.Text(text)); err != nil || got != want {
+		if got, err := p.command(devices.Text(text)); err != nil || got != want {
 			t.Errorf("%q makes %q (%v), want %q", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"a\nvalve=on", "\x00", strings.Repeat("x", MaxLine)} {
-		if got, err := p.command(d.protocol, devices.Text(text)); err == nil {
+		if got, err := p.command(devices.Text(text)); err == nil {
 			t.Errorf("%.20q makes %.20q", text, got)
 		}
 	}

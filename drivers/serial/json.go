@@ -14,7 +14,7 @@ import (
 //
 // A line is checked by encoding/json and then only cut where its fields begin and end: that takes less than half
 // the time of decoding into a map, and a number that is wanted as a text (a long id) loses no digit.
-type jsonLines struct{}
+type jsonLines struct{ anySource }
 
 var errNoObject = errors.New("not a JSON object")
 

@@ -10,7 +10,7 @@ import (
 // keyValue is the protocol "keyvalue": `t=21.5 h=48 name="north bed"`. Pairs are apart by spaces, tabs, commas or
 // semicolons; a value in double quotes may hold them, with \" and \\ for those two. A line with anything that is not a
 // pair is not understood as a whole: it is a boot message, or two lines that ran into each other.
-type keyValue struct{}
+type keyValue struct{ anySource }
 
 type pair struct {
 	name  string

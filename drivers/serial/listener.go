@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tidings/devices"
+	"tidings/devices/schema"
 	"tidings/drivers/serial/port"
 )
 
@@ -29,9 +30,13 @@ type listener struct {
 }
 
 // listening makes the builder of a listener.
-func listening(p protocol) func(devices.Connection) (dialect, bool) {
+func listening(build func(*schema.Table) (protocol, bool)) func(devices.Connection) (dialect, bool) {
 	return func(c devices.Connection) (dialect, bool) {
-		l, ok := &listener{name: c.Name, port: c.Table.String("port"), protocol: p, log: c.Log}, true
+		p, ok := build(c.Table)
+		if p == nil {
+			return nil, false
+		}
+		l := &listener{name: c.Name, port: c.Table.String("port"), protocol: p, log: c.Log}
 		for _, dc := range c.Devices {
 			dev, good := buildDevice(dc, p)
 			l.devices = append(l.devices, dev)
@@ -39,6 +44,11 @@ func listening(p protocol) func(devices.Connection) (dialect, bool) {
 		}
 		return l, ok
 	}
+}
+
+// only is for a protocol without keys of its own.
+func only(p protocol) func(*schema.Table) (protocol, bool) {
+	return func(*schema.Table) (protocol, bool) { return p, true }
 }
 
 func (l *listener) infos() []devices.Info {
@@ -50,7 +60,7 @@ func (l *listener) infos() []devices.Info {
 }
 
 func (l *listener) info(dev *device) devices.Info {
-	info := devices.Info{ID: dev.id, Driver: l.name, Address: l.port, Silence: silence}
+	info := devices.Info{ID: dev.id, Driver: l.name, Address: l.port, Silence: silence, Model: dev.model}
 	for _, p := range dev.points {
 		info.Points = append(info.Points, p.Point)
 	}
@@ -102,7 +112,7 @@ func (h *hearing) run(ctx context.Context) error {
 // do writes the line that sets one point. The lines of several callers go out one after the other.
 func (h *hearing) do(ctx context.Context, cmd devices.Command) (devices.Result, error) {
 	p := h.point(cmd.Device, cmd.Point)
-	line, err := p.command(h.protocol, cmd.Value)
+	line, err := p.command(cmd.Value)
 	if err != nil {
 		return devices.Result{}, fmt.Errorf("%s %s: %w", cmd.Device, cmd.Point, err)
 	}
@@ -129,11 +139,14 @@ func (l *listener) point(id devices.ID, name string) *point {
 func (h *hearing) makeSafe() {
 	deadline := time.Now().Add(safeWithin)
 	for _, dev := range h.devices {
+		if dev.open {
+			continue // it has none, and the reader may be adding to its points
+		}
 		for _, p := range dev.points {
 			if p.safe.IsZero() {
 				continue
 			}
-			line, err := p.command(h.protocol, p.safe)
+			line, err := p.command(p.safe)
 			if err == nil {
 				err = h.session.finish(line, deadline)
 			}

@@ -52,7 +52,8 @@ func (n *notes) skipped(line []byte) {
 	if n.inARow++; n.inARow != lost {
 		return
 	}
-	n.noise = fmt.Sprintf("the last %d lines on %s were not understood: are baud and protocol right?", lost, n.listener.port)
+	words := n.listener.protocol.words()
+	n.noise = fmt.Sprintf("the last %d %s on %s were not understood: are %s right?", lost, words.messages, n.listener.port, words.keys)
 	if len(line) > 0 {
 		n.noise += fmt.Sprintf(" The last one: %.60q", line)
 	}
@@ -74,8 +75,10 @@ func (n *notes) heard(device int, readings []devices.Reading) {
 	news := false
 	for _, r := range readings {
 		i := slices.IndexFunc(dev.points, func(p *point) bool { return p.Name == r.Point })
-		news = news || !h.points[i]
-		h.points[i] = true
+		if i >= 0 && i < len(h.points) { // not one that it was offered since
+			news = news || !h.points[i]
+			h.points[i] = true
+		}
 	}
 	if h.lines++; h.lines == strange || len(h.noted) > 0 && (news || h.lines == 1) {
 		n.tell(device)
@@ -103,15 +106,20 @@ func (n *notes) tell(device int) {
 	h := &n.devices[device]
 	if now := n.of(device); !slices.Equal(now, h.noted) {
 		h.noted = now
-		info := n.listener.info(n.listener.devices[device])
-		info.Notes = now
-		n.out.Announce(info)
+		n.announce(device)
 	}
+}
+
+// announce announces a device with its notes.
+func (n *notes) announce(device int) {
+	info := n.listener.info(n.listener.devices[device])
+	info.Notes = n.devices[device].noted
+	n.out.Announce(info)
 }
 
 // of are the notes a device should have.
 func (n *notes) of(device int) []string {
-	h, dev := &n.devices[device], n.listener.devices[device]
+	h, dev, words := &n.devices[device], n.listener.devices[device], n.listener.protocol.words()
 	var out []string
 	if n.noise != "" {
 		out = append(out, n.noise)
@@ -121,12 +129,12 @@ func (n *notes) of(device int) []string {
 		for _, c := range dev.where {
 			conditions = append(conditions, fmt.Sprintf("%s = %q", c.source, c.want))
 		}
-		out = append(out, fmt.Sprintf("none of %d lines on %s had %s: is where right?", n.lines, n.listener.port, strings.Join(conditions, " and ")))
+		out = append(out, fmt.Sprintf("none of %d %s on %s had %s: is where right?", n.lines, words.messages, n.listener.port, strings.Join(conditions, " and ")))
 	}
 	if h.lines >= strange {
 		for i, p := range dev.points {
-			if !h.points[i] {
-				out = append(out, fmt.Sprintf("%s: no line has had %q so far: is source right?", p.Name, p.source))
+			if i < len(h.points) && !h.points[i] {
+				out = append(out, fmt.Sprintf("%s: no %s has had %q so far: is source right?", p.Name, strings.TrimSuffix(words.messages, "s"), p.source))
 			}
 		}
 	}

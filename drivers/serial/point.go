@@ -18,6 +18,11 @@ type device struct {
 	id     devices.ID
 	where  []condition
 	points []*point
+	open   bool // no points are configured: it has what its messages offer
+
+	// What messages say. As the points of an open device, and the units of all, it is the reader's to change.
+	model   string
+	learned bool
 }
 
 // A condition is one field that a line has to have to be of a device.
@@ -58,6 +63,7 @@ type point struct {
 	source  string
 	on, off string // payloads of a switch; both empty: what ParseValue takes
 	write   *template.Template
+	proto   commander // of one that is writable
 	safe    devices.Value
 }
 
@@ -81,8 +87,8 @@ func (p *point) parse(text string) (devices.Value, error) {
 }
 
 // command is the line that sets the point, without its end.
-func (p *point) command(proto protocol, v devices.Value) (string, error) {
-	data, err := p.operand(proto, v)
+func (p *point) command(v devices.Value) (string, error) {
+	data, err := p.operand(v)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", devices.ErrValue, err)
 	}
@@ -113,7 +119,7 @@ func (n number) String() string { return devices.Number(float64(n)).String() }
 // word is a text as the protocol writes it, so that a template need not know how to quote.
 type word string
 
-func (p *point) operand(proto protocol, v devices.Value) (operand, error) {
+func (p *point) operand(v devices.Value) (operand, error) {
 	if p.Kind == devices.KindAction {
 		v = devices.Bool(true) // any value does it
 	}
@@ -125,7 +131,7 @@ func (p *point) operand(proto protocol, v devices.Value) (operand, error) {
 		return operand{b}, nil
 	case v.Kind() == devices.TextKind && (p.Kind == devices.KindText || p.Kind == devices.KindChoice):
 		s, _ := v.Text()
-		text, err := proto.text(s)
+		text, err := p.proto.text(s)
 		return operand{word(text)}, err
 	}
 	return operand{}, fmt.Errorf("%q for a point of kind %s", v, p.Kind)
@@ -180,7 +186,23 @@ func buildPoint(pc devices.PointConfig, proto protocol) (*point, bool) {
 		Writable: write != "",
 	}
 	p.Confirms = p.Readable && p.Writable
+	if p.source != "" {
+		known, err := proto.source(p.source, pc.Kind)
+		switch {
+		case err != nil:
+			mistake("source", "source: %v", err)
+		case known.Kind == devices.KindTime && pc.Kind == devices.KindNumber:
+			mistake("source", "source: %q is a time: its kind is \"time\"", p.source)
+		case known.Kind == devices.KindText && pc.Kind == devices.KindNumber:
+			mistake("source", "source: %q is a text: its kind is \"text\"", p.source)
+		}
+		p.Class, p.Unit = known.Class, known.Unit
+	}
+	p.proto, _ = proto.(commander)
 	switch {
+	case write != "" && p.proto == nil:
+		mistake("write", "write: this protocol only listens: what speaks it takes no commands")
+		return p, false
 	case p.source == "" && write == "":
 		mistake("source", "source is missing: the field this point is read from")
 	case p.Kind == devices.KindImage:
@@ -203,13 +225,13 @@ func buildPoint(pc devices.PointConfig, proto protocol) (*point, bool) {
 		return p, false
 	}
 	for _, v := range p.samples() {
-		if _, err := p.command(proto, v); err != nil {
+		if _, err := p.command(v); err != nil {
 			mistake("write", "write: %v", err)
 			return p, false
 		}
 	}
 	if !p.safe.IsZero() {
-		if _, err := p.command(proto, p.safe); err != nil {
+		if _, err := p.command(p.safe); err != nil {
 			mistake("safe", "safe: %v", err)
 		}
 	}

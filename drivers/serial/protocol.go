@@ -2,6 +2,7 @@ package serial
 
 import (
 	"errors"
+	"iter"
 	"time"
 
 	"tidings/devices"
@@ -9,11 +10,34 @@ import (
 
 // A protocol makes messages of what devices say unasked, and puts values into commands. It is used by many goroutines.
 type protocol interface {
+	// source checks what a point, whose kind is given, is read from, and returns what is known of it before anything is
+	// heard: at least the kind.
+	source(name string, kind devices.PointKind) (devices.Point, error)
 	// decoder makes what reads one session and hands what it finds to r.
 	decoder(r *reader) decoder
+	words() words
+}
+
+// words are a protocol's for people.
+type words struct {
+	messages string // what its messages are called: "lines"
+	keys     string // the keys that may be wrong when nothing is understood: "baud and protocol"
+}
+
+// A commander is a protocol whose devices take lines of text.
+type commander interface {
 	// text is how a text value is put into a command.
 	text(s string) (string, error)
 }
+
+// anySource is part of protocols whose fields have any names.
+type anySource struct{}
+
+func (anySource) source(_ string, kind devices.PointKind) (devices.Point, error) {
+	return devices.Point{Kind: kind}, nil
+}
+
+func (anySource) words() words { return words{"lines", "baud and protocol"} }
 
 // A decoder finds the messages of one session in its bytes. It tells the reader of each with said, and of what is none
 // with skipped. Its memory is bounded, whatever comes.
@@ -30,6 +54,16 @@ type fields interface {
 	find(source string) (field, bool)
 }
 
+// An offerer is a message that says by itself what is in it. Devices whose tables name no points get what it offers.
+type offerer interface {
+	offers() iter.Seq2[string, devices.Point] // by their sources
+}
+
+// A modeled message says what sent it.
+type modeled interface {
+	model() string
+}
+
 // A fieldKind says how a field was written.
 type fieldKind uint8
 
@@ -44,6 +78,7 @@ const (
 type field struct {
 	kind fieldKind
 	text string // without the quotes
+	unit string // of a number, where the message says it
 }
 
 // errEmpty is a line without any field.
@@ -57,7 +92,7 @@ func (f field) value(p *point) (devices.Value, devices.Quality, error) {
 		return devices.Value{}, devices.Unknown, nil
 	case f.kind == compound:
 		return devices.Value{}, devices.Faulty, errCompound
-	case p.Kind == devices.KindNumber && isNoNumber(f.text):
+	case p.Kind == devices.KindNumber && isNoNumber(f.text), p.Kind == devices.KindTime && f.text == "":
 		return devices.Value{}, devices.Unknown, nil
 	}
 	v, err := p.parse(f.text)

@@ -14,22 +14,25 @@ const (
 	// quiet is how long nothing has to come after opening for the first line to be a whole one: far longer than any
 	// pause within a line.
 	quiet = 100 * time.Millisecond
+	// mostPoints bounds what a device without points of its own is offered.
+	mostPoints = 100
 )
 
-// tally counts the lines of one session.
+// tally counts the messages of one session: lines, telegrams, frames.
 type tally struct {
 	Understood int // by the protocol
-	Malformed  int // not a line of the protocol
+	Malformed  int // not a message of the protocol
 	Encoding   int // not UTF-8
-	TooLong    int // over MaxLine
-	Partial    int // began before the port was open
+	TooLong    int // over MaxLine, or what else the bound is
+	Checksum   int // its checksum is wrong
+	Partial    int // not whole: it began before the port was open, or has no end
 	Foreign    int // understood, but of no device
 }
 
 // LogValue shows the counts.
 func (t tally) LogValue() slog.Value {
 	return slog.GroupValue(slog.Int("understood", t.Understood), slog.Int("malformed", t.Malformed), slog.Int("encoding", t.Encoding),
-		slog.Int("too_long", t.TooLong), slog.Int("partial", t.Partial), slog.Int("foreign", t.Foreign))
+		slog.Int("too_long", t.TooLong), slog.Int("checksum", t.Checksum), slog.Int("partial", t.Partial), slog.Int("foreign", t.Foreign))
 }
 
 // reader makes readings of what a port says. One goroutine has it.
@@ -91,7 +94,10 @@ func (r *reader) said(said fields, begun time.Time) {
 			continue
 		}
 		owned = true
-		readings := dev.readings(said, begun)
+		readings, news := dev.hear(said, begun)
+		if news || dev.learned && r.notes.devices[i].lines == 0 {
+			r.notes.announce(i)
+		}
 		if len(readings) > 0 {
 			r.out.Publish(readings...)
 		}
@@ -102,24 +108,50 @@ func (r *reader) said(said fields, begun time.Time) {
 	}
 }
 
-// readings are the points of a device that a message has.
-func (d *device) readings(said fields, at time.Time) []devices.Reading {
-	out := make([]devices.Reading, 0, len(d.points))
+// hear makes readings of the points that a message has. It reports whether it says anything new of the device itself.
+func (d *device) hear(said fields, at time.Time) (readings []devices.Reading, news bool) {
+	news = d.learn(said)
+	readings = make([]devices.Reading, 0, len(d.points))
 	for _, p := range d.points {
 		if !p.Readable {
 			continue
 		}
-		if f, ok := said.find(p.source); ok {
-			v, q, err := f.value(p)
-			out = append(out, devices.Reading{Device: d.id, Point: p.Name, Value: v, Quality: q, At: at, Err: err})
+		f, ok := said.find(p.source)
+		if !ok {
+			continue
+		}
+		if f.unit != "" && f.unit != p.Unit {
+			p.Unit, news = f.unit, true
+		}
+		v, q, err := f.value(p)
+		readings = append(readings, devices.Reading{Device: d.id, Point: p.Name, Value: v, Quality: q, At: at, Err: err})
+	}
+	d.learned = d.learned || news
+	return readings, news
+}
+
+// learn takes what a message says of its device, and reports whether that is new.
+func (d *device) learn(said fields) (news bool) {
+	if m, ok := said.(modeled); ok {
+		if model := m.model(); model != d.model {
+			d.model, news = model, true
 		}
 	}
-	return out
+	o, ok := said.(offerer)
+	if !ok || !d.open {
+		return news
+	}
+	for source, p := range o.offers() {
+		if len(d.points) < mostPoints && d.point(p.Name) == nil {
+			d.points, news = append(d.points, &point{Point: p, source: source}), true
+		}
+	}
+	return news
 }
 
 func (r *reader) log() {
 	if r.tally != r.told {
-		r.listener.log.Debug("lines", "count", r.tally)
+		r.listener.log.Debug(r.listener.protocol.words().messages, "count", r.tally)
 		r.told, r.toldAt = r.tally, time.Now()
 	}
 }

@@ -18,15 +18,19 @@ func Type(open port.Opener) devices.Type {
 	}
 	return devices.Type{
 		Name: "serial",
-		Help: "Devices that talk in lines of text over a serial port: a JSON object or name=value pairs a line. " +
-			"Several devices may share a port; `where` says whose a line is.",
+		Help: "Devices on a serial port that say by themselves what they measure: in lines of text (a JSON object, name=value pairs, columns, " +
+			"or whatever a pattern describes), as smart meters (p1), or as the dust sensor SDS011. Several devices may share a port; `where` says whose a line is.",
 		Kind: devices.KindNumber,
 		Connection: []schema.Key{
 			{Name: "port", Kind: schema.String, Required: true, Help: "the device file; one under /dev/serial/by-id stays the same whatever else is plugged in"},
-			{Name: "baud", Kind: schema.Int, Default: "9600", Help: "bits a second, as the board has it"},
+			{Name: "baud", Kind: schema.Int, Default: "9600", Help: "bits a second, as the board has it; with p1 115200 is the default"},
 			{Name: "mode", Kind: schema.String, Default: "8N1", Help: "data bits, parity (N, E, O) and stop bits"},
 			{Name: "dtr", Kind: schema.Bool, Help: "what the line DTR is set to after opening; left alone without, as many boards reset when it moves"},
-			{Name: "protocol", Kind: schema.String, Required: true, Help: "what a line is: json or keyvalue"},
+			{Name: "protocol", Kind: schema.String, Required: true, Help: "what is spoken: json, keyvalue, csv, regexp, p1 or sds011"},
+			{Name: "columns", Kind: schema.Strings, Help: "csv: the names of the columns; without them, a source is a column's number"},
+			{Name: "header", Kind: schema.Bool, Default: "false", Help: "csv: the board prints the names of the columns"},
+			{Name: "separator", Kind: schema.String, Default: ",", Help: "csv: the character between two columns"},
+			{Name: "pattern", Kind: schema.String, Help: "regexp: what a line is as a whole, with a named group for each value, as in 'T=(?P<t>[0-9.]+) .*'"},
 			{Name: "poll", Kind: schema.Duration, Later: true, Help: "how often registers are read"},
 		},
 		Device: []schema.Key{
@@ -34,7 +38,7 @@ func Type(open port.Opener) devices.Type {
 			{Name: "slave", Kind: schema.Int, Later: true, Help: "the address on a Modbus line"},
 		},
 		Point: []schema.Key{
-			{Name: "source", Kind: schema.String, Help: "the field it is read from; with json also a path, as in \"sensors.0.t\""},
+			{Name: "source", Kind: schema.String, Help: "what it is read from: a field, with json also a path as \"sensors.0.t\", a column, a group of the pattern, a meter's code as \"1-0:1.8.1\""},
 			{Name: "write", Kind: schema.String, Help: "the line that sets it, with {{.Value}} for the value; a point without is read only"},
 			{Name: "on", Kind: schema.Scalar, Help: "what the device says when a switch is on"},
 			{Name: "off", Kind: schema.Scalar, Help: "what the device says when a switch is off"},
@@ -73,7 +77,7 @@ func build(c devices.Connection, open port.Opener) (*driver, bool) {
 	if d.mode, err = port.ParseMode(t.StringOr("mode", "8N1")); err != nil {
 		mistake("mode", "mode: %v", err)
 	}
-	if d.mode.Baud = t.Int("baud", 9600); d.mode.Baud < 50 || d.mode.Baud > 4_000_000 {
+	if d.mode.Baud = t.Int("baud", defaultBaud(t.String("protocol"))); d.mode.Baud < 50 || d.mode.Baud > 4_000_000 {
 		mistake("baud", "baud: %d is no speed of a serial port: 9600 and 115200 are usual", d.mode.Baud)
 	}
 	if t.Has("dtr") {
@@ -81,11 +85,18 @@ func build(c devices.Connection, open port.Opener) (*driver, bool) {
 		d.mode.DTR = &dtr
 	}
 	word := t.String("protocol")
+	for _, k := range keysOf {
+		if t.Has(k.key) && word != k.protocol && word != "" {
+			mistake(k.key, "%s is for protocol = %q", k.key, k.protocol)
+		}
+	}
 	speak := dialects[word]
 	switch {
 	case speak != nil:
 		var good bool
-		d.dialect, good = speak(c)
+		if d.dialect, good = speak(c); d.dialect == nil {
+			return nil, false
+		}
 		d.infos = d.dialect.infos()
 		return d, ok && good
 	case slices.Contains(later, word):
@@ -97,6 +108,17 @@ func build(c devices.Connection, open port.Opener) (*driver, bool) {
 	return nil, false // without it no point can be judged
 }
 
+// keysOf are the keys of one protocol alone.
+var keysOf = []struct{ key, protocol string }{{"columns", "csv"}, {"header", "csv"}, {"separator", "csv"}, {"pattern", "regexp"}}
+
+// defaultBaud is what most devices of a protocol have.
+func defaultBaud(protocol string) int {
+	if protocol == "p1" {
+		return 115200 // since DSMR 4
+	}
+	return 9600
+}
+
 func noneOf(word string, words []string) string {
 	text := fmt.Sprintf("%q is none of %s", word, strings.Join(words, ", "))
 	if near := schema.Nearest(word, words); near != "" {
@@ -106,12 +128,16 @@ func noneOf(word string, words []string) string {
 }
 
 func buildDevice(dc devices.DeviceConfig, proto protocol) (*device, bool) {
-	d, ok := &device{id: dc.ID}, true
+	d, ok := &device{id: dc.ID, open: len(dc.Points) == 0}, true
 	where := dc.Table.Table("where")
 	for _, key := range where.Keys() {
 		v, _ := where.Get(key)
 		switch v.V.(type) {
 		case string, int64, float64, bool:
+			if _, err := proto.source(key, devices.KindText); err != nil {
+				ok = false
+				where.Errorf(key, "%s: %v", key, err)
+			}
 			d.where = append(d.where, condition{source: key, want: scalarText(v.V)})
 		default:
 			ok = false
