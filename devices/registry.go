@@ -127,6 +127,19 @@ func (r *Registry) Read(rd Reading) (before PointState, ok bool) {
 	return before, true
 }
 
+// Put records a reading that the gateway made itself: the device was not heard.
+func (r *Registry) Put(rd Reading) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.devices[rd.Device]
+	if e == nil {
+		return
+	}
+	if i := e.info.index(rd.Point); i >= 0 {
+		e.points[i] = PointState{Value: rd.Value, Quality: rd.Quality, At: rd.At, Err: rd.Err}
+	}
+}
+
 // State returns a copy of a device's state.
 func (r *Registry) State(id ID) (State, bool) {
 	r.mu.RLock()

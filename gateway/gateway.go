@@ -364,7 +364,7 @@ func (g *Gateway) tellRosters(ctx context.Context) error {
 	}
 }
 
-// saveEvery is how much of running `for` times a crash may lose.
+// saveEvery is how much of running `for` times, and of what is counted, a crash may lose.
 const saveEvery = time.Minute
 
 func (g *Gateway) saveNow(ctx context.Context) error {
@@ -394,7 +394,7 @@ func (g *Gateway) saveState(ctx context.Context) error {
 func (g *Gateway) save(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
-	return errors.Join(g.store.SaveState(ctx, stateKey, g.router.snapshot()), g.store.SaveSlugs(ctx, g.addresses.Load().Kept()))
+	return errors.Join(g.store.SaveState(ctx, stateKey, g.router.farewell()), g.store.SaveSlugs(ctx, g.addresses.Load().Kept()))
 }
 
 // dialBroker connects to the broker inside, whichever runs now.

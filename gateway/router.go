@@ -175,6 +175,9 @@ func (r *router) restore(m remembered) {
 // snapshot is what to keep. It is called between two steps, or when run has ended.
 func (r *router) snapshot() remembered { return remembered{State: r.rules.Snapshot()} }
 
+// farewell is the last of them.
+func (r *router) farewell() remembered { return remembered{State: r.rules.Farewell()} }
+
 // see takes over which alerts are active, and reports whether something about them has changed.
 func (r *router) see() bool {
 	changes := r.rules.AlertChanges()
@@ -219,6 +222,9 @@ func (r *router) carryOut(intents []mapping.Intent) {
 			r.drop(i.ID)
 			r.out.gone(i.ID)
 		}
+	}
+	if made := r.rules.Made(); len(made) > 0 {
+		r.out.read(made)
 	}
 	changed := r.see()
 	switch {

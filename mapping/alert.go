@@ -45,6 +45,7 @@ func (k instanceKey) String() string { return k.alert + "/" + string(k.device) }
 func (r *Rules) watch(d *device) {
 	old := d.alerts
 	r.unwatchForeign(d)
+	defer r.letGoAll(conditions(old), d.model.ID) // at last: what goes on is retained before
 	d.alerts = nil
 	if d.model.Disabled {
 		r.endAll(d, old)
@@ -63,6 +64,8 @@ func (r *Rules) watch(d *device) {
 			r.restore(i)
 		}
 		d.alerts = append(d.alerts, i)
+		r.retain(a.when, d.model.ID)
+		r.retain(a.until, d.model.ID)
 		for _, id := range a.foreign() {
 			r.watchers[id] = append(r.watchers[id], i)
 		}
@@ -76,6 +79,24 @@ func (r *Rules) watch(d *device) {
 			d.critical++
 		}
 	}
+}
+
+// conditions are the expressions of alerts that look at a point over time.
+func conditions(alerts []*instance) []*expression {
+	var out []*expression
+	for _, i := range alerts {
+		for _, e := range []*expression{i.alert.when, i.alert.until} {
+			if e.folds() {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+// folds reports whether e looks at a point over time; nil does not.
+func (e *expression) folds() bool {
+	return e != nil && slices.ContainsFunc(e.refs, func(r ref) bool { return r.fold != present })
 }
 
 // endAll takes back the alerts of a device that is disabled, those of an earlier life too.
@@ -96,6 +117,7 @@ func (r *Rules) endAll(d *device, old []*instance) {
 // unwatch ends the instances of a device that is gone.
 func (r *Rules) unwatch(d *device) {
 	r.unwatchForeign(d)
+	r.letGoAll(conditions(d.alerts), d.model.ID)
 	for _, i := range d.alerts {
 		r.end(i, "was removed")
 	}
@@ -220,11 +242,14 @@ func (r *Rules) holds(e *expression, d *device) (holds, known bool) {
 		}
 		r.values = append(r.values, v)
 	}
-	return r.programs.evaluate(e, r.values)
+	return r.programs.holds(e, r.values)
 }
 
 // value is what a reference stands for, if that is known.
 func (r *Rules) value(ref *ref, d *device) (devices.Value, bool) {
+	if ref.fold != present {
+		return r.foldedValue(ref, d.model.ID)
+	}
 	if ref.device != "" {
 		if d = r.devices[ref.device]; d == nil || d.model.Disabled {
 			return devices.Value{}, false
@@ -302,6 +327,10 @@ func (r *Rules) describe(i *instance) string {
 		case p != nil:
 			s, _ := r.reg.Point(of.model.ID, p.Name)
 			phrase := p.phrase(s)
+			if ref.fold != present {
+				v, known := r.foldedValue(&ref, d.model.ID)
+				phrase = ref.phrase(p, v, known)
+			}
 			if of != d {
 				phrase = of.model.Name + " " + strings.TrimPrefix(phrase, "it ")
 			}

@@ -33,6 +33,33 @@ to = ["alice@example.org"]
 	}
 }
 
+// BenchmarkStepComputed is a reading that changes two computed points: one is calculated from it, the other from its mean of ten
+// minutes.
+func BenchmarkStepComputed(b *testing.B) {
+	w := newWorld(b, house+`
+[devices.greenhouse.points.dewpoint]
+value = "temperature - (100 - humidity) / 5"
+[devices.greenhouse.points.mean]
+value = "mean(temperature, '10m')"
+`)
+	w.announce(greenhouseInfo())
+	w.link("greenhouse", true, nil)
+	w.read("greenhouse", "humidity", num(48))
+	readings := []devices.Reading{{Device: "greenhouse", Point: "temperature"}}
+	step := func(i int) {
+		w.now = w.now.Add(time.Second)
+		readings[0].Value, readings[0].At = num(float64(200+i%100)), w.now
+		w.rules.Step(w.now, Change{Readings: readings})
+	}
+	for i := range 1000 { // the window is full
+		step(i)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		step(i)
+	}
+}
+
 // BenchmarkStepSame is a reading that says what the one before said.
 func BenchmarkStepSame(b *testing.B) {
 	w := hot(b, tooHot)

@@ -61,6 +61,7 @@ type pointConfig struct {
 	kind          devices.PointKind
 	class         string
 	unit          string
+	said          string // the unit that its driver gives it, where that is known before the device is there
 	options       string // joined with optionSep
 	precision     int8   // -1: as it comes
 	min, max      float64
@@ -74,6 +75,10 @@ type pointConfig struct {
 	noHistory     bool
 	confirmWithin time.Duration
 	safe          devices.Value // mapped
+	delayOn       time.Duration
+	delayOff      time.Duration
+	value         *expression // of a computed point; one for each source
+	rank          uint16      // of a computed point: higher than of those it is made of
 	has           pointKeys
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,7 +147,8 @@ func (p *Point) verbed(say string) string {
 
 // A shape is what devices that are alike share: the driver's points and what the configuration makes of them.
 type shape struct {
-	raw     []devices.Point
+	raw     []devices.Point // the driver's and, behind them, the computed ones
+	own     int             // of raw: those of the driver
 	config  []*pointConfig
 	class   string // of the device; decides words
 	zone    *time.Location
@@ -160,13 +162,20 @@ type shape struct {
 }
 
 // newShape merges the driver's points with the configuration of their device, which wins key by key. Points of the
-// configuration that the driver does not announce are left out: nothing stands behind them.
+// configuration that are neither announced by the driver nor computed are left out: nothing stands behind them. It takes raw over.
 func newShape(raw []devices.Point, config []*pointConfig, class string, zone *time.Location) *shape {
-	s := &shape{raw: raw, config: config, class: class, zone: zone, points: make([]Point, len(raw))}
+	raw = slices.DeleteFunc(raw, func(p devices.Point) bool { c := findPoint(config, p.Name); return c != nil && c.value != nil })
+	own := len(raw)
+	for _, c := range config {
+		if c.value != nil {
+			raw = append(raw, devices.Point{Name: c.name, Kind: c.kind, Unit: c.unit, Readable: true})
+		}
+	}
+	s := &shape{raw: raw, own: own, config: config, class: class, zone: zone, points: make([]Point, len(raw))}
 	for i := range raw {
 		s.points[i] = mergePoint(&raw[i], findPoint(config, raw[i].Name), class)
 		s.points[i].zone = zone
-		s.readable = s.readable || raw[i].Readable
+		s.readable = s.readable || raw[i].Readable && i < own
 		if p := &s.points[i]; len(s.primary) < 2 && p.Measured() && p.Kind != devices.KindEvent {
 			s.primary = append(s.primary, i)
 		}
@@ -224,16 +233,22 @@ func (p *Point) configure(c *pointConfig) {
 	if c.class != "" {
 		p.Class = c.class
 	}
+	p.Scale, p.Offset = c.scale, c.offset
 	if c.has&hasUnit != 0 {
-		p.Unit = c.unit
+		p.convert(c.unit)
+	}
+	if c.value != nil {
+		p.short = true
+	}
+	if !p.Writable {
+		p.DelayOn, p.DelayOff = c.delayOn, c.delayOff
 	}
 	if c.precision >= 0 {
 		p.Precision = int(c.precision)
 	}
-	p.Scale, p.Offset = c.scale, c.offset
 	if p.Range.Set() { // what the device takes is raw
-		low, high := sum(p.Range.Low*c.scale, c.offset), sum(p.Range.High*c.scale, c.offset)
-		p.Range, p.Step = Span{Low: min(low, high), High: max(low, high)}, math.Abs(p.Step*c.scale)
+		low, high := sum(p.Range.Low*p.Scale, p.Offset), sum(p.Range.High*p.Scale, p.Offset)
+		p.Range, p.Step = Span{Low: min(low, high), High: max(low, high)}, math.Abs(p.Step*p.Scale)
 	}
 	if c.rng.Set() {
 		p.Range = c.rng
@@ -243,6 +258,19 @@ func (p *Point) configure(c *pointConfig) {
 	}
 	p.Min, p.Max, p.Deadband, p.ConfirmWithin, p.Safe = c.min, c.max, c.deadband, c.confirmWithin, c.safe
 	p.Danger, p.Programs, p.History = c.danger, c.programs, !c.noHistory
+}
+
+// convert gives the point another unit than it has. A number of the same quantity is converted, unless it is scaled: then scale
+// and offset say all that is to be said.
+func (p *Point) convert(unit string) {
+	scale, offset, ok := conversion(p.Unit, unit)
+	if ok && p.Unit != unit && p.Scale == 1 && p.Offset == 0 {
+		if p.Class == "temperature_delta" {
+			offset = 0
+		}
+		p.Scale, p.Offset, p.short = scale, offset, true
+	}
+	p.Unit = unit
 }
 
 // switchClass is the class of a switch that has none of its own: of the device it is the point of, or of the sensor

@@ -26,7 +26,7 @@ var DeviceKeys = []schema.Key{
 var PointKeys = []schema.Key{
 	{Name: "kind", Kind: schema.String, Help: "number, switch, text, choice, action, image, color, time or event; default: switch where on or off is given, else by the driver"},
 	{Name: "class", Kind: schema.String, Help: "Home Assistant's device class: brings a unit, or words such as open and closed"},
-	{Name: "unit", Kind: schema.String, Help: "of a number; default by its class"},
+	{Name: "unit", Kind: schema.String, Help: "of a number; default by its class, or what the device says; another unit for the same than the device says is converted to, both ways"},
 	{Name: "scale", Kind: schema.Float, Default: "1", Help: "value = raw × scale + offset, and back when written"},
 	{Name: "offset", Kind: schema.Float, Default: "0", Help: "see scale"},
 	{Name: "precision", Kind: schema.Int, Help: "digits shown after the point; default: as it comes"},
@@ -41,7 +41,9 @@ var PointKeys = []schema.Key{
 	{Name: "confirm_within", Kind: schema.Duration, Default: "2s", Help: "how long the device has to confirm a command"},
 	{Name: "safe", Kind: schema.Scalar, Help: "what it is set to when the gateway stops"},
 	{Name: "history", Kind: schema.Bool, Default: "true", Help: "whether its readings are kept, where there is a [history]"},
-	{Name: "value", Kind: schema.String, Later: true, Help: "computed from other points"},
+	{Name: "value", Kind: schema.String, Help: "what a point without a source is computed from: points by name, others as devices.NAME.POINT; [Computed points](computed.md) says how"},
+	{Name: "delay_on", Kind: schema.Duration, Default: "0s", Help: "a switch that is only read has to stay on this long to be shown as on"},
+	{Name: "delay_off", Kind: schema.Duration, Default: "0s", Help: "it has to stay off this long to be shown as off: motion is shown for two minutes after the last one"},
 }
 
 // AlertKeys are the keys of a table of [alerts].

@@ -82,16 +82,19 @@ func (w *comparisons) Visit(node *ast.Node) {
 
 // sides reads a point on one side and a number on the other.
 func (w *comparisons) sides(left, right ast.Node) (ref, float64, bool) {
-	id, ok := left.(*ast.IdentifierNode)
+	value, ok := constant(right)
 	if !ok {
 		return ref{}, 0, false
 	}
-	i := slices.IndexFunc(w.e.refs, func(r ref) bool { return r.variable == id.Value })
-	value, ok := constant(right)
-	if i < 0 || !ok || w.e.refs[i].state {
-		return ref{}, 0, false
+	if id, ok := left.(*ast.IdentifierNode); ok {
+		r := w.e.named(id.Value)
+		return r, value, !r.state
 	}
-	return w.e.refs[i], value, true
+	if name, args, ok := call(left); ok { // the mean of a point is seen on the point
+		r, folds, err := w.e.folded(name, args)
+		return r, value, err == nil && folds && r.fold.windowed()
+	}
+	return ref{}, 0, false
 }
 
 // constant is the value of a number as it is written, with its sign.

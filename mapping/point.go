@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"bytes"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -44,11 +46,14 @@ type Point struct {
 	Programs bool // IoT IQs may set it, unasked
 	History  bool // its readings are kept, where readings are
 
+	DelayOn, DelayOff time.Duration // how long a switch has to stay on or off to be shown so
+
 	ConfirmWithin time.Duration // how long the device has to confirm
 	Safe          devices.Value // mapped; what it is set to when the gateway stops; zero: it is left alone
 
 	called bool           // Label is the device's
 	zone   *time.Location // of times that people see; nil: the system's
+	short  bool           // of a number that was calculated: without a precision, what a person reads of it is shown
 }
 
 // Measured reports whether readings of the point are values: it is neither an action nor a picture.
@@ -63,9 +68,12 @@ func (p *Point) Format(v devices.Value) string { return string(p.AppendFormat(ni
 // AppendFormat appends what Format returns.
 func (p *Point) AppendFormat(dst []byte, v devices.Value) []byte {
 	if f, ok := v.Number(); ok {
-		if p.Precision >= 0 {
+		switch {
+		case p.Precision >= 0:
 			dst = appendFixed(dst, f, p.Precision)
-		} else {
+		case p.short:
+			dst = appendShort(dst, f)
+		default:
 			dst = v.Append(dst)
 		}
 		return appendUnit(dst, p.Unit)
@@ -101,6 +109,21 @@ func appendFixed(dst []byte, f float64, precision int) []byte {
 	dst = strconv.AppendFloat(dst, f, 'f', precision, 64)
 	if len(dst) > start && dst[start] == '-' && !strings.ContainsAny(string(dst[start:]), "123456789") {
 		dst = append(dst[:start], dst[start+1:]...)
+	}
+	return dst
+}
+
+// appendShort writes two digits after the point, or as many more as there have to be for four that count, and no zeros at the end.
+func appendShort(dst []byte, f float64) []byte {
+	digits := 2
+	if a := math.Abs(f); a > 0 && a < 10 {
+		digits = min(3-int(math.Floor(math.Log10(a))), 9)
+	}
+	start := len(dst)
+	dst = appendFixed(dst, f, digits)
+	if i := strings.IndexByte(string(dst[start:]), '.'); i >= 0 {
+		dst = bytes.TrimRight(dst, "0")
+		dst = bytes.TrimSuffix(dst, []byte("."))
 	}
 	return dst
 }

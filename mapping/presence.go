@@ -56,9 +56,8 @@ func (r *Rules) offlineWords(d *device, why whyOffline) string {
 	return d.cause
 }
 
-// updateOnline notes a change of the undamped state, and announces the damped one: nothing that was shorter than settle.
-// The first time a device comes online it is announced at once.
-func (r *Rules) updateOnline(d *device) {
+// updateReach notes a change of the undamped state.
+func (r *Rules) updateReach(d *device) {
 	online, _ := r.reachable(d)
 	if online != d.online {
 		d.online, d.changed = online, r.now
@@ -71,8 +70,14 @@ func (r *Rules) updateOnline(d *device) {
 		d.early, d.evaluate = early, true
 		r.touchWatchers(d.model.ID)
 	}
+}
+
+// updateOnline announces the damped state: nothing that was shorter than settle. The first time a device comes online it is
+// announced at once.
+func (r *Rules) updateOnline(d *device) {
+	r.updateReach(d)
 	state := announcedOffline
-	if online {
+	if d.online {
 		state = announcedOnline
 	}
 	if state == d.state || d.model.Disabled || r.now < r.announceAt(d) {
@@ -83,6 +88,9 @@ func (r *Rules) updateOnline(d *device) {
 		d.since = d.appeared
 	}
 	r.touchWatchers(d.model.ID)
+	if len(r.dependents[d.model.ID]) > 0 {
+		r.touch(d) // for those that name its state
+	}
 	r.send(d)
 }
 

@@ -49,6 +49,10 @@ type reader struct {
 	cfg    *Config
 	points map[pointConfig]*pointConfig // those that are alike are one
 
+	pending     []*computedPoint
+	byName      map[computedName]*computedPoint
+	expressions map[string]*expression
+
 	strangers bool // devices without a table may come
 }
 
@@ -65,10 +69,12 @@ func (r *reader) drivers(t *schema.Table) {
 
 func (r *reader) devices(t *schema.Table) {
 	r.points = map[pointConfig]*pointConfig{}
+	r.byName, r.expressions = map[computedName]*computedPoint{}, map[string]*expression{}
 	for _, device := range t.Tables() {
 		d := r.device(device)
 		r.cfg.Devices[d.ID] = d
 	}
+	r.resolve()
 }
 
 func (r *reader) device(t *schema.Table) *DeviceConfig {
@@ -90,14 +96,14 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 		own = typ.Points(t)
 	}
 	for _, pt := range withOwn(t, own) {
+		if pt.Has("value") {
+			kinds[pt.Name()] = devices.KindNumber
+			r.computed(pt, d)
+			continue
+		}
 		p := r.point(pt, d.Driver, own, t.Has("match"))
 		kinds[p.name] = p.kind
-		shared, ok := r.points[p]
-		if !ok {
-			shared = &p
-			r.points[p] = shared
-		}
-		d.points = append(d.points, shared)
+		d.points = append(d.points, r.share(p))
 	}
 	for _, name := range d.Primary {
 		if kind, ok := kinds[name]; !ok && t.Has("match") {
@@ -155,18 +161,26 @@ func (r *reader) point(t *schema.Table, driver string, own []devices.Point, disc
 		p.readOnly = !writes(t)
 	}
 	if i := slices.IndexFunc(own, func(raw devices.Point) bool { return raw.Name == p.name }); i >= 0 {
-		byDriver, p.readOnly = own[i].Kind, !own[i].Writable
+		byDriver, p.readOnly, p.said = own[i].Kind, !own[i].Writable, normalUnit(own[i].Unit)
+		if is, want := units[p.said].of, units[p.unit].of; is != "" && want != "" && is != want && !t.Has("scale") && !t.Has("offset") {
+			t.Errorf("unit", "unit = %q contradicts the device, which measures in %s", p.unit, p.said)
+		}
 	}
 	p.noHistory = !t.Bool("history", true)
-	if !pointName.MatchString(p.name) {
-		t.Errorf("", "%q is no name for a point: use small letters, digits and underscores, a letter first", p.name)
-	}
+	checkName(t)
 	r.kind(t, &p, driver, byDriver, discovered)
 	r.class(t, &p)
 	r.numbers(t, &p)
 	r.options(t, &p)
 	r.safe(t, &p)
+	r.delays(t, &p, driver)
 	return p
+}
+
+func checkName(t *schema.Table) {
+	if !pointName.MatchString(t.Name()) {
+		t.Errorf("", "%q is no name for a point: use small letters, digits and underscores, a letter first", t.Name())
+	}
 }
 
 // PointKind is the kind of a point by its table: what it says, else a switch where it has the payloads of one, else

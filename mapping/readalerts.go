@@ -107,7 +107,7 @@ func (r *reader) condition(t *schema.Table, key string, about []*DeviceConfig, o
 	if !ok || !isString {
 		return nil
 	}
-	e, err := parseExpression(source)
+	e, err := r.expression(source)
 	if err != nil {
 		t.Errorf(key, "%s: %v", key, err)
 		return nil
@@ -128,7 +128,11 @@ func (r *reader) condition(t *schema.Table, key string, about []*DeviceConfig, o
 			continue
 		}
 		compiled[alike] = true
-		if _, err := e.compile(kinds); err != nil {
+		if _, err := (&unitReader{e, func(ref *ref) string { return r.unitOf(ref, d) }}).read(); err != nil {
+			t.Errorf(key, "%s: %v", key, err)
+			return nil
+		}
+		if _, err := e.compile(kinds, devices.BoolKind); err != nil {
 			t.Errorf(key, "%s: %v", key, err)
 			return nil
 		}
@@ -168,11 +172,14 @@ func (r *reader) kinds(e *expression, d *DeviceConfig) (kinds []devices.ValueKin
 			}
 			names = append(names, "offline", "online")
 			return nil, name + " has no point " + quoted(ref.point) + didYouMean(ref.point, names, "")
-		case p.kind == devices.KindAction:
-			return nil, ref.point + " is an action and has no value"
-		case p.kind == devices.KindImage:
-			return nil, ref.point + " is a picture and has no value to compare"
 		default:
+			if err := ref.takes(p.kind, r.unitOf(&ref, d)); err != nil {
+				return nil, err.Error()
+			}
+			if ref.fold != present {
+				kinds = append(kinds, devices.NumberKind)
+				continue
+			}
 			kinds = append(kinds, valueKind(p.kind))
 		}
 	}

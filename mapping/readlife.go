@@ -112,6 +112,9 @@ func (r *reader) offers(t *schema.Table, a *AlertConfig, about []*DeviceConfig) 
 func (d *DeviceConfig) foreseen() *Device {
 	var raw []devices.Point
 	for _, p := range d.points {
+		if p.value != nil {
+			continue // newShape makes it
+		}
 		raw = append(raw, devices.Point{Name: p.name, Kind: p.kind, Writable: !p.readOnly})
 	}
 	s := newShape(raw, d.points, d.Class, nil)

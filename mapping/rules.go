@@ -75,8 +75,17 @@ type Rules struct {
 	programs programs
 	watchers map[devices.ID][]*instance // alerts of other devices that name a point of this one
 	restored map[instanceKey]AlertState // of devices not announced yet
-	silences []silence                  // those that are over, too, until another one comes
-	active   []Alert                    // see Active; nil when it has to be made
+
+	series     map[devices.ID][]*series      // of the points of a device
+	dependents map[devices.ID][]*computation // of other devices that name a point of this one
+	queued     [][]*computation              // to be done, by rank
+	made       []devices.Reading             // see Made
+	derived    map[*device]*derived          // of the devices with something computed or delayed
+	counters   map[seriesKey]CounterState    // that nothing asks for at present
+	windows    map[seriesKey]WindowState     // likewise
+
+	silences []silence // those that are over, too, until another one comes
+	active   []Alert   // see Active; nil when it has to be made
 
 	alertChanges uint64 // see AlertChanges
 
@@ -94,6 +103,8 @@ func NewRules(cfg *Config, reg *devices.Registry, o RulesOptions) *Rules {
 	return &Rules{
 		cfg: cfg, reg: reg, o: o.withDefaults(), devices: map[devices.ID]*device{}, shapes: map[string][]*shape{},
 		watchers: map[devices.ID][]*instance{}, restored: map[instanceKey]AlertState{},
+		series: map[devices.ID][]*series{}, dependents: map[devices.ID][]*computation{},
+		derived: map[*device]*derived{}, counters: map[seriesKey]CounterState{}, windows: map[seriesKey]WindowState{},
 	}
 }
 
@@ -176,7 +187,7 @@ func (r *Rules) endEvents() {
 		return
 	}
 	for _, e := range r.events {
-		if d := r.devices[e.device]; d != nil && len(d.alerts) > 0 {
+		if d := r.devices[e.device]; d != nil && (len(d.alerts) > 0 || r.derives(d)) {
 			d.evaluate = true
 			r.touch(d)
 		}
@@ -194,8 +205,16 @@ type event struct {
 
 // flush settles the devices touched, and those that settling touches: the ones whose alerts look at them.
 func (r *Rules) flush() {
-	for i := 0; i < len(r.touched); i++ {
-		r.settle(r.touched[i])
+	for i := 0; ; {
+		if len(r.derived) > 0 || len(r.series) > 0 {
+			r.derive(i)
+		}
+		if i == len(r.touched) {
+			break
+		}
+		for n := len(r.touched); i < n; i++ {
+			r.settle(r.touched[i])
+		}
 	}
 	r.touched = r.touched[:0]
 }
@@ -203,7 +222,7 @@ func (r *Rules) flush() {
 // begin starts a Step.
 func (r *Rules) begin(now time.Time) {
 	clear(r.out)
-	r.out, r.snapshot = r.out[:0], nil
+	r.out, r.made, r.snapshot = r.out[:0], r.made[:0], nil
 	if r.zero.IsZero() {
 		r.zero = now
 	}
@@ -304,7 +323,8 @@ func (r *Rules) replace(d *device, model *Device, s *shape) {
 		r.release(d.shape)
 	}
 	// Primary and Settle too: whoever shows a device wants the new model.
-	same := d.model != nil && reflect.DeepEqual(d.model, model)
+	before := d.model
+	same := before != nil && reflect.DeepEqual(before, model)
 	d.shape = s
 	if d.model != nil && d.model.Disabled && !model.Disabled {
 		// It begins anew: what it said before it was disabled says nothing about now.
@@ -319,6 +339,7 @@ func (r *Rules) replace(d *device, model *Device, s *shape) {
 		r.out = append(r.out, Appeared{Device: model})
 	}
 	r.watch(d)
+	r.remake(d, before)
 	d.dirty, d.evaluate = true, true
 	r.touch(d)
 }
@@ -334,12 +355,14 @@ func (r *Rules) withdraw(w Withdrawal) {
 		return
 	}
 	r.unwatch(d)
+	r.underive(d, r.derived[d])
 	delete(r.devices, w.ID)
 	r.unqueue(d)
 	r.release(d.shape)
 	r.reg.Withdraw(w.ID)
 	r.out = append(r.out, Gone{ID: w.ID})
 	r.touchWatchers(w.ID)
+	r.stir(d, -1) // what others make of it is not known any more
 }
 
 // link notes whether a device can be reached.
@@ -373,6 +396,7 @@ func (r *Rules) read(raw *devices.Reading) {
 	if at := r.at(r.now); reading.At.IsZero() || reading.At.After(at) {
 		reading.At = at
 	}
+	r.delay(d, i, &reading)
 	before, _ := r.reg.Read(reading)
 	if d.model.Points[i].Kind == devices.KindEvent && reading.Quality == devices.Good {
 		r.events = append(r.events, event{raw.Device, raw.Point})
@@ -381,17 +405,27 @@ func (r *Rules) read(raw *devices.Reading) {
 	first := !d.everHeard
 	// Heard is when we heard it, whatever clock the device has.
 	d.everHeard, d.heard = true, r.now
-	if before.At.IsZero() || before.Quality != reading.Quality || before.Value != reading.Value || !sameCause(before.Err, reading.Err) {
-		d.evaluate = true
-		if k := slices.Index(d.model.Primary, i); k >= 0 && d.noteShown(k, reading) {
-			d.dirty = true
-		}
-		r.touch(d)
-		r.touchWatchers(raw.Device)
+	if !sameReading(before, reading) {
+		r.changed(d, i, reading)
 	} else if !first && d.online && d.show != away {
 		return // nothing new, and nobody was waiting for it
 	}
 	r.touch(d)
+}
+
+// changed notes what has to be looked at because a point reads something else.
+func (r *Rules) changed(d *device, i int, reading devices.Reading) {
+	d.evaluate = true
+	if k := slices.Index(d.model.Primary, i); k >= 0 && d.noteShown(k, reading) {
+		d.dirty = true
+	}
+	r.touch(d)
+	r.touchWatchers(d.model.ID)
+}
+
+// sameReading reports whether a reading says what the one before said.
+func sameReading(before devices.PointState, r devices.Reading) bool {
+	return !before.At.IsZero() && before.Quality == r.Quality && before.Value == r.Value && sameCause(before.Err, r.Err)
 }
 
 func sameCause(a, b error) bool {

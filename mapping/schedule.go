@@ -32,6 +32,20 @@ func (r *Rules) nextDue(d *device) (due time.Duration, ok bool) {
 	if t := r.heardBy(d); t > r.now {
 		at(t)
 	}
+	if of := r.derived[d]; of != nil {
+		for k := range of.delayed {
+			if t, ok := r.delayDue(d, &of.delayed[k]); ok && t > r.now {
+				at(t)
+			}
+		}
+	}
+	if len(r.series) > 0 {
+		for _, s := range r.series[d.model.ID] {
+			if t, ok := s.due(); ok {
+				at(max(t, r.now+1))
+			}
+		}
+	}
 	for _, i := range d.alerts {
 		if t := i.since + i.alert.For; i.state == pending && t > r.now {
 			at(t)

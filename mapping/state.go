@@ -9,10 +9,12 @@ import (
 )
 
 // A State is what of the rules survives a restart: which alerts are active or about to be, who was told and what people
-// said to it. It is made for JSON.
+// said to it, and what was counted. It is made for JSON.
 type State struct {
 	Alerts   []AlertState   `json:"alerts,omitempty"`
 	Silences []SilenceState `json:"silences,omitempty"`
+	Counters []CounterState `json:"counters,omitempty"`
+	Windows  []WindowState  `json:"windows,omitempty"` // of Farewell alone
 }
 
 // An AlertState is one alert on one device that is not idle, or of whose end somebody has yet to be told.
@@ -57,7 +59,7 @@ func (r *Rules) Snapshot() State {
 }
 
 func (r *Rules) state() State {
-	s := State{Silences: r.Silences()}
+	s := State{Silences: r.Silences(), Counters: r.counterStates()}
 	for _, d := range r.devices {
 		for _, i := range d.alerts {
 			if i.state != idle || i.life != nil && len(i.life.told) > 0 {
@@ -87,6 +89,7 @@ func (r *Rules) Restore(s State, now time.Time) {
 	}
 	r.snapshot = nil
 	r.alertsChanged()
+	r.restoreSeries(s, now)
 	for _, kept := range s.Silences {
 		r.silences = append(r.silences, silence{kept.Alert, kept.Device, kept.Who, min(kept.Until.Sub(r.zero), longestSilence)})
 	}
@@ -141,9 +144,14 @@ func (r *Rules) Reload(cfg *Config, o RulesOptions, now time.Time) []Intent {
 	for _, id := range r.reg.IDs() {
 		state, _ := r.reg.State(id)
 		if d := r.devices[id]; d != nil {
-			s := r.share(state.Info.Points, cfg.Devices[id])
+			s := r.share(d.shape.raw[:d.shape.own], cfg.Devices[id])
 			r.reread(d, state, s)
-			r.replace(d, cfg.model(state.Info, s), s)
+			info := *state.Info
+			if s.own < len(s.raw) || d.shape.own < len(d.shape.raw) {
+				info.Points = s.raw
+				r.reg.Announce(info)
+			}
+			r.replace(d, cfg.model(&info, s), s)
 		}
 	}
 	r.flush()
@@ -153,8 +161,11 @@ func (r *Rules) Reload(cfg *Config, o RulesOptions, now time.Time) []Intent {
 // reread gives the last readings of a device their new meaning: a driver that only tells changes may say nothing for
 // hours. What was faulty stays so until the next reading: nobody knows any more what the device said.
 func (r *Rules) reread(d *device, state devices.State, s *shape) {
-	for i, p := range state.Points {
+	for i, p := range state.Points[:min(d.shape.own, s.own)] {
 		before, now := &d.model.Points[i], &s.points[i]
+		if before.Name != now.Name {
+			return // one of them is computed now, or was
+		}
 		if p.Quality != devices.Good || p.At.IsZero() || before == now {
 			continue
 		}

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -78,7 +79,7 @@ func readFile(t testing.TB, file string, o ReadOptions) (*Config, []string) {
 	for _, d := range root.Table("devices").Tables() {
 		d.Check(schema.Spec{Keys: DeviceKeys})
 		for _, p := range d.Table("points").Tables() {
-			p.Check(schema.Join(PointKeys, []schema.Key{{Name: "on", Kind: schema.String}}))
+			CheckPoint(p, schema.Join(PointKeys, []schema.Key{{Name: "on", Kind: schema.String}, {Name: "source", Kind: schema.String}}))
 		}
 	}
 	for _, a := range root.Table("alerts").Tables() {
@@ -217,4 +218,18 @@ func (w *world) want(want ...string) {
 	if got := w.take(); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		w.t.Fatalf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 	}
+}
+
+// roundTrip is what of a state comes back from a store.
+func roundTrip(t testing.TB, s State) State {
+	t.Helper()
+	text, err := json.Marshal(s)
+	var out State
+	if err == nil {
+		err = json.Unmarshal(text, &out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

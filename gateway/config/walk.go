@@ -140,7 +140,7 @@ func (l *loader) checkDevices(root *schema.Table) {
 		specs := l.specsOf(l.likelyType(root.Table("drivers").Table(driver)))
 		t.Check(specs.device)
 		for _, point := range t.Table("points").Tables() {
-			point.Check(specs.point)
+			mapping.CheckPoint(point, specs.point)
 		}
 	}
 }
