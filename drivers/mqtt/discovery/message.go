@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+
+	"tidings/drivers/mqtt/template"
 )
 
 // A Message is what came on a topic, or what is to be published there. Its JSON is decoded once, when first asked for; a
@@ -20,6 +22,7 @@ type Message struct {
 	decoded bool
 	tree    any
 	err     error
+	vars    *template.Payload
 }
 
 // NewMessage makes a message that came, or is to be published with the connection's quality of service.
@@ -41,6 +44,14 @@ func (m *Message) JSON() (any, error) {
 		}
 	}
 	return m.tree, m.err
+}
+
+// Vars is the message as value templates see it. It is made once, so that all of them decode its JSON once.
+func (m *Message) Vars() *template.Payload {
+	if m.vars == nil {
+		m.vars = &template.Payload{Text: string(m.Payload)}
+	}
+	return m.vars
 }
 
 // Quote quotes a payload for an error, cut to what fits a line.

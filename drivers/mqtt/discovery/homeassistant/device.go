@@ -1,0 +1,217 @@
+package homeassistant
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tidings/devices"
+	"tidings/drivers/mqtt/discovery"
+	"tidings/drivers/mqtt/discovery/homeassistant/component"
+)
+
+// Device makes a device of the announcements that have its key.
+func (c *Convention) Device(key string) *discovery.Device {
+	of := c.groups.keyed[key]
+	if of == nil {
+		return nil
+	}
+	of.given = true
+	announcements := of.announcements()
+	d := &discovery.Device{Key: key}
+	d.Name, d.Model = majority(announcements, func(a about) string { return a.name }), majority(announcements, func(a about) string { return a.model })
+	d.Version, d.Area = majority(announcements, func(a about) string { return a.version }), majority(announcements, func(a about) string { return a.area })
+	b := assembly{Device: d, taken: make(map[string]int)}
+	entries := c.present(announcements, &b)
+	slices.SortStableFunc(entries, func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(truth(a.minor), truth(b.minor)), rank(a.kind)-rank(b.kind), strings.Compare(a.id(), b.id()))
+	})
+	mains := 0
+	for _, e := range entries {
+		mains += truth(e.built.Main)
+	}
+	availability := common(entries)
+	if availability {
+		d.Available = entries[slices.IndexFunc(entries, func(e *entry) bool { return !e.built.Apart })].built.Available
+	}
+	for _, e := range entries {
+		b.add(e, mains == 1 || !e.named || e.base == plainName(e.kind), availability)
+	}
+	for _, other := range of.strangers(c.groups) {
+		b.note("it names itself as %s, which is another device", other)
+	}
+	if len(announcements) > 0 {
+		d.Address = c.options.Prefix + "/" + announcements[0].place.id()
+	}
+	for _, p := range d.Points {
+		if len(p.Sources) > 0 {
+			d.Address = p.Sources[0].Topic
+			break
+		}
+	}
+	if len(d.Points) == 0 && len(d.Notes) == 0 {
+		return nil
+	}
+	return d
+}
+
+// present are the components of which there are points. What is left out becomes notes.
+func (c *Convention) present(announcements []*announcement, b *assembly) []*entry {
+	var entries []*entry
+	var disabled []string
+	for _, a := range announcements {
+		for _, e := range a.entries {
+			if e.uid != "" && c.owner(e.uid) != e {
+				if !a.leaving {
+					b.note("not understood: %s %s: its unique_id is the one of another %s", e.kind, e.object, e.kind)
+				}
+				continue
+			}
+			switch {
+			case e.disabled:
+				disabled = append(disabled, strings.ReplaceAll(e.base, "_", " "))
+			case e.err != nil:
+				b.note("not understood: %s %s: %v", e.kind, e.object, e.err)
+			default:
+				entries = append(entries, e)
+			}
+		}
+	}
+	if len(disabled) > 0 {
+		slices.Sort(disabled)
+		b.note("left out, since the device has it disabled by default: %s", strings.Join(slices.Compact(disabled), ", "))
+	}
+	return entries
+}
+
+// common reports whether one availability is that of all components.
+func common(entries []*entry) bool {
+	sign := ""
+	for _, e := range entries {
+		switch {
+		case e.built.Apart:
+		case e.built.Available == nil || sign != "" && sign != e.built.Signature:
+			return false
+		default:
+			sign = e.built.Signature
+		}
+	}
+	return sign != ""
+}
+
+// majority is what most announcements say, the first of several; what says nothing does not count.
+func majority(announcements []*announcement, of func(about) string) string {
+	counts := make(map[string]int)
+	best := ""
+	for _, a := range announcements {
+		if s := of(a.about); s != "" {
+			counts[s]++
+		}
+	}
+	for _, a := range announcements {
+		if s := of(a.about); counts[s] > counts[best] {
+			best = s
+		}
+	}
+	return best
+}
+
+func rank(kind string) int {
+	if i := slices.Index(component.Ranks, kind); i >= 0 {
+		return i
+	}
+	return len(component.Ranks)
+}
+
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// An assembly is a device that is being put together.
+type assembly struct {
+	*discovery.Device
+	taken map[string]int // names of points, and where they are
+	cut   bool
+}
+
+func (b *assembly) note(format string, args ...any) {
+	if len(b.Notes) < discovery.MaxNotes {
+		b.Notes = append(b.Notes, fmt.Sprintf(format, args...))
+	}
+}
+
+// add adds the parts of a component: by their own names when it is all that the device is.
+func (b *assembly) add(e *entry, all, shared bool) {
+	for _, note := range e.built.Notes {
+		b.note("%s: %s", strings.ReplaceAll(e.base, "_", " "), note)
+	}
+	if b.Class == "" {
+		b.Class = e.built.Class
+	}
+	for _, part := range e.built.Parts {
+		p := part.Point
+		if !shared && !e.built.Apart {
+			p.Available = e.built.Available
+		}
+		if part.Named != "" {
+			p.Name = discovery.PointName(part.Named)
+			if i, ok := b.taken[p.Name]; ok && b.Points[i].Kind == devices.KindEvent {
+				b.join(i, p)
+				continue
+			}
+			b.append(p, []string{p.Name, "trigger_" + p.Name})
+			continue
+		}
+		whole := e.base
+		switch {
+		case part.Suffix == "":
+			p.Name, p.Label = e.base, e.label
+		case all && e.built.Main:
+			p.Name, whole = part.Suffix, e.base+"_"+part.Suffix
+		case e.kind == "update" && !e.named:
+			p.Name, whole = part.Suffix, "update_"+part.Suffix
+		default:
+			p.Name = e.base + "_" + part.Suffix
+			if whole = p.Name; e.label != "" {
+				p.Label = e.label + " " + strings.ReplaceAll(part.Suffix, "_", " ")
+			}
+		}
+		b.append(p, []string{p.Name, whole, e.kind + "_" + whole})
+	}
+}
+
+// append adds a point by the first of some names that is free.
+func (b *assembly) append(p discovery.Point, names []string) {
+	if len(b.Points) == discovery.MaxPoints {
+		if !b.cut {
+			b.cut = true
+			b.note("not understood: more than %d points", discovery.MaxPoints)
+		}
+		return
+	}
+	for n := 2; ; n++ {
+		for _, name := range names {
+			name = discovery.PointName(name)
+			if _, ok := b.taken[name]; !ok {
+				p.Name = name
+				b.taken[name] = len(b.Points)
+				b.Points = append(b.Points, p)
+				return
+			}
+		}
+		last := discovery.PointName(names[len(names)-1])
+		suffix := "_" + strconv.Itoa(n)
+		names = append(names[:len(names):len(names)], last[:min(len(last), 48-len(suffix))]+suffix)
+	}
+}
+
+// join adds what a trigger hears to the point that it shares with others.
+func (b *assembly) join(i int, p discovery.Point) {
+	q := &b.Points[i]
+	q.Sources = append(slices.Clip(q.Sources), p.Sources...)
+}
