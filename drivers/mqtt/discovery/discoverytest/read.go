@@ -27,9 +27,9 @@ func (s *step) payload() []byte { return []byte(strings.Join(s.body, "\n")) }
 
 // message is the one that a step with a topic is about.
 func (s *step) message() *discovery.Message {
-	topic, flag, _ := strings.Cut(s.args, " ")
+	topic, retained := strings.CutSuffix(s.args, " retained")
 	m := discovery.NewMessage(topic, s.payload())
-	m.Retained = flag == "retained"
+	m.Retained = retained
 	return m
 }
 

@@ -87,8 +87,9 @@ func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) 
 	old := c.announced[m.Topic]
 	if len(m.Payload) == 0 {
 		if old != nil {
-			c.remove(old)
 			delete(c.announced, m.Topic)
+			c.groups.remove(old)
+			c.disown(old)
 		}
 		return c.groups.take(), nil
 	}
@@ -117,26 +118,53 @@ func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) 
 		if len(c.groups.keyed) >= discovery.MaxDevices {
 			return nil, nil
 		}
-		tokens = []string{own(a)}
+		tokens = []string{alone(a)}
 	}
-	if old != nil {
-		c.remove(old)
-		delete(c.announced, m.Topic)
+	if !c.groups.put(a, old, tokens) {
+		return c.groups.take(), nil // there are too many of it
 	}
-	if c.groups.add(a, tokens) {
-		c.announced[m.Topic] = a
-		for _, e := range a.entries {
-			if e.uid != "" {
-				c.owners[e.uid] = append(c.owners[e.uid], e)
-				c.touchOwners(e.uid)
-			}
-		}
-	}
+	c.announced[m.Topic] = a
+	c.own(a, old)
 	return c.groups.take(), nil
 }
 
-// own is the token of a component without a device.
-func own(a *announcement) string {
+// own notes the unique_ids of an announcement, which takes the place of an old one.
+func (c *Convention) own(a, old *announcement) {
+	for _, e := range a.entries {
+		if e.uid == "" {
+			continue
+		}
+		owners := c.owners[e.uid]
+		i := slices.IndexFunc(owners, func(was *entry) bool { return was.announcement == old })
+		if i < 0 {
+			owners = append(owners, e)
+		} else {
+			owners[i] = e
+		}
+		c.owners[e.uid] = owners
+		c.touchOwners(e.uid)
+	}
+	if old != nil {
+		c.disown(old)
+	}
+}
+
+// disown forgets the unique_ids of an announcement.
+func (c *Convention) disown(a *announcement) {
+	for _, e := range a.entries {
+		if e.uid == "" {
+			continue
+		}
+		owners := slices.DeleteFunc(c.owners[e.uid], func(other *entry) bool { return other == e })
+		if c.owners[e.uid] = owners; len(owners) == 0 {
+			delete(c.owners, e.uid)
+		}
+		c.touchOwners(e.uid)
+	}
+}
+
+// alone is the token of a component without a device.
+func alone(a *announcement) string {
 	if len(a.entries) == 1 && a.entries[0].uid != "" {
 		return "entity:" + a.entries[0].uid
 	}
@@ -185,21 +213,6 @@ func (c *Convention) keptBase(e *entry, old *announcement) string {
 		return owners[0].base
 	}
 	return ""
-}
-
-// remove forgets an announcement.
-func (c *Convention) remove(a *announcement) {
-	c.groups.remove(a)
-	for _, e := range a.entries {
-		if e.uid == "" {
-			continue
-		}
-		owners := slices.DeleteFunc(c.owners[e.uid], func(other *entry) bool { return other == e })
-		if c.owners[e.uid] = owners; len(owners) == 0 {
-			delete(c.owners, e.uid)
-		}
-		c.touchOwners(e.uid)
-	}
 }
 
 // touch notes that something else is known of the device of an announcement, and of others that want its unique_ids.

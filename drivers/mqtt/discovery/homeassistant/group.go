@@ -47,6 +47,22 @@ func (g *groups) take() []string {
 	return keys
 }
 
+// put adds an announcement in the place of an old one, which may be nil.
+func (g *groups) put(a, old *announcement, tokens []string) bool {
+	if old != nil && slices.Equal(old.identity.tokens, tokens) {
+		i := old.identity
+		i.announcements[slices.Index(i.announcements, old)] = a
+		a.identity, old.identity = i, nil
+		g.touch(i.group)
+		return true
+	}
+	ok := g.add(a, tokens)
+	if ok && old != nil {
+		g.remove(old)
+	}
+	return ok
+}
+
 // add puts an announcement to the others of its device. It reports false when there are too many of them.
 func (g *groups) add(a *announcement, tokens []string) bool {
 	id := strings.Join(tokens, "\x00")
@@ -131,7 +147,8 @@ func (g *groups) anchor(i *identity) {
 	to.identities = append(to.identities, i)
 	i.group = to
 	if key == i.tokens[0] && !to.given {
-		to.key, to.given = key, true // it is the same device, by another of its tokens
+		g.call(to, key) // it is the same device, by another of its tokens
+		to.given = true
 	}
 	g.touch(to)
 }
@@ -155,20 +172,23 @@ func (g *groups) touch(of *group) {
 	if of == nil {
 		return
 	}
+	if key := of.choose(); key != of.key || g.keyed[key] != of {
+		g.call(of, key)
+	}
 	if of.key != "" {
 		g.changed[of.key] = true
 	}
-	key := of.choose()
-	if key == of.key {
-		if key != "" {
-			g.keyed[key] = of
-		}
-		return
-	}
-	if g.keyed[of.key] == of {
+}
+
+// call gives a group another key.
+func (g *groups) call(of *group, key string) {
+	if of.key != "" && g.keyed[of.key] == of {
 		delete(g.keyed, of.key)
+		g.changed[of.key] = true
 	}
-	of.key, of.given = key, false
+	if of.key != key {
+		of.key, of.given = key, false
+	}
 	if key != "" {
 		g.keyed[key] = of
 		g.changed[key] = true

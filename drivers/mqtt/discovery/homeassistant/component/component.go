@@ -43,7 +43,6 @@ type builder struct {
 	parts     []Part
 	notes     []string
 	class     string
-	available *discovery.Availability
 	expire    time.Duration
 }
 

@@ -1,0 +1,285 @@
+package homeassistant
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"tidings/drivers/mqtt/discovery"
+)
+
+// take hears announcements, one a line: the topic without prefix and "config", and the payload.
+func take(c *Convention, lines ...string) (changed []string) {
+	for _, line := range lines {
+		topic, payload, _ := strings.Cut(line, " ")
+		keys, _ := c.Take(discovery.NewMessage("homeassistant/"+topic+"/config", []byte(payload)))
+		changed = append(changed, keys...)
+	}
+	return changed
+}
+
+// sensor announces a sensor whose device is described by the JSON in device.
+func sensor(object, device string) string {
+	return fmt.Sprintf(`sensor/%s {"stat_t":"s/%s","uniq_id":"%[1]s","name":"%[1]s","unit_of_meas":"W","dev":{%[3]s}}`, object, object, device)
+}
+
+// known are the devices there are and their points, one a line: "key: point point".
+func known(c *Convention) []string {
+	var out []string
+	for key := range c.groups.keyed {
+		if d := c.Device(key); d != nil {
+			names := make([]string, len(d.Points))
+			for i, p := range d.Points {
+				names[i] = p.Name
+			}
+			out = append(out, key+": "+strings.Join(names, " "))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// expect compares the devices that are known.
+func expect(t *testing.T, c *Convention, want ...string) {
+	t.Helper()
+	if got := known(c); !slices.Equal(got, want) {
+		t.Errorf("known:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestOneDeviceOfWhatHasAnythingInCommon(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		lines []string
+		want  []string
+	}{
+		{"the same identifiers", []string{sensor("a", `"ids":["x"]`), sensor("b", `"ids":"x"`)}, []string{"x: a b"}},
+		{"one of several", []string{sensor("a", `"ids":["x","y"]`), sensor("b", `"ids":["y"]`), sensor("c", `"ids":["z","y"]`)}, []string{"x: a b c"}},
+		{"only a connection", []string{sensor("a", `"ids":["x"],"cns":[["mac","AA-BB-CC-DD-EE-FF"]]`), sensor("b", `"cns":[["mac","aabbccddeeff"]]`)},
+			[]string{"x: a b"}},
+		{"connections without identifiers", []string{sensor("a", `"cns":[["mac","AA:BB:CC:DD:EE:FF"]]`)}, []string{"connection:mac:aa:bb:cc:dd:ee:ff: a"}},
+		{"a number", []string{sensor("a", `"ids":[12345]`), sensor("b", `"ids":"12345"`)}, []string{"12345: a b"}},
+		{"no device", []string{`sensor/garden {"stat_t":"g","uniq_id":"g1","dev_cla":"temperature","name":"Garden"}`, `switch/n/o {"cmd_t":"c"}`},
+			[]string{"entity:sensor:g1: temperature", "topic:switch/n/o: switch"}},
+		{"an identifier that looks like something else", []string{sensor("a", `"ids":["entity:sensor:g1"]`),
+			`sensor/garden {"stat_t":"g","uniq_id":"g1"}`}, []string{"entity:sensor:g1: value", "identifier:entity:sensor:g1: a"}},
+		{"an announcement of two devices", []string{sensor("a", `"ids":["x"]`), sensor("b", `"ids":["y"]`), sensor("c", `"ids":["x","y"]`)},
+			[]string{"x: a c", "y: b"}},
+		{"one by what only one of them has", []string{sensor("a", `"ids":["x1","x2"]`), sensor("b", `"ids":["y1","y2"]`), sensor("c", `"ids":["x2","y2"]`)},
+			[]string{"x1: a c", "y1: b"}},
+	} {
+		for range 20 {
+			rand.Shuffle(len(test.lines), func(i, j int) { test.lines[i], test.lines[j] = test.lines[j], test.lines[i] })
+			c := New(Options{})
+			take(c, test.lines...)
+			if got := known(c); !slices.Equal(got, test.want) {
+				t.Fatalf("%s: %v, want %v; in the order %v", test.name, got, test.want, test.lines)
+			}
+			for _, line := range test.lines {
+				topic, _, _ := strings.Cut(line, " ")
+				take(c, topic+" ")
+			}
+			if got := known(c); len(got) > 0 || len(c.groups.anchored)+len(c.groups.named)+len(c.groups.identities)+len(c.owners)+len(c.announced) > 0 {
+				t.Fatalf("%s: left: %v", test.name, got)
+			}
+		}
+	}
+}
+
+func TestAKeyThatWasGivenStays(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	take(c, sensor("p", `"ids":["lamp","lamp-mac"],"name":"Lamp"`))
+	expect(t, c, "lamp: p")
+	// Others may join a device, but neither take its key nor its place.
+	take(c, sensor("q", `"ids":["a-lamp","lamp-mac"]`), sensor("r", `"ids":["a-lamp","lamp-mac"]`), sensor("s", `"ids":["lamp-mac"]`))
+	expect(t, c, "lamp: p q r s")
+	take(c, sensor("p", `"ids":["lamp","lamp-mac"],"name":"Leselampe"`))
+	expect(t, c, "lamp: p q r s")
+	// Nor make two one.
+	take(c, sensor("t", `"ids":["tv"]`))
+	expect(t, c, "lamp: p q r s", "tv: t")
+	changed := take(c, sensor("u", `"ids":["tv","lamp-mac"]`), sensor("v", `"ids":["tv","lamp-mac"]`))
+	expect(t, c, "lamp: p q r s", "tv: t u v")
+	if !slices.Contains(changed, "tv") {
+		t.Errorf("changed: %v", changed)
+	}
+	d := c.Device("tv")
+	if !slices.Contains(d.Notes, "it names itself as lamp, which is another device") {
+		t.Errorf("notes: %q", d.Notes)
+	}
+	if changed := take(c, "sensor/p ", "sensor/q ", "sensor/r ", "sensor/s "); !slices.Contains(changed, "lamp") || c.Device("lamp") != nil {
+		t.Errorf("changed: %v; known: %v", changed, known(c))
+	}
+}
+
+func TestAUniqueIDIsOnes(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	take(c, `switch/lamp {"cmd_t":"lamp/set","uniq_id":"u1","dev":{"ids":["lamp"]}}`,
+		`switch/evil {"cmd_t":"evil/set","uniq_id":"u1","dev":{"ids":["evil"]}}`, `sensor/other {"stat_t":"o","uniq_id":"u1","dev":{"ids":["other"]}}`)
+	expect(t, c, "evil: ", "lamp: switch", "other: value")
+	if d := c.Device("evil"); len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "its unique_id is the one of another switch") {
+		t.Errorf("notes: %q", d.Notes)
+	}
+	changed := take(c, "switch/lamp ")
+	expect(t, c, "evil: switch", "other: value")
+	if !slices.Equal(changed, []string{"evil", "lamp"}) {
+		t.Errorf("changed: %v", changed)
+	}
+}
+
+// A hand-over, as https://www.home-assistant.io/integrations/mqtt/#migration-from-single-component-to-device-based-discovery has it.
+func TestHandOver(t *testing.T) {
+	t.Parallel()
+	const (
+		single = `sensor/0AFFD2/bla1 {"stat_t":"foobar/s1","uniq_id":"bla_sensor001","name":"Left","dev":{"ids":["0AFFD2"],"name":"foobar"},"o":{"name":"foobar"}}`
+		whole  = `device/0AFFD2 {"dev":{"ids":["0AFFD2"],"name":"foobar"},"o":{"name":"foobar"},"cmps":{"one":{"p":"sensor","stat_t":"foobar/s1","uniq_id":"bla_sensor001","name":"Left"}}}`
+	)
+	c := New(Options{})
+	take(c, single)
+	steps := []struct{ line, want string }{
+		{whole, "0AFFD2: bla1"}, // refused, as long as there is the other
+		{`device/0AFFD2 `, "0AFFD2: bla1"},
+		{`sensor/0AFFD2/bla1 {"migrate_discovery": true}`, "0AFFD2: bla1"},
+		{whole, "0AFFD2: bla1"}, // the name stays
+		{`sensor/0AFFD2/bla1 `, "0AFFD2: bla1"},
+		{`device/0AFFD2 {"migr_discvry": true}`, "0AFFD2: bla1"}, // and back
+		{single, "0AFFD2: bla1"},
+		{`device/0AFFD2 `, "0AFFD2: bla1"},
+	}
+	for _, step := range steps {
+		take(c, step.line)
+		expect(t, c, step.want)
+		if len(c.Device("0AFFD2").Points) != 1 {
+			t.Errorf("%s: %v", step.line, c.Device("0AFFD2").Points)
+		}
+	}
+	if notes := c.Device("0AFFD2").Notes; len(notes) > 0 {
+		t.Errorf("notes: %q", notes)
+	}
+	take(c, `sensor/0AFFD2/bla1 `)
+	expect(t, c)
+}
+
+func TestAComponentIsTakenBack(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	take(c, `device/d {"dev":{"ids":["d"]},"o":{"name":"x"},"cmps":{"a":{"p":"sensor","stat_t":"a"},"b":{"p":"switch","cmd_t":"b"}}}`)
+	expect(t, c, "d: b a")
+	take(c, `device/d {"dev":{"ids":["d"]},"o":{"name":"x"},"cmps":{"a":{"p":"sensor","stat_t":"a"},"b":{"p":"switch"}}}`)
+	expect(t, c, "d: a")
+	take(c, `device/d `)
+	expect(t, c)
+}
+
+func TestNamesStayWhenNamesChange(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	take(c, `sensor/kitchen_temperature {"stat_t":"k","uniq_id":"k1","name":"Kitchen Temperature","dev_cla":"temperature","dev":{"ids":["k"],"name":"Kitchen"}}`)
+	expect(t, c, "k: temperature")
+	if p := c.Device("k").Points[0]; p.Label != "Temperature" {
+		t.Errorf("label %q", p.Label)
+	}
+	take(c, `sensor/kitchen_temperature {"stat_t":"k","uniq_id":"k1","name":"Küche Wärme","dev_cla":"temperature","dev":{"ids":["k"],"name":"Küche"}}`)
+	expect(t, c, "k: temperature")
+	if d := c.Device("k"); d.Name != "Küche" || d.Points[0].Label != "Wärme" {
+		t.Errorf("%q, label %q", d.Name, d.Points[0].Label)
+	}
+}
+
+func TestNothingIsSaidTwice(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	line := sensor("a", `"ids":["x"]`)
+	if changed := take(c, line); !slices.Equal(changed, []string{"x"}) {
+		t.Errorf("%v", changed)
+	}
+	if changed := take(c, line, line); len(changed) > 0 {
+		t.Errorf("%v", changed)
+	}
+	// What cannot be read leaves what was said before.
+	if changed := take(c, "sensor/a {", "sensor/a []", "sensor/a 1 2"); len(changed) > 0 {
+		t.Errorf("%v", changed)
+	}
+	expect(t, c, "x: a")
+}
+
+func TestMainsAreCalledByWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	light := func(object, name string) string {
+		return fmt.Sprintf(`light/%s {"cmd_t":"c","bri_cmd_t":"b","name":%s,"dev":{"ids":["x"],"name":"Lamp"}}`, object, name)
+	}
+	for _, test := range []struct {
+		lines []string
+		want  string
+	}{
+		{[]string{light("light", "null")}, "x: light brightness"},
+		{[]string{light("ceiling", `"Ceiling"`)}, "x: ceiling brightness"},
+		{[]string{light("left", `"Left"`), light("right", `"Right"`)}, "x: left left_brightness right right_brightness"},
+		{[]string{light("light", "null"), light("right", `"Right"`)}, "x: light brightness right right_brightness"},
+		{[]string{light("light", "null"), `sensor/brightness {"stat_t":"s","dev":{"ids":["x"]}}`}, "x: light brightness sensor_brightness"},
+		{[]string{sensor("a_b", `"ids":["x"]`), sensor("a-b", `"ids":["x"]`), sensor("a__b", `"ids":["x"]`)}, "x: a_b sensor_a_b sensor_a_b_2"},
+	} {
+		c := New(Options{})
+		take(c, test.lines...)
+		expect(t, c, test.want)
+		slices.Reverse(test.lines)
+		c = New(Options{})
+		take(c, test.lines...)
+		expect(t, c, test.want)
+	}
+}
+
+func TestAvailability(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	take(c, `sensor/a {"stat_t":"a","avty_t":"x/status","dev":{"ids":["x"]}}`, `sensor/b {"stat_t":"b","avty":[{"t":"x/status"}],"dev":{"ids":["x"]}}`,
+		`device_automation/t {"atype":"trigger","t":"t","type":"action","stype":"single","dev":{"ids":["x"]}}`)
+	if d := c.Device("x"); d.Available == nil || d.Points[0].Available != nil || d.Points[1].Available != nil {
+		t.Error("one availability of all is not the device's")
+	}
+	take(c, `sensor/c {"stat_t":"c","dev":{"ids":["x"]}}`)
+	d := c.Device("x")
+	if d.Available != nil || d.Points[0].Available == nil || d.Points[1].Available == nil || d.Points[2].Available != nil {
+		t.Error("an availability of some is not theirs")
+	}
+}
+
+func TestOnlyWhatIsWrongIsLeftOut(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	take(c, sensor("good", `"ids":["x"]`), `sensor/none {"dev":{"ids":["x"]}}`, `sensor/wild {"stat_t":"a/+/b","dev":{"ids":["x"]}}`,
+		`toaster/t {"cmd_t":"t","dev":{"ids":["x"]}}`, `sensor/bad {"stat_t":"b","val_tpl":"{{ value_json. }}","dev":{"ids":["x"]}}`,
+		`select/empty {"cmd_t":"e","dev":{"ids":["x"]}}`)
+	expect(t, c, "x: bad good")
+	d := c.Device("x")
+	for _, want := range []string{"sensor none: it has no state_topic", `sensor wild: state_topic: "a/+/b" is not a topic that can be used`,
+		"toaster t: there is no such component here", "select empty: it has no options", "bad: value_template: template: "} {
+		if !slices.ContainsFunc(d.Notes, func(note string) bool { return strings.Contains(note, want) }) {
+			t.Errorf("no note %q in %q", want, d.Notes)
+		}
+	}
+	if _, err := d.Points[0].Sources[0].Read(discovery.NewMessage("b", []byte("{}"))); err == nil || !strings.Contains(err.Error(), "value_template") {
+		t.Errorf("a template that does not compile reads %v", err)
+	}
+}
+
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	for i := range 500 {
+		take(c, sensor(fmt.Sprint("s", i), `"ids":["x"]`), sensor(fmt.Sprint("t", i), fmt.Sprintf(`"ids":["t%d","x"]`, i)))
+	}
+	d := c.Device("x")
+	if len(d.Points) != discovery.MaxPoints || len(d.Notes) > discovery.MaxNotes || len(c.groups.named["x"]) > maxIdentities {
+		t.Errorf("%d points, %d notes, %d identities", len(d.Points), len(d.Notes), len(c.groups.named["x"]))
+	}
+	long := `sensor/long {"stat_t":"` + strings.Repeat("x", discovery.MaxAnnouncement) + `"}`
+	if changed := take(c, long); len(changed) > 0 {
+		t.Errorf("%v", changed)
+	}
+}
