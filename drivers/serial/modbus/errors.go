@@ -54,3 +54,6 @@ func (e Exception) Error() string {
 func (e Exception) Refuses() bool {
 	return e == IllegalAddress || e == IllegalValue || e == IllegalFunction
 }
+
+// Unreachable reports whether it is from a gateway on the way, which had no answer from the slave.
+func (e Exception) Unreachable() bool { return e == NoGatewayPath || e == NoGatewayAnswer }

@@ -121,7 +121,8 @@ func (f Format) bits(data []byte) uint64 {
 }
 
 // Number is the value in the first Registers of data, as a slave sent them. A Bit is 0 or 1. 64-bit numbers beyond 2^53 lose
-// their lowest digits, and floats may be NaN or infinite.
+// their lowest digits, and floats may be NaN or infinite. A Float32 is the shortest number that is nearest to it: 230.2, and
+// not 230.1999969482422, so that what was written reads back as the same.
 func (f Format) Number(data []byte) float64 {
 	v := f.bits(data)
 	switch f.Type {
@@ -132,13 +133,26 @@ func (f Format) Number(data []byte) float64 {
 	case Int64:
 		return float64(int64(v))
 	case Float32:
-		return float64(math.Float32frombits(uint32(v)))
+		return widen(math.Float32frombits(uint32(v)))
 	case Float64:
 		return math.Float64frombits(v)
 	case Bit:
 		return float64(v >> f.Bit & 1)
 	}
 	return float64(v)
+}
+
+// widen makes a float64 of what a float32 would be written as.
+func widen(f float32) float64 {
+	if whole := float64(f); math.IsNaN(whole) || whole == math.Trunc(whole) && math.Abs(whole) < 1<<24 {
+		return whole
+	}
+	var buf [24]byte
+	wide, err := strconv.ParseFloat(string(strconv.AppendFloat(buf[:0], float64(f), 'g', -1, 32)), 64)
+	if err != nil {
+		return float64(f)
+	}
+	return wide
 }
 
 // limits are the least and the greatest whole number of a type, as far as a float64 can tell.

@@ -17,10 +17,10 @@ func TestNumbers(t *testing.T) {
 		{"int16", "", "FF 33", -205}, // XY-MD02's manual: -20.5 °C
 		{"uint16", "BADC", "38 FF", 65336},
 		{"int16", "DCBA", "33 FF", -205},
-		{"float32", "ABCD", "43 66 33 34", 230.20001220703125}, // Eastron's manual: 230.2 V
-		{"float32", "CDAB", "33 34 43 66", 230.20001220703125},
-		{"float32", "BADC", "66 43 34 33", 230.20001220703125},
-		{"float32", "DCBA", "34 33 66 43", 230.20001220703125},
+		{"float32", "ABCD", "43 66 33 34", 230.20001}, // Eastron's manual: 230.2 V
+		{"float32", "CDAB", "33 34 43 66", 230.20001},
+		{"float32", "BADC", "66 43 34 33", 230.20001},
+		{"float32", "DCBA", "34 33 66 43", 230.20001},
 		{"uint32", "", "00 01 86 A0", 100000},
 		{"int32", "CDAB", "FF FE FF FF", -2},
 		{"int64", "", "FF FF FF FF FF FF FF FE", -2},
@@ -84,6 +84,12 @@ func TestNumbersThatDoNotFit(t *testing.T) {
 			t.Errorf("%v as %s: % X %v, want %s", c.number, c.typ, got, err, c.want)
 		}
 	}
+	float := Format{Type: Float32}
+	for _, number := range []float64{21.3, 0.1, -1e-20, 16777217, 1e30} {
+		if got, err := float.Append(nil, number); err != nil || float.Number(got) != number && number != 16777217 {
+			t.Errorf("%v reads back as %v %v", number, float.Number(got), err)
+		}
+	}
 	f := Format{Type: Uint16}
 	if got, err := f.Append(nil, 215.00000000000003); err != nil || f.Number(got) != 215 {
 		t.Errorf("a number that arithmetic has blurred: % X %v", got, err)
@@ -104,7 +110,7 @@ func TestNumbersReadBack(t *testing.T) {
 		switch f.Type {
 		case Float64:
 		case Float32:
-			number = float64(rapid.Float32().Draw(t, "float32"))
+			number = widen(rapid.Float32().Draw(t, "float32"))
 		default:
 			number = math.Round(number)
 		}
