@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -125,6 +126,52 @@ func TestRelay(t *testing.T) {
 	}
 }
 
+// TestModbus asks a meter on the simulated line, which breaks and mends as it is told.
+func TestModbus(t *testing.T) {
+	t.Parallel()
+	typed, keyboard := io.Pipe()
+	screen, printed := io.Pipe()
+	cmd := command(typed)
+	cmd.SetArgs([]string{"modbus", "--listen", "127.0.0.1:0", "--fault", "dead-1"})
+	cmd.SetOut(printed)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- cmd.ExecuteContext(ctx) }()
+	lines := bufio.NewScanner(screen)
+	if !lines.Scan() {
+		t.Fatal("it says nothing")
+	}
+	port, err := net.Dial("tcp", strings.TrimPrefix(lines.Text(), "tcp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	for _, word := range []string{"dead-1", "noisy-9", "hush"} {
+		if _, err := io.WriteString(keyboard, word+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		if !lines.Scan() || !strings.HasPrefix(lines.Text(), map[string]string{"dead-1": "dead-1 off", "noisy-9": `"noisy-9" is no fault`, "hush": "hush on"}[word]) {
+			t.Errorf("%s: it says %q", word, lines.Text())
+		}
+	}
+	if _, err := io.WriteString(keyboard, "hush off\n"); err != nil || !lines.Scan() {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 9)
+	if _, err := port.Write([]byte{1, 4, 0, 0x0C, 0, 2, 0xB1, 0xC8}); err != nil { // power of an SDM120: its manual's example
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(port, answer); err != nil || string(answer[:7]) != "\x01\x04\x04\x43\xf0\x00\x00" {
+		t.Errorf("the meter says % X %v", answer, err)
+	}
+	keyboard.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWrong(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, want string }{
@@ -132,6 +179,8 @@ func TestWrong(t *testing.T) {
 		{"serial greenhouse --link /proc/none/link", "link: "},
 		{"mqtt lamp --broker http://127.0.0.1", `broker: "http://127.0.0.1": write it as in mqtt://127.0.0.1:1883`},
 		{"mqtt plug --fault unplug", `"unplug" is no fault: there are garbage, silence, reboot, stuck`},
+		{"modbus --tcp", "tcp: Modbus TCP needs --listen"},
+		{"modbus --fault dead-9", `"dead-9" is no fault`},
 		{"serial fire", `unknown command "fire"`},
 	} {
 		cmd := command(strings.NewReader(""))
