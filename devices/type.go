@@ -19,6 +19,11 @@ type Type struct {
 	// keys are not among them.
 	Connection, Device, Point []schema.Key
 
+	// Expand lays under a device's table what it refers to (a profile, say), and adds what follows from what stands there. It is
+	// called with the table of its driver before any key is checked, so everything in both may be wrong; whoever reads the
+	// device's table then sees what was added as if it stood there. Mistakes are recorded as in Build. Nil: nothing to do.
+	Expand func(driver, device *schema.Table)
+
 	// Writes says by a point's table whether the point can be commanded, for checks that come before there is a driver.
 	// Nil: nobody knows.
 	Writes func(point *schema.Table) bool

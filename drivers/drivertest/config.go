@@ -81,6 +81,9 @@ func connection(t testing.TB, typ devices.Type, toml string, problems *schema.Pr
 		if d.StringOr("driver", c.Name) != c.Name {
 			continue
 		}
+		if typ.Expand != nil {
+			typ.Expand(own, d)
+		}
 		checkDeclared(d, typ.Device, problems)
 		dc := devices.DeviceConfig{ID: devices.ID(d.Name()), Table: d}
 		for _, p := range d.Table("points").Tables() {

@@ -15,10 +15,6 @@ func TestMistakes(t *testing.T) {
 		config string
 		want   []string
 	}{
-		"later protocols": {`[drivers.meters]
-port     = "/dev/ttyAMA0"
-protocol = "modbus"
-`, []string{`gateway.toml:3: drivers.meters: not in this version: protocol = "modbus"`}},
 		"ports over the network": {`[drivers.attic]
 port     = "tcp://10.0.0.7:4001"
 protocol = "json"
@@ -29,23 +25,21 @@ mode     = "8X1"
 dtr      = "no"
 protocol = "jsn"
 prot     = 1
-poll     = "5s"
 `, []string{
 			`gateway.toml:1: drivers.attic: port is missing: the device file; one under /dev/serial/by-id stays the same whatever else is plugged in`,
 			`gateway.toml:2: drivers.attic: baud: 0 is no speed of a serial port: 9600 and 115200 are usual`,
 			`gateway.toml:3: drivers.attic: mode: "8X1" is none: it is data bits (5 to 8), parity (N, E or O) and stop bits (1 or 2), as in "8N1"`,
 			`gateway.toml:4: drivers.attic: dtr is the string "no", but takes true or false`,
-			`gateway.toml:5: drivers.attic: protocol: "jsn" is none of csv, json, keyvalue, p1, regexp, sds011: did you mean "json"?`,
+			`gateway.toml:5: drivers.attic: protocol: "jsn" is none of csv, json, keyvalue, modbus, modbus-tcp, p1, regexp, sds011: did you mean "json"?`,
 			`gateway.toml:6: drivers.attic: unknown key "prot": did you mean "port"?`,
-			`gateway.toml:7: drivers.attic: not in this version: poll`,
 		}},
 		"empty": {"[drivers.attic]\nport = \"\"\nprotocol = \"\"\n", []string{
 			`gateway.toml:2: drivers.attic: port is empty: it is the device file, such as /dev/ttyUSB0`,
-			`gateway.toml:3: drivers.attic: protocol: "" is none of csv, json, keyvalue, p1, regexp, sds011`,
+			`gateway.toml:3: drivers.attic: protocol: "" is none of csv, json, keyvalue, modbus, modbus-tcp, p1, regexp, sds011`,
 		}},
 		"no port and no protocol": {"[drivers.attic]\n", []string{
 			`gateway.toml:1: drivers.attic: port is missing: the device file; one under /dev/serial/by-id stays the same whatever else is plugged in`,
-			`gateway.toml:1: drivers.attic: protocol is missing: what is spoken: json, keyvalue, csv, regexp, p1 or sds011`,
+			`gateway.toml:1: drivers.attic: protocol is missing: what is spoken: json, keyvalue, csv, regexp, modbus, modbus-tcp, p1 or sds011`,
 		}},
 		"points": {`[drivers.attic]
 port     = "/dev/ttyUSB0"
@@ -75,7 +69,7 @@ safe   = false
 source = "r"
 type   = "float32"
 `, []string{
-			`gateway.toml:5: devices.node: not in this version: slave`,
+			`gateway.toml:5: devices.node: slave is for protocol = "modbus"`,
 			`gateway.toml:6: devices.node.where: list takes a string, a number or true or false: what the field says in this device's lines`,
 			`gateway.toml:6: devices.node.where: table takes a string, a number or true or false: what the field says in this device's lines`,
 			`gateway.toml:7: devices.node.points.nothing: source is missing: the field this point is read from`,
@@ -83,7 +77,7 @@ type   = "float32"
 			`gateway.toml:15: devices.node.points.number: on and off are for kind = "switch", and this is a number`,
 			`gateway.toml:19: devices.node.points.same: on and off are both "X"`,
 			`gateway.toml:24: devices.node.points.unsafe: safe needs write: how the value is set`,
-			`gateway.toml:27: devices.node.points.register: not in this version: type`,
+			`gateway.toml:27: devices.node.points.register: type is for protocol = "modbus"`,
 		}},
 		"templates": {`[drivers.attic]
 port     = "/dev/ttyUSB0"

@@ -30,13 +30,12 @@ type conversation interface {
 // dialects are the builders of what is spoken, by their word in the configuration. A builder records mistakes in the
 // tables of the connection, and reports whether there were none.
 var dialects = map[string]func(c devices.Connection) (dialect, bool){
-	"csv":      listening(newCSV),
-	"json":     listening(only(jsonLines{})),
-	"keyvalue": listening(only(keyValue{})),
-	"p1":       listening(only(telegrams{})),
-	"regexp":   listening(newPattern),
-	"sds011":   listening(only(sds011)),
+	"csv":        listening(newCSV),
+	"json":       listening(only(jsonLines{})),
+	"keyvalue":   listening(only(keyValue{})),
+	"modbus":     polling(false),
+	"modbus-tcp": polling(true),
+	"p1":         listening(only(telegrams{})),
+	"regexp":     listening(newPattern),
+	"sds011":     listening(only(sds011)),
 }
-
-// later are the protocols of the contract that this version does not speak.
-var later = []string{"modbus"}

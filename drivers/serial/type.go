@@ -19,33 +19,34 @@ func Type(open port.Opener) devices.Type {
 	return devices.Type{
 		Name: "serial",
 		Help: "Devices on a serial port that say by themselves what they measure: in lines of text (a JSON object, name=value pairs, columns, " +
-			"or whatever a pattern describes), as smart meters (p1), or as the dust sensor SDS011. Several devices may share a port; `where` says whose a line is.",
+			"or whatever a pattern describes), as smart meters (p1), or as the dust sensor SDS011; and those that have to be asked, the slaves of a Modbus line. " +
+			"Several devices may share a port; `where` says whose a line is, `slave` whose a Modbus address.",
 		Kind: devices.KindNumber,
-		Connection: []schema.Key{
+		Connection: slices.Concat([]schema.Key{
 			{Name: "port", Kind: schema.String, Required: true, Help: "the device file; one under /dev/serial/by-id stays the same whatever else is plugged in"},
 			{Name: "baud", Kind: schema.Int, Default: "9600", Help: "bits a second, as the board has it; with p1 115200 is the default"},
 			{Name: "mode", Kind: schema.String, Default: "8N1", Help: "data bits, parity (N, E, O) and stop bits"},
 			{Name: "dtr", Kind: schema.Bool, Help: "what the line DTR is set to after opening; left alone without, as many boards reset when it moves"},
-			{Name: "protocol", Kind: schema.String, Required: true, Help: "what is spoken: json, keyvalue, csv, regexp, p1 or sds011"},
+			{Name: "protocol", Kind: schema.String, Required: true, Help: "what is spoken: json, keyvalue, csv, regexp, modbus, modbus-tcp, p1 or sds011"},
 			{Name: "columns", Kind: schema.Strings, Help: "csv: the names of the columns; without them, a source is a column's number"},
 			{Name: "header", Kind: schema.Bool, Default: "false", Help: "csv: the board prints the names of the columns"},
 			{Name: "separator", Kind: schema.String, Default: ",", Help: "csv: the character between two columns"},
 			{Name: "pattern", Kind: schema.String, Help: "regexp: what a line is as a whole, with a named group for each value, as in 'T=(?P<t>[0-9.]+) .*'"},
-			{Name: "poll", Kind: schema.Duration, Later: true, Help: "how often registers are read"},
-		},
-		Device: []schema.Key{
+			{Name: "profiles", Kind: schema.String, Path: true, Help: "a folder of profiles of your own, beside those that are built in"},
+		}, modbusConnectionKeys),
+		Device: slices.Concat([]schema.Key{
 			{Name: "where", Kind: schema.SubTable, Help: "fields and the values they have in this device's lines, where several devices share the port"},
-			{Name: "slave", Kind: schema.Int, Later: true, Help: "the address on a Modbus line"},
-		},
-		Point: []schema.Key{
-			{Name: "source", Kind: schema.String, Help: "what it is read from: a field, with json also a path as \"sensors.0.t\", a column, a group of the pattern, a meter's code as \"1-0:1.8.1\""},
-			{Name: "write", Kind: schema.String, Help: "the line that sets it, with {{.Value}} for the value; a point without is read only"},
+			{Name: "profile", Kind: schema.String, Help: "the profile that gives it its points, such as \"sdm120\"; what stands in this table counts"},
+			{Name: "profile_points", Kind: schema.Strings, Help: "which points of the profile it has; default: all"},
+			{Name: "model", Kind: schema.String, Help: "what device it is; default: what its profile says"},
+		}, modbusDeviceKeys),
+		Point: slices.Concat([]schema.Key{
+			{Name: "source", Kind: schema.String, Help: "what it is read from: a field, with json also a path as \"sensors.0.t\", a column, a group of the pattern, a meter's code as \"1-0:1.8.1\"; with modbus coil, discrete, holding or input and an address, as \"input:12\""},
+			{Name: "write", Kind: schema.String, Help: "the line that sets it, with {{.Value}} for the value; with modbus where it is written, as \"coil:0\"; a point without is read only"},
 			{Name: "on", Kind: schema.Scalar, Help: "what the device says when a switch is on"},
 			{Name: "off", Kind: schema.Scalar, Help: "what the device says when a switch is off"},
-			{Name: "type", Kind: schema.String, Later: true, Help: "how a Modbus register is read"},
-			{Name: "order", Kind: schema.String, Later: true, Help: "the order of a Modbus value's bytes"},
-			{Name: "poll", Kind: schema.Duration, Later: true, Help: "how often a Modbus register is read"},
-		},
+		}, modbusPointKeys),
+		Expand: expand,
 		Writes: func(p *schema.Table) bool { return p.String("write") != "" },
 		Build: func(c devices.Connection) devices.Driver {
 			if d, ok := build(c, open); ok {
@@ -97,10 +98,11 @@ func build(c devices.Connection, open port.Opener) (*driver, bool) {
 		if d.dialect, good = speak(c); d.dialect == nil {
 			return nil, false
 		}
+		if _, isPolled := d.dialect.(*polled); !isPolled && !foreignKeys(c) {
+			good = false
+		}
 		d.infos = d.dialect.infos()
 		return d, ok && good
-	case slices.Contains(later, word):
-		mistake("protocol", "not in this version: protocol = %q", word)
 	case word == "" && !t.Has("protocol"): // already said: it is required
 	default:
 		mistake("protocol", "protocol: %s", noneOf(word, slices.Sorted(maps.Keys(dialects))))

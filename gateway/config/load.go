@@ -69,6 +69,7 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 	l.problems.Settle() // of what was said of variables
 	takeOutNothing(root)
 	root.Check(rootSpec())
+	l.expandDevices(root)
 	l.checkDrivers(root)
 	l.checkDevices(root)
 	l.problems.Settle()

@@ -129,6 +129,16 @@ func orNearest(name string, there []string) string {
 	return ""
 }
 
+// expandDevices has the types of drivers complete the tables of their devices.
+func (l *loader) expandDevices(root *schema.Table) {
+	for _, t := range root.Table("devices").Tables() {
+		driver := root.Table("drivers").Table(t.String("driver"))
+		if typ := l.likelyType(driver); driver != nil && typ != nil && typ.Expand != nil {
+			typ.Expand(driver, t)
+		}
+	}
+}
+
 // checkDevices checks the tables of [devices] and of their points.
 func (l *loader) checkDevices(root *schema.Table) {
 	names := root.Table("drivers").Keys()
