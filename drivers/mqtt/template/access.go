@@ -139,6 +139,8 @@ func (m *machine) slice(v Value, bounds [3]Value) (Value, error) {
 	case list, tuple:
 		items = v.obj.items
 		n = len(items)
+	case dict:
+		return Value{}, failf("a dict has no slices")
 	default:
 		return missing("a part of " + v.kind.String()), nil
 	}

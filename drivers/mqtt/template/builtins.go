@@ -101,6 +101,7 @@ var filters = map[string]builtin{
 var functions = map[string]builtin{
 	"namespace": {"**", entries(space)},
 	"dict":      {"**", entries(dict)},
+	"zip":       {"*", zip},
 	"range":     {"start stop? step?", numberRange},
 	"min":       {"**", extremeOf(false)},
 	"max":       {"**", extremeOf(true)},
@@ -112,6 +113,9 @@ var functions = map[string]builtin{
 	"strptime":  {"string format default?", strptime},
 	"today_at":  {"time_str?", todayAt},
 }
+
+// fromKeys is Home Assistant's dict.from_keys, a dict of pairs.
+var fromKeys = builtin{"dict pairs", dictOfPairs}
 
 // asFunctions are the filters that are functions, too.
 var asFunctions = []string{"float", "int", "bool", "is_number", "iif", "log", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "clamp",

@@ -125,7 +125,7 @@ func (c *call) named(a []Value) (plain, named []Value) {
 	return a[:n], a[n:]
 }
 
-// states is said of what needs Home Assistant.
+// states are functions that need Home Assistant.
 var states = []string{"states", "state_attr", "is_state", "is_state_attr", "has_value", "state_translated", "expand", "closest",
 	"distance", "device_attr", "device_id", "device_entities", "device_name", "is_device_attr", "area_id", "area_name", "area_entities",
 	"area_devices", "areas", "floors", "floor_id", "floor_name", "floor_areas", "labels", "label_id", "label_name", "label_entities",
@@ -133,11 +133,11 @@ var states = []string{"states", "state_attr", "is_state", "is_state_attr", "has_
 
 func unknown(what string, t token, known map[string]builtin) error {
 	if slices.Contains(states, t.text) {
-		return failAt(t.at, "%s() needs Home Assistant: there is none here", t.text)
+		return needsStates(t)
 	}
 	best, least := "", 3
 	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if d := distance(name, t.text); d < least {
+		if d := distance(name, t.text); len(name) > 2 && 2*d <= len(t.text) && d < least {
 			best, least = name, d
 		}
 	}
@@ -145,6 +145,10 @@ func unknown(what string, t token, known map[string]builtin) error {
 		return failAt(t.at, "there is no %s %q: did you mean %s?", what, clip(t.text), best)
 	}
 	return failAt(t.at, "there is no %s %q", what, clip(t.text))
+}
+
+func needsStates(t token) error {
+	return failAt(t.at, "%s needs Home Assistant: there is none here", t.text+"()")
 }
 
 // distance is how many letters two short names differ in (Levenshtein); 9 for longer ones.
@@ -247,11 +251,12 @@ func (p *parser) bindInner(t token, args []expr, names []string) ([]expr, []stri
 	if t.text == "map" {
 		bindTo = p.bindFilter
 	}
-	inner, err := bindTo(token{at: t.at, text: named.v.str}, args[first+1:], names, nil)
+	// What it is applied to is not in the template.
+	inner, err := bindTo(token{at: t.at, text: named.v.str}, args[first+1:], names, constant{})
 	return args[:first], nil, inner, err
 }
 
-// bindTest makes the call of a test; x is nil for one that select applies.
+// bindTest makes the call of a test of x.
 func (p *parser) bindTest(t token, args []expr, names []string, x expr) (*call, error) {
 	b, ok := tests[t.text]
 	if !ok {
@@ -279,8 +284,14 @@ func (p *parser) method(x expr, t token) (expr, error) {
 	if err != nil {
 		return nil, err
 	}
+	if of, ok := x.(*name); ok && of.name == "dict" && len(of.slots) == 0 && t.text == "from_keys" {
+		c, err := bind(fromKeys, t, append([]expr{constant{}}, args...), names)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
 	n := &method{pos: t.at, name: t.text, x: x}
-	err = nil
 	for _, k := range slices.Sorted(maps.Keys(methods)) {
 		b, ok := methods[k][t.text]
 		if !ok {

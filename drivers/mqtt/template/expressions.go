@@ -191,7 +191,11 @@ func (p *parser) primary() (expr, error) {
 		if p.peek().is("(") {
 			return p.function(t)
 		}
-		return &name{name: t.text, slots: p.find(t.text)}, nil
+		slots := p.find(t.text)
+		if t.text == "states" && slots == nil && p.peek().is(".") {
+			return nil, needsStates(t)
+		}
+		return &name{name: t.text, slots: slots}, nil
 	case t.kind == literalToken:
 		for t.lit.kind == text && p.peek().kind == literalToken && p.peek().lit.kind == text {
 			t.lit = String(t.lit.str + p.next().lit.str)

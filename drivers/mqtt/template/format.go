@@ -129,7 +129,7 @@ func (m *machine) percent(s string, args Value) (Value, error) {
 			return Value{}, err
 		}
 	}
-	if args.kind == tuple && used < len(values) {
+	if used < len(values) && args.kind != list && args.kind != dict {
 		return Value{}, failf("the format uses %d of the %d values that are given", used, len(values))
 	}
 	return String(string(b)), m.alloc(len(b))

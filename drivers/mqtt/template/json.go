@@ -343,10 +343,8 @@ func (m *machine) appendJSON(b []byte, v Value, e encoding, depth int) ([]byte, 
 	case text:
 		return appendJSONText(b, v.str, e), m.look(len(v.str))
 	case list, tuple, dict:
-	case absent, undefined:
-		return b, undefinedError(v)
 	default:
-		return b, failf("%s cannot be JSON", v.kind)
+		return b, failf("%s cannot be JSON", describe(v))
 	}
 	items, step, open, end := v.obj.items, 1, byte('['), byte(']')
 	if v.kind == dict {

@@ -566,3 +566,52 @@ func entries(kind kind) func(m *machine, c *call, a []Value) (Value, error) {
 		return v, nil
 	}
 }
+
+// zip are tuples of the first elements of each list, of the second ones, and so on as far as all have one.
+func zip(m *machine, c *call, a []Value) (Value, error) {
+	if len(a) == 0 {
+		return List(), nil
+	}
+	lists, least := make([][]Value, len(a)), maxBytes
+	for i, v := range a {
+		var err error
+		if lists[i], err = m.items(v); err != nil {
+			return Value{}, err
+		}
+		least = min(least, len(lists[i]))
+	}
+	if err := m.allocList(least * (1 + len(a))); err != nil {
+		return Value{}, err
+	}
+	out := make([]Value, least)
+	for i := range out {
+		row := make([]Value, len(a))
+		for j := range row {
+			row[j] = lists[j][i]
+		}
+		out[i] = newTuple(row...)
+	}
+	return List(out...), nil
+}
+
+// dictOfPairs makes a dict of a list of keys and values.
+func dictOfPairs(m *machine, c *call, a []Value) (Value, error) {
+	pairs, err := m.items(a[1])
+	if err == nil {
+		err = m.allocList(2 * len(pairs))
+	}
+	if err != nil {
+		return Value{}, err
+	}
+	var b dictBuilder
+	for _, p := range pairs {
+		pair, err := m.items(p)
+		if err != nil {
+			return Value{}, err
+		}
+		if len(pair) != 2 || !b.put(pair[0], pair[1]) {
+			return Value{}, failf("dict.from_keys needs pairs of a key and a value")
+		}
+	}
+	return b.value(), nil
+}

@@ -135,9 +135,9 @@ func round(m *machine, c *call, a []Value) (Value, error) {
 		if a[2].str == "ceil" {
 			whole = math.Ceil(f * scale)
 		}
-		f = whole / scale
+		f = whole/scale + 0 // not -0
 	case "half":
-		f = math.RoundToEven(f*2) / 2
+		f = math.RoundToEven(f*2)/2 + 0
 	default:
 		f = roundTo(f, precision)
 	}

@@ -94,7 +94,10 @@ func attrFilter(m *machine, c *call, a []Value) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	return m.item(a[0], String(name), "an attribute")
+	if a[0].kind == dict {
+		return missing("an attribute of a dict"), nil // its entries are none
+	}
+	return m.attr(a[0], name, "an attribute")
 }
 
 var typeNames = [...]string{"Undefined", "Undefined", "NoneType", "bool", "int", "float", "str", "list", "tuple", "dict", "Namespace",

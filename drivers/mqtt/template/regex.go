@@ -52,10 +52,12 @@ func compileRegex(pattern string, ignoreCase bool) (*regexp.Regexp, error) {
 	}
 	parsed, err := syntax.Parse(pattern, flags)
 	if err != nil {
-		if e, ok := err.(*syntax.Error); ok && e.Code == syntax.ErrInvalidPerlOp {
-			return nil, failf("the regular expression looks around it with %q, which is not understood", clip(e.Expr))
+		for _, around := range []string{"(?=", "(?!", "(?<=", "(?<!"} {
+			if strings.Contains(pattern, around) {
+				return nil, failf("the regular expression looks around with %s, which is not understood", around)
+			}
 		}
-		return nil, failf("the regular expression %q is not understood: %v", clip(pattern), err)
+		return nil, failf("the regular expression %q is not understood: %s", clip(pattern), reason(err))
 	}
 	if regexSize(parsed) > maxRegexSize {
 		return nil, &Error{Text: "the regular expression repeats too much", cause: ErrLimit}
@@ -65,9 +67,19 @@ func compileRegex(pattern string, ignoreCase bool) (*regexp.Regexp, error) {
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
-		return nil, failf("the regular expression %q is not understood: %v", clip(pattern), err)
+		return nil, failf("the regular expression %q is not understood: %s", clip(pattern), reason(err))
 	}
 	return re, nil
+}
+
+// reason is what package regexp says without its preface, on one line.
+func reason(err error) string {
+	return clip(strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
 }
 
 // regexSize is about how many instructions an expression becomes.
@@ -100,7 +112,7 @@ func (m *machine) expression(c *call, v, pattern, ignoreCase Value) (*regexp.Reg
 			}
 		}
 		// It is compiled each time.
-		if err := m.step(2000); err != nil {
+		if err := m.step(1000); err != nil {
 			return nil, "", err
 		}
 		if re, err = compileRegex(p, ignoreCase.truth()); err != nil {

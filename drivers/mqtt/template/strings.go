@@ -22,7 +22,9 @@ func textFilter(f func(string) string) func(m *machine, c *call, a []Value) (Val
 }
 
 func lower(s string) string { return strings.ToLower(s) }
-func upper(s string) string { return strings.ToUpper(s) }
+
+// upper makes two letters of ß, which Go leaves.
+func upper(s string) string { return strings.ReplaceAll(strings.ToUpper(s), "ß", "SS") }
 
 func capitalize(s string) string {
 	r, size := utf8.DecodeRuneInString(s)
