@@ -2,6 +2,7 @@
 #              ARTIFACTS=DIR keeps the pictures they take there
 # make lint    format, vet and staticcheck alone
 # make bench   the benchmarks
+# make test-kernel  the gpio driver on a kernel's own chip, in a virtual machine: drivers/gpio/kerneltest/README.md
 # make dist    static binaries for the boards, in dist/
 # make clean   what these leave behind
 
@@ -22,6 +23,10 @@ TARGETS := arm64 armv7 armv6 amd64
 test: deps lint
 	$(if $(ARTIFACTS),mkdir -p $(ARTIFACTS))
 	go test -race $(SERVERS) $(if $(ARTIFACTS),-artifacts -outputdir $(abspath $(ARTIFACTS))) ./...
+
+.PHONY: test-kernel
+test-kernel:
+	drivers/gpio/kerneltest/run
 
 .PHONY: deps
 deps:
