@@ -57,12 +57,26 @@ type Point struct {
 	OffDelay  time.Duration // of a switch: it goes off by itself this long after on; 0: not
 }
 
-// A Source is one topic that has readings of a point.
+// A Source is one topic that has readings of a point, or several: what several receivers hear of one thing, each on a topic
+// of its own (as "+/+/BTtoMQTT/A4C138010203"). The last level is a name, so that it is never all there is.
 type Source struct {
-	Topic string // no wildcards
+	Topic string // with + for levels that may be anything, except the last one; see Matches
 	// Read makes a value of a message. The zero Value without an error means that the device says it does not know; ErrAbsent
 	// that the message says nothing about the point.
 	Read func(*Message) (devices.Value, error)
+}
+
+// Matches reports whether a topic is one of a filter, which has a + for each level that may be anything.
+func Matches(filter, topic string) bool {
+	for filter != "" {
+		want, restFilter, moreFilter := strings.Cut(filter, "/")
+		level, restTopic, moreTopic := strings.Cut(topic, "/")
+		if want != level && want != "+" || moreFilter != moreTopic {
+			return false
+		}
+		filter, topic = restFilter, restTopic
+	}
+	return topic == ""
 }
 
 // ErrAbsent is for a message that has no value of a point: what is not said has not changed.

@@ -37,3 +37,18 @@ func TestMessageJSON(t *testing.T) {
 		}
 	}
 }
+
+func TestMatches(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		filter, topic string
+		want          bool
+	}{
+		{"a/b", "a/b", true}, {"a/b", "a/c", false}, {"a/b", "a", false}, {"a", "a/b", false}, {"+/+/b", "x/y/b", true},
+		{"+/+/b", "x/b", false}, {"+/+/b", "x/y/c", false}, {"+/b", "/b", true}, {"a/+/b", "a//b", true},
+	} {
+		if got := Matches(test.filter, test.topic); got != test.want {
+			t.Errorf("%s, %s: %v", test.filter, test.topic, got)
+		}
+	}
+}

@@ -256,7 +256,7 @@ func (t *test) state(s *step) {
 	heard := false
 	for _, p := range t.device.Points {
 		for _, source := range p.Sources {
-			if source.Topic != m.Topic {
+			if !discovery.Matches(source.Topic, m.Topic) {
 				continue
 			}
 			heard = true

@@ -252,12 +252,12 @@ func TestAvailability(t *testing.T) {
 func TestOnlyWhatIsWrongIsLeftOut(t *testing.T) {
 	t.Parallel()
 	c := New(Options{})
-	take(c, sensor("good", `"ids":["x"]`), `sensor/none {"dev":{"ids":["x"]}}`, `sensor/wild {"stat_t":"a/+/b","dev":{"ids":["x"]}}`,
+	take(c, sensor("good", `"ids":["x"]`), `sensor/none {"dev":{"ids":["x"]}}`, `sensor/wild {"stat_t":"a/#","dev":{"ids":["x"]}}`,
 		`toaster/t {"cmd_t":"t","dev":{"ids":["x"]}}`, `sensor/bad {"stat_t":"b","val_tpl":"{{ value_json. }}","dev":{"ids":["x"]}}`,
 		`select/empty {"cmd_t":"e","dev":{"ids":["x"]}}`)
 	expect(t, c, "x: bad good")
 	d := c.Device("x")
-	for _, want := range []string{"sensor none: it has no state_topic", `sensor wild: state_topic: "a/+/b" is not a topic that can be used`,
+	for _, want := range []string{"sensor none: it has no state_topic", `sensor wild: state_topic: "a/#" is not a topic that can be used`,
 		"toaster t: there is no such component here", "select empty: it has no options", "bad: value_template: template: "} {
 		if !slices.ContainsFunc(d.Notes, func(note string) bool { return strings.Contains(note, want) }) {
 			t.Errorf("no note %q in %q", want, d.Notes)

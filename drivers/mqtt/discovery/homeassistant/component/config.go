@@ -100,8 +100,22 @@ func (c Config) list(key string) []string {
 	return list
 }
 
-// goodTopic reports whether messages can be read or published on a topic.
+// goodTopic reports whether a topic is one.
 func goodTopic(topic string) bool {
 	return topic != "" && len(topic) <= maxTopic && utf8.ValidString(topic) && !strings.ContainsAny(topic, "+#") &&
 		!strings.ContainsFunc(topic, unicode.IsControl)
+}
+
+// goodFilter reports whether a topic is one, or a filter with a + for each level that may be anything but the last one.
+func goodFilter(topic string) bool {
+	levels := strings.Split(topic, "/")
+	if levels[len(levels)-1] == "" {
+		return goodTopic(topic)
+	}
+	for i, level := range levels[:len(levels)-1] {
+		if level == "+" {
+			levels[i] = "x"
+		}
+	}
+	return len(topic) <= maxTopic && goodTopic(strings.Join(levels, "/"))
 }

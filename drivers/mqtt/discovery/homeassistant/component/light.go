@@ -175,7 +175,7 @@ func (b *builder) basicLight() error {
 	}
 	if w, effects := b.writer("effect_command_topic", "effect_command_template"), b.list("effect_list"); w != nil && len(effects) > 0 {
 		b.add("effect", devices.Point{Kind: devices.KindChoice, Options: effects},
-			b.sources("effect_state_topic", "effect_value_template", parseOption(effects)),
+			b.choices("effect_state_topic", "effect_value_template", effects),
 			func(v devices.Value) ([]discovery.Message, error) {
 				s, err := toOption(v, effects)
 				if err != nil {

@@ -88,7 +88,7 @@ func (b *builder) jsonLight() error {
 		percent("white", b.scale("white_scale"))
 	}
 	if effects := b.list("effect_list"); len(effects) > 0 && b.Flag("effect", false) {
-		b.add("effect", devices.Point{Kind: devices.KindChoice, Options: effects}, member("effect", asText(parseOption(effects))),
+		b.add("effect", devices.Point{Kind: devices.KindChoice, Options: effects}, member("effect", asOption(effects)),
 			func(v devices.Value) ([]discovery.Message, error) {
 				s, err := toOption(v, effects)
 				if err != nil {
@@ -199,6 +199,17 @@ func asText(parse parseFunc) func(any) (devices.Value, error) {
 			return devices.Value{}, nil
 		}
 		return parse(text)
+	}
+}
+
+// asOption reads one of a list, which may have an option that is called None.
+func asOption(options []string) func(any) (devices.Value, error) {
+	parse := asText(parseOption(options))
+	return func(v any) (devices.Value, error) {
+		if s, ok := v.(string); ok && slices.Contains(options, s) {
+			return devices.Text(s), nil
+		}
+		return parse(v)
 	}
 }
 

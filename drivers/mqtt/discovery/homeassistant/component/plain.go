@@ -113,7 +113,7 @@ func (b *builder) choice() error {
 		return fmt.Errorf("it has no options")
 	}
 	b.add("", devices.Point{Kind: devices.KindChoice, Options: options},
-		b.sources("state_topic", "value_template", parseOption(options)), writeOption(b.writer("command_topic", "command_template"), options))
+		b.choices("state_topic", "value_template", options), writeOption(b.writer("command_topic", "command_template"), options))
 	return b.must("command_topic")
 }
 

@@ -70,12 +70,23 @@ func (r reader) read(m *discovery.Message) (string, error) {
 // unknown reports whether a text says that the device does not know.
 func unknown(text string) bool { return text == "None" || text == "null" }
 
+// nothing reports whether a text is one of the words that devices have for what they do not know.
+func nothing(text string) bool {
+	switch strings.ToLower(text) {
+	case "unknown", "unavailable", "none", "null":
+		return true
+	}
+	return false
+}
+
 type parseFunc func(text string) (devices.Value, error)
 
-// topic is the topic of a key; empty, with a note, when it is none.
-func (b *builder) topic(key string) string {
-	topic := b.Text(key, "")
-	if topic == "" || goodTopic(topic) {
+// topic is the topic of a key to read; empty, with a note, when it is none.
+func (b *builder) topic(key string) string { return b.goodTopic(key, goodFilter) }
+
+func (b *builder) goodTopic(key string, good func(string) bool) string {
+	topic, _ := b.Config[key].(string)
+	if topic == "" || good(topic) {
 		return topic
 	}
 	b.note("%s: %s is not a topic that can be used", key, discovery.Quote([]byte(topic)))
@@ -101,6 +112,23 @@ func source(topic string, r reader, parse parseFunc) []discovery.Source {
 	}}}
 }
 
+// choices are the sources of one of a list, which may have an option that is called None.
+func (b *builder) choices(topicKey, templateKey string, options []string) []discovery.Source {
+	parse, none := parseOption(options), slices.Contains(options, "None")
+	topic := b.topic(topicKey)
+	if topic == "" {
+		return nil
+	}
+	r := b.reader(templateKey)
+	return []discovery.Source{{Topic: topic, Read: func(m *discovery.Message) (devices.Value, error) {
+		text, err := r.read(m)
+		if err != nil || unknown(text) && !none {
+			return devices.Value{}, err
+		}
+		return parse(text)
+	}}}
+}
+
 // parseNumber reads a number; in words that devices have for it, one that is not known.
 func parseNumber(text string) (devices.Value, error) {
 	f, known, err := number(text)
@@ -117,8 +145,7 @@ func number(text string) (f float64, known bool, err error) {
 	if err == nil && !math.IsNaN(f) && !math.IsInf(f, 0) && !strings.ContainsAny(text, "xXpP_") {
 		return f, true, nil
 	}
-	switch strings.ToLower(text) {
-	case "nan", "unknown", "unavailable", "none", "null":
+	if nothing(text) || strings.EqualFold(text, "nan") {
 		return 0, false, nil
 	}
 	return 0, false, fmt.Errorf("value: %s is not a number", discovery.Quote([]byte(text)))
@@ -155,6 +182,9 @@ func parseSwitch(on, off string) parseFunc {
 				return devices.Bool(false), nil
 			}
 		}
+		if nothing(text) {
+			return devices.Value{}, nil
+		}
 		return devices.Value{}, fmt.Errorf("value: %s is neither %q nor %q", discovery.Quote([]byte(text)), on, off)
 	}
 }
@@ -177,6 +207,9 @@ func parseOption(options []string) parseFunc {
 				return devices.Text(option), nil
 			}
 		}
+		if nothing(text) {
+			return devices.Value{}, nil
+		}
 		shown := options
 		if len(shown) > 10 {
 			shown = append(slices.Clone(shown[:10]), "…")
@@ -197,6 +230,9 @@ func parseState(states []state) parseFunc {
 					return devices.Text(s.word), nil
 				}
 			}
+		}
+		if nothing(text) {
+			return devices.Value{}, nil
 		}
 		said := make([]string, len(states))
 		for i, s := range states {

@@ -23,7 +23,7 @@ type writer struct {
 
 // writer is the one on the topic of a key with the template of another key; nil without a topic.
 func (b *builder) writer(topicKey, templateKey string) *writer {
-	topic := b.topic(topicKey)
+	topic := b.goodTopic(topicKey, goodTopic)
 	if topic == "" {
 		return nil
 	}
