@@ -490,6 +490,50 @@ delay_off = "30s"
 	w.wantState("hall", "motion", "unknown")
 }
 
+// What happened is on for as long as a delay says.
+func TestComputedOfEvent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+[access]
+"alice@example.org" = "admin"
+[devices.button]
+driver = "attic"
+[devices.button.points.press]
+kind = "event"
+[devices.button.points.rang]
+value = "press == 'double'"
+[devices.button.points.ringing]
+value = "press == 'double'"
+delay_off = "1m"
+[devices.button.points.rings]
+value = "count(rang)"
+[alerts.ring]
+device = "button"
+when = "rang"
+to = ["alice@example.org"]
+`)
+	w.up(devices.Info{ID: "button", Driver: "attic", Points: []devices.Point{{Name: "press", Kind: devices.KindEvent, Readable: true}}})
+	for _, press := range []string{"single", "double", "double"} {
+		w.read("button", "press", devices.Text(press))
+		w.wantState("button", "rang", "off")
+		w.wantState("button", "ringing", map[string]string{"single": "off", "double": "on"}[press])
+		w.wait(30 * time.Second)
+	}
+	w.wantState("button", "rings", "2")
+	w.wantState("button", "ringing", "on")
+	w.wait(30 * time.Second)
+	w.wantState("button", "ringing", "off")
+	alerts := 0
+	for _, line := range w.take() {
+		if strings.Contains(line, " alert ring/button ") {
+			alerts++
+		}
+	}
+	if alerts != 2 {
+		t.Errorf("%d alerts", alerts)
+	}
+}
+
 // What only a device can say is checked when it has said it.
 func TestComputedOfDiscovered(t *testing.T) {
 	t.Parallel()

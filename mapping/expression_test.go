@@ -136,6 +136,8 @@ func FuzzExpression(f *testing.F) {
 	for _, s := range hostile {
 		f.Add(s)
 	}
+	f.Add("convert(mean(temperature, '10m') + max(devices.a.b, '1h'), '°F', \"K\")")
+	f.Add("runtime(pump) > 3 ? energy(power) : integral(flow, 'min') - count(pump)")
 	f.Add("temperature > 35 and devices.front-door.open or mode matches '^H'")
 	f.Fuzz(func(t *testing.T, source string) {
 		e, err := parseExpression(source)
@@ -149,7 +151,16 @@ func FuzzExpression(f *testing.F) {
 				values[i] = v
 			}
 			ps.holds(e, values)
+			for _, kind := range resultKinds {
+				if out, err := ps.value(e, values, kind); err == nil && out.Kind() != kind {
+					t.Errorf("%q is %v, and not of kind %d", source, out, kind)
+				}
+			}
 		}
+		if _, err := (&unitReader{e, func(*ref) string { return "W" }}).read(); err != nil && len(err.Error()) > 500 {
+			t.Errorf("%q: a mistake of more than a line: %v", source, err)
+		}
+		e.likelyResult()
 	})
 }
 

@@ -106,6 +106,48 @@ func TestWindow(t *testing.T) {
 	})
 }
 
+// A counter has what calculating it from the whole past gives, however often it is looked at.
+func TestCounter(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		var on, starts, sum counter
+		var wantOn, wantSum, wantStarts float64
+		was := neverKnown
+		now := time.Duration(0)
+		for range rapid.IntRange(1, 100).Draw(rt, "values") {
+			is, value, known := rapid.Bool().Draw(rt, "on"), float64(rapid.IntRange(-9, 9).Draw(rt, "value")), rapid.IntRange(0, 4).Draw(rt, "known") > 0
+			on.on(now, is, known)
+			starts.start(now, is, known)
+			sum.number(now, value, known)
+			if known {
+				if is && was == wasOff {
+					wantStarts++
+				}
+				if was = wasOff; is {
+					was = wasOn
+				}
+			}
+			pause := time.Duration(rapid.IntRange(0, 5000).Draw(rt, "pause")) * time.Millisecond
+			for range rapid.IntRange(0, 2).Draw(rt, "looks") {
+				on.advance(now + pause/2)
+				sum.advance(now + pause/2)
+			}
+			now += pause
+			on.advance(now)
+			sum.advance(now)
+			if known {
+				wantSum += value * pause.Seconds()
+				if is {
+					wantOn += pause.Seconds()
+				}
+			}
+		}
+		if math.Abs(on.total-wantOn) > 1e-6 || math.Abs(sum.total-wantSum) > 1e-6 || starts.total != wantStarts {
+			rt.Fatalf("%v s on, %v starts, %v in all; want %v, %v, %v", on.total, starts.total, sum.total, wantOn, wantStarts, wantSum)
+		}
+	})
+}
+
 // known0 is how long there was a value.
 func known0(n *naive, from, to time.Duration) time.Duration {
 	var known time.Duration
