@@ -79,14 +79,19 @@ type DeviceConfig struct {
 	ID     ID
 	Table  *schema.Table
 	Points []PointConfig
+	// Disabled is for a device with match alone: it is left out although it announces itself. Others that are disabled are
+	// not among those on a connection.
+	Disabled bool
 }
 
 // A PointConfig is one table of a device's points, from the driver's side. Points without a source of their own
 // (computed ones) are not among them.
 type PointConfig struct {
-	Name    string
-	Kind    PointKind // from the table, or: a switch where it has on/off, else the Type's Kind
-	Options []string  // of a choice
-	Safe    Value     // raw: what it is set to when the gateway stops; zero when nothing is to be done
-	Table   *schema.Table
+	Name string
+	Kind PointKind // from the table, or: a switch where it has on/off, else the Type's Kind
+	// KindGiven: the table says Kind, or has on or off. A device that describes itself says it where the table does not.
+	KindGiven bool
+	Options   []string // of a choice
+	Safe      Value    // raw: what it is set to when the gateway stops; zero when nothing is to be done
+	Table     *schema.Table
 }

@@ -102,14 +102,14 @@ func pointConfig(t testing.TB, typ devices.Type, device, p *schema.Table) device
 	t.Helper()
 	pc := devices.PointConfig{Name: p.Name(), Kind: typ.KindOf(device, p.Name()), Options: p.Strings("options"), Table: p}
 	if p.Has("on") || p.Has("off") {
-		pc.Kind = devices.KindSwitch
+		pc.Kind, pc.KindGiven = devices.KindSwitch, true
 	}
 	if word := p.String("kind"); word != "" {
 		kind, err := devices.ParsePointKind(word)
 		if err != nil {
 			t.Fatalf("configuration: %s: %v", p.Path, err)
 		}
-		pc.Kind = kind
+		pc.Kind, pc.KindGiven = kind, true
 	}
 	if safe, ok := p.Get("safe"); ok {
 		v, err := devices.ParseValue(pc.Kind, fmt.Sprint(safe.V))

@@ -11,15 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"tidings/devices"
 	"tidings/devices/schema"
 )
-
-// silence is the default for offline_after of a device without an availability topic.
-const silence = 5 * time.Minute
 
 // A config is the driver's own table.
 type config struct {
@@ -29,7 +25,12 @@ type config struct {
 	clientID string
 	lasting  bool // the client id is the same at the next start, so that the broker may keep the session
 	qos      byte
-	cameras  bool // some point is a picture
+	cameras  bool // some point is a picture, or may become one
+
+	discovery []string // the conventions by which devices announce themselves
+	prefix    string   // of Home Assistant's topics
+	birth     bool
+	ignore    patterns
 
 	caFile, certFile, keyFile string
 }
@@ -52,42 +53,32 @@ func (secret) LogValue() slog.Value { return slog.StringValue("[secret]") }
 
 // build makes the driver of a table and records what is wrong; with any mistake there is no driver.
 func build(c devices.Connection, o Options) devices.Driver {
-	b := &builder{}
-	d := &driver{
-		name:    c.Name,
-		config:  b.config(c.Table, o),
-		options: o,
-		log:     c.Log,
-		topics:  map[string]*topic{},
-	}
+	b := &builder{matches: map[string]string{}}
+	d := &driver{name: c.Name, config: b.config(c.Table, o), options: o, log: c.Log, matched: map[string]*table{}}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
 	for _, dc := range c.Devices {
-		d.add(b.device(c.Name, dc))
+		t := b.table(dc)
+		d.tables = append(d.tables, t)
+		if t.match != "" {
+			d.matched[t.match] = t
+		}
 	}
 	if b.mistakes {
 		return nil
 	}
+	d.config.cameras = b.cameras || len(d.config.discovery) > 0
+	d.reset()
 	return d
 }
 
 // A builder reads tables and remembers whether there was a mistake.
 type builder struct {
-	mistakes bool
-	points   []devices.Point // of the device before: ten thousand that are alike share one list
-}
-
-// shared is points, or the list of the device before where that says the same.
-func (b *builder) shared(points []devices.Point) []devices.Point {
-	same := slices.EqualFunc(points, b.points, func(x, y devices.Point) bool {
-		return x.Name == y.Name && x.Kind == y.Kind && x.Unit == y.Unit && x.Readable == y.Readable && x.Writable == y.Writable &&
-			x.Confirms == y.Confirms && slices.Equal(x.Options, y.Options)
-	})
-	if !same {
-		b.points = points
-	}
-	return b.points
+	mistakes  bool
+	cameras   bool              // some point is a picture
+	discovery []string          // the conventions of the driver's table
+	matches   map[string]string // the tables by their match
 }
 
 func (b *builder) mistake(t *schema.Table, key, format string, args ...any) {
@@ -138,8 +129,42 @@ func (b *builder) config(t *schema.Table, o Options) config {
 	if c.clientID == "" {
 		c.clientID, c.lasting = defaultClientID()
 	}
+	b.discover(t, &c)
 	return c
 }
+
+// discover reads what is of devices that announce themselves.
+func (b *builder) discover(t *schema.Table, c *config) {
+	for _, name := range t.Strings("discovery") {
+		switch {
+		case conventionNamed(name) == nil:
+			b.mistake(t, "discovery", "discovery: there is no %q%s", name, otherwise(name))
+		case slices.Contains(c.discovery, name):
+			b.mistake(t, "discovery", "discovery: %q is there twice", name)
+		default:
+			c.discovery = append(c.discovery, name)
+		}
+	}
+	b.discovery = c.discovery
+	c.prefix = strings.TrimSuffix(t.StringOr("discovery_prefix", "homeassistant"), "/")
+	if err := checkTopic(c.prefix); err != nil {
+		b.mistake(t, "discovery_prefix", "discovery_prefix: %v", err)
+	}
+	homeAssistant := slices.Contains(c.discovery, "homeassistant")
+	for _, key := range []string{"discovery_prefix", "birth"} {
+		if t.Has(key) && !homeAssistant {
+			b.mistake(t, key, "%s: is of Home Assistant's convention: add \"homeassistant\" to discovery", key)
+		}
+	}
+	c.birth = t.Bool("birth", false)
+	var err error
+	if c.ignore, err = parsePatterns(t.Strings("ignore")); err != nil {
+		b.mistake(t, "ignore", "ignore: %v", err)
+	}
+}
+
+// statusTopic is where Home Assistant says that it is there.
+func (c *config) statusTopic() string { return c.prefix + "/status" }
 
 // parseBroker reads the address of a broker and fills in the scheme's port.
 func parseBroker(text string) (*url.URL, error) {
@@ -165,85 +190,17 @@ func parseBroker(text string) (*url.URL, error) {
 	return u, nil
 }
 
-func (b *builder) device(driver string, dc devices.DeviceConfig) *device {
-	t := dc.Table
-	dev := &device{
-		id:           dc.ID,
-		availability: t.String("availability"),
-		online:       cmp.Or(t.String("online"), "online"),
-		offline:      cmp.Or(t.String("offline"), "offline"),
-		points:       make([]*point, 0, len(dc.Points)),
-	}
-	if t.Has("availability") {
-		b.topic(t, "availability", dev.availability)
-	} else if key := cmp.Or(has(t, "online"), has(t, "offline")); key != "" {
-		b.mistake(t, key, "%s: is a payload of the availability topic, and there is none", key)
-	}
-	if dev.online == dev.offline {
-		b.mistake(t, cmp.Or(has(t, "offline"), "online"), "online and offline are both %q", dev.online)
-	}
-	dev.info = devices.Info{ID: dc.ID, Driver: driver, Address: dev.availability, Points: make([]devices.Point, 0, len(dc.Points))}
-	if dev.availability == "" {
-		dev.info.Silence = silence
-	}
-	for _, pc := range dc.Points {
-		p := b.point(pc)
-		dev.points = append(dev.points, p)
-		dev.info.Points = append(dev.info.Points, devices.Point{
-			Name: p.name, Kind: p.kind, Options: p.options,
-			Readable: p.source != "", Writable: p.command != "", Confirms: p.source != "" && p.command != "",
-		})
-		dev.info.Address = cmp.Or(dev.info.Address, p.source, p.command)
-	}
-	dev.info.Points = b.shared(dev.info.Points)
-	return dev
-}
-
-func (b *builder) point(pc devices.PointConfig) *point {
-	t := pc.Table
-	p := &point{
-		name: pc.Name, kind: pc.Kind, options: pc.Options,
-		source: t.String("source"), command: t.String("command"),
-		on: scalar(t, "on"), off: scalar(t, "off"),
-		retain: t.Bool("retain", false),
-	}
-	if safe := pc.Safe; !safe.IsZero() {
-		p.safe = &safe
-	}
-	if t.Has("source") {
-		b.topic(t, "source", p.source)
-	}
-	if t.Has("command") {
-		b.topic(t, "command", p.command)
-	}
-	if !t.Has("source") && !t.Has("command") {
-		b.mistake(t, "", "neither source nor command: name the topic it is read from, or the one that sets it")
-	}
-	if p.kind == devices.KindAction && p.source != "" {
-		b.mistake(t, "source", "source: an action has nothing to read: name the topic that does it in command")
-	}
-	if t.Has("path") {
-		var err error
-		if p.path, err = parsePath(t.String("path")); err != nil {
-			b.mistake(t, "path", "path: %q %v", t.String("path"), err)
-		}
-		if p.source == "" {
-			b.mistake(t, "path", "path: there is no source to look in")
-		}
-	}
-	b.picture(t, p)
-	b.payloads(t, p)
-	b.commands(t, p)
-	return p
-}
-
 // defaultPicture is how large a picture may be without max_size; bytes.
 const defaultPicture = 1_000_000
 
 // picture checks what is of pictures alone.
-func (b *builder) picture(t *schema.Table, p *point) {
+func (b *builder) picture(t *schema.Table, p *entry) {
 	limit := t.Size("max_size", defaultPicture)
 	switch {
+	case !p.kinded: // the device says whether it is a picture
+		if limit < 1000 || limit > devices.MaxImage {
+			b.mistake(t, "max_size", "max_size: between 1KB and 4MB can be used")
+		}
 	case p.kind != devices.KindImage && t.Has("max_size"):
 		b.mistake(t, "max_size", "max_size: is for pictures, and this is a %s", p.kind)
 	case p.kind != devices.KindImage:
@@ -257,12 +214,12 @@ func (b *builder) picture(t *schema.Table, p *point) {
 }
 
 // payloads checks on and off.
-func (b *builder) payloads(t *schema.Table, p *point) {
+func (b *builder) payloads(t *schema.Table, p *entry) {
 	key := cmp.Or(has(t, "on"), has(t, "off"))
 	if key == "" {
 		return
 	}
-	if p.kind != devices.KindSwitch && p.kind != devices.KindAction {
+	if p.kinded && p.kind != devices.KindSwitch && p.kind != devices.KindAction {
 		b.mistake(t, key, "%s: is for switches, and this is a %s", key, p.kind)
 	}
 	if on, off := p.payloads(); on == off {
@@ -275,32 +232,31 @@ func (b *builder) payloads(t *schema.Table, p *point) {
 	}
 }
 
-// commands checks what goes with command, by making the payloads there will be.
-func (b *builder) commands(t *schema.Table, p *point) {
-	if p.command == "" {
+// commands checks what goes with command, by making the payloads there will be. A matched device may have a command of its own.
+func (b *builder) commands(t *schema.Table, p *entry, safe devices.Value, matched bool) {
+	if p.command == "" && !matched {
 		for _, key := range []string{"write", "retain"} {
 			if t.Has(key) {
 				b.mistake(t, key, "%s: there is no command, the topic to publish to", key)
 			}
 		}
-		if p.safe != nil {
+		if !safe.IsZero() {
 			b.mistake(t, "safe", "safe: the point cannot be set: it has no command")
 		}
 		return
 	}
 	if t.Has("write") {
 		var err error
-		if p.write, err = parseWrite(t.String("write")); err != nil {
-			b.mistake(t, "write", "write: %s", templateError(err))
-			return
+		if p.write, err = parseWrite(t.String("write")); err == nil && p.kinded {
+			_, err = p.encode(p.sample())
 		}
-		if _, err := p.encode(p.sample()); err != nil {
+		if err != nil {
 			b.mistake(t, "write", "write: %s", templateError(err))
 			return
 		}
 	}
-	if p.safe != nil {
-		if _, err := p.encode(*p.safe); err != nil {
+	if p.kinded && !safe.IsZero() {
+		if _, err := p.encode(safe); err != nil {
 			b.mistake(t, "safe", "safe: %v", err)
 		}
 	}

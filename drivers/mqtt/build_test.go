@@ -17,6 +17,7 @@ func TestMistakes(t *testing.T) {
 	const driver = "[drivers.house]\ntype = \"mqtt\"\n"
 	const ok = driver + "broker = \"mqtt://127.0.0.1\"\n"
 	const device = ok + "[devices.lamp]\ndriver = \"house\"\n"
+	const fake = ok + "discovery = [\"fake\"]\n[devices.lamp]\ndriver = \"house\"\n"
 	const point = device + "[devices.lamp.points.power]\n"
 	for _, c := range []struct{ toml, says string }{
 		{driver, "3: "}, // replaced below: a missing broker is the check's to say
@@ -32,16 +33,26 @@ func TestMistakes(t *testing.T) {
 		{ok + `password = "x"`, "there is no username"},
 		{ok + `tls_ca_file = "ca.pem"`, `has no TLS: make the broker "mqtts://…"`},
 		{driver + "broker = \"mqtts://h\"\ntls_cert_file = \"c.pem\"", "one is there without the other"},
-		{ok + `discovery = ["homie"]`, "not in this version: discovery"},
-		{ok + `birth = true`, "not in this version: birth"},
-		{ok + `ignore = []`, "not in this version: ignore"},
+		{ok + `discovery = ["homeassist"]`, `discovery: there is no "homeassist"`},
+		{ok + `discovery = ["fake", "fake"]`, `"fake" is there twice`},
+		{ok + `birth = true`, `birth: is of Home Assistant's convention: add "homeassistant" to discovery`},
+		{ok + `discovery_prefix = "ha/#"`, "has a wildcard"},
+		{ok + `ignore = ["[a"]`, `"[a" is no pattern`},
 		{ok + `user = "x"`, `unknown key "user"`},
 		{ok + `username = "a\u0000b"` + "\n" + `client_id = "a\u0000b"`, `client_id: "a\x00b" is no text`},
 		{device + `availability = "tele/+/LWT"`, "has a wildcard"},
 		{device + `availability = ""`, "availability: is empty"},
 		{device + `online = "up"`, "there is none"},
 		{device + "availability = \"a\"\nonline = \"x\"\noffline = \"x\"", `are both "x"`},
-		{device + "match = \"homie:x\"", "not in this version: match"},
+		{device + "match = \"fake:x\"", `nothing is discovered by "fake" here: add it to discovery`},
+		{device + "match = \"no:x\"", `there is no convention "no", only `},
+		{device + "match = \"lamp\"", `is not the name of a discovered device`},
+		{device + "match = \"fake:\"", `is not the name of a discovered device`},
+		{fake + "match = \"fake:x\"\n[devices.other]\nmatch = \"fake:x\"", "fake:x is [devices.lamp] already"},
+		{fake + "match = \"fake:x\"\n[devices.lamp.points.p]\npath = \"a..b\"", "has an empty step"},
+		{fake + "match = \"fake:x\"\n[devices.lamp.points.p]\nmax_size = \"9MB\"", "between 1KB and 4MB"},
+		{fake + "match = \"fake:x\"\n[devices.lamp.points.p]\nkind = \"number\"\non = \"1\"", "is for switches, and this is a number"},
+		{fake + "match = \"fake:x\"\nonline = \"x\"\noffline = \"x\"", `are both "x"`},
 		{point, "neither source nor command"},
 		{point + `source = "stat/#"`, "has a wildcard"},
 		{point + `source = ""`, "is empty"},
@@ -60,6 +71,7 @@ func TestMistakes(t *testing.T) {
 		{point + "command = \"a\"\nwrite = \"{{.Value\"", "write: unclosed action"},
 		{point + "command = \"a\"\nwrite = \"{{.Valeu}}\"", "Valeu"},
 		{point + "command = \"a\"\nwrite = \"{{frob .Value}}\"", `function "frob" not defined`},
+		{point + "command = \"a\"\nkind = \"event\"", "an event happens"},
 		{point + "command = \"a\"\nsource = \"b\"\nkind = \"action\"", "an action has nothing to read"},
 	} {
 		if c.says == "3: " {

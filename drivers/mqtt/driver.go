@@ -5,54 +5,54 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
+	"maps"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
 	"tidings/devices"
+	"tidings/drivers/mqtt/discovery"
 )
 
 // safeTime bounds what Run does when its context is done.
 const safeTime = 500 * time.Millisecond
 
-// driver is one connection to a broker and the devices behind it.
+// driver is one connection to a broker and the devices behind it. What has no lock is owned by the goroutine in Run.
 type driver struct {
 	name    string
 	config  config
 	options Options
 	log     *slog.Logger
-	devices []*device
-	topics  map[string]*topic // by name; not changed after build
+	tables  []*table          // of the configuration
+	matched map[string]*table // those with match, by it
 
-	mu      sync.Mutex // for session, reason and every device's up and cause
+	out         devices.Sink
+	conventions []*convention
+	topics      map[string]*topic // by name: those that devices want
+	wanted      map[string]bool   // of topics: to be subscribed to, once more where they are
+	unwanted    map[string]bool   // no device's any more
+	refused     map[string]bool   // by the broker
+	health      error             // as it was told last
+	held        int               // bytes of the messages that topics hold
+	alarms      alarms
+	began       time.Time       // of the session
+	warned      map[string]bool // by text
+	alike       []devices.Point // the points announced last: ten thousand devices that are alike share one list
+
+	homeAssistant bool // it has said that it is there
+
+	mu      sync.Mutex // for writing what follows, for reading it elsewhere, and likewise for every device's up and cause
 	session *session   // nil while there is none
 	reason  error      // why there is none
+	devices map[devices.ID]*device
+	events  map[string]int // the events on a topic
 }
 
-// A device is one configured device. The goroutine in Run owns it; up and cause are written under driver.mu.
-type device struct {
-	id              devices.ID
-	info            devices.Info
-	points          []*point
-	availability    string // empty: there while the broker is
-	online, offline string
-
-	up    bool
-	cause error
-	held  map[string]message // by topic: what came while the device was down, told once it is up
-}
-
-// A topic is one the driver subscribes to, and whom it concerns.
-type topic struct {
-	name         string
-	availability []*device
-	readers      []reader
-}
-
-// A reader is a device with the points of one topic.
-type reader struct {
-	device *device
-	points []*point
+// A message is one that came, and when.
+type message struct {
+	discovery.Message
+	at time.Time
 }
 
 var (
@@ -65,52 +65,62 @@ var (
 	errConnecting = errors.New("not connected to the broker yet")
 )
 
-// add takes a device in while the driver is built.
-func (d *driver) add(dev *device) {
-	d.devices = append(d.devices, dev)
-	d.reason = errNotRunning
-	if dev.availability != "" {
-		t := d.topic(dev.availability)
-		t.availability = append(t.availability, dev)
+// reset forgets everything but the configuration.
+func (d *driver) reset() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.session, d.reason = nil, errNotRunning
+	d.topics, d.wanted, d.unwanted, d.refused = map[string]*topic{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	d.devices, d.events, d.warned = make(map[devices.ID]*device, len(d.tables)), map[string]int{}, map[string]bool{}
+	d.conventions, d.alarms, d.held, d.health = nil, nil, 0, nil
+	for _, name := range d.config.discovery {
+		d.conventions = append(d.conventions, newConvention(name, conventionNamed(name).make(d.config)))
 	}
-	for _, p := range dev.points {
-		if p.source == "" {
-			continue
+	for _, t := range d.tables {
+		if !t.disabled {
+			d.devices[t.id] = d.fromTable(t)
 		}
-		d.config.cameras = d.config.cameras || p.kind == devices.KindImage
-		t := d.topic(p.source)
-		if n := len(t.readers); n == 0 || t.readers[n-1].device != dev {
-			t.readers = append(t.readers, reader{device: dev})
-		}
-		last := &t.readers[len(t.readers)-1]
-		last.points = append(last.points, p)
 	}
 }
 
-func (d *driver) topic(name string) *topic {
-	t := d.topics[name]
-	if t == nil {
-		t = &topic{name: name}
-		d.topics[name] = t
+// newDevice makes a device, sharing its list of points with the one before where they are the same.
+func (d *driver) newDevice(id devices.ID, match string, t *table, said *discovery.Device) *device {
+	dev := newDevice(d.name, id, match, t, said)
+	if reflect.DeepEqual(dev.info.Points, d.alike) {
+		dev.info.Points = d.alike
 	}
-	return t
+	d.alike = dev.info.Points
+	return dev
+}
+
+// fromTable is the device as its table alone has it.
+func (d *driver) fromTable(t *table) *device {
+	dev := d.newDevice(t.id, t.match, t, t.hand)
+	if t.match != "" {
+		dev.absent, dev.uses = t.absent(), nil
+	}
+	return dev
 }
 
 // Run keeps a session with the broker until ctx is done.
 func (d *driver) Run(ctx context.Context, out devices.Sink) error {
-	for _, dev := range d.devices {
-		out.Announce(dev.info)
+	d.reset()
+	defer d.setSession(nil, errNotRunning)
+	d.out = out
+	d.setSession(nil, errConnecting)
+	for _, t := range d.tables {
+		if dev := d.devices[t.id]; dev != nil {
+			d.put(dev)
+		}
 	}
 	if d.config.exposed() {
 		d.log.Warn("mqtt password goes over the network unencrypted: use mqtts:// if the broker has it", "broker", d.where())
 	}
-	d.setSession(nil, errConnecting)
-	defer d.setSession(nil, errNotRunning)
 	retry := backoff{first: firstRetry, last: lastRetry}
 	refused := backoff{first: firstRefused, last: lastRefused}
 	for {
 		began := time.Now()
-		err := d.serve(ctx, out)
+		err := d.serve(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -122,7 +132,7 @@ func (d *driver) Run(ctx context.Context, out devices.Sink) error {
 		if isRefusal(err) {
 			wait = refused.next
 		}
-		d.down(out, d.explain(err))
+		d.down(d.explain(err))
 		if !sleep(ctx, wait()) {
 			return nil
 		}
@@ -130,19 +140,16 @@ func (d *driver) Run(ctx context.Context, out devices.Sink) error {
 }
 
 // serve opens one session and handles its messages until it is lost, or ctx is done.
-func (d *driver) serve(ctx context.Context, out devices.Sink) error {
+func (d *driver) serve(ctx context.Context) error {
 	s, err := d.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.end()
-	refused, err := s.subscribe(ctx, d.topics)
-	if err != nil {
-		return err
-	}
 	d.log.Info("mqtt connected", "broker", d.where())
-	d.setSession(s, nil)
-	d.connected(out, refused)
+	d.connected(s)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -151,68 +158,87 @@ func (d *driver) serve(ctx context.Context, out devices.Sink) error {
 			return nil
 		case <-s.lost:
 			return s.loss()
-		case name := <-s.strange:
-			s.forget(name, d.log)
+		case a := <-s.wire.answers:
+			if a.err != nil {
+				return a.err
+			}
+			d.answer(a)
+			if a.last {
+				d.tellHealth()
+			}
 		case <-s.in.more:
-			messages, coalesced := s.in.take()
+			messages, coalesced, dropped := s.in.take()
 			if coalesced > 0 {
-				d.log.Debug("mqtt messages came faster than they are taken: the latest count", "dropped", coalesced)
+				d.log.Debug("mqtt messages came faster than they are taken: the latest count", "coalesced", coalesced)
 			}
-			for _, m := range messages {
-				d.handle(out, m)
+			if dropped > 0 {
+				d.log.Warn("mqtt events came faster than they are taken: some are lost", "dropped", dropped)
 			}
+			for i := range messages {
+				d.handle(messages[i])
+				messages[i] = incoming{}
+			}
+		case <-timer.C:
 		}
+		timer.Reset(d.alarms.ring(time.Now()))
+		d.ask()
 	}
 }
 
-// connected says how the devices are now that the broker is there. One with an availability topic is down until that
-// has been heard.
-func (d *driver) connected(out devices.Sink, refused map[string]bool) {
-	var health error
-	refusal := func(topic string) error {
-		err := fmt.Errorf("mqtt %s: the broker refuses the topic %q: allow user %q to read it", d.name, topic, d.config.username)
-		health = err
-		return err
+// connected begins with a new session: nothing has been heard on it yet.
+func (d *driver) connected(s *session) {
+	d.began = time.Now()
+	d.setSession(s, nil)
+	clear(d.refused)
+	var filters []string
+	for _, c := range d.conventions {
+		filters = append(filters, c.filters...)
 	}
+	if d.config.birth {
+		filters = append(filters, d.config.statusTopic())
+	}
+	s.wire.subscribe(filters)
+	d.begin(s)
+	for name, t := range d.topics {
+		*t = topic{name: name, uses: t.uses}
+		d.wanted[name] = true
+	}
+	d.held = 0
 	for _, dev := range d.devices {
-		dev.held = nil
-		var faults []devices.Reading
-		readable := 0
-		for _, p := range dev.points {
-			p.heard = false
-			if p.source != "" {
-				readable++
-			}
-			if refused[p.source] {
-				faults = append(faults, devices.Reading{Device: dev.id, Point: p.name, Quality: devices.Faulty, At: time.Now(), Err: refusal(p.source)})
-			}
+		dev.available.forget()
+		for i := range dev.points {
+			dev.points[i].available.forget()
+			dev.points[i].heard = false
 		}
-		switch {
-		case refused[dev.availability]:
-			d.link(out, dev, refusal(dev.availability))
-		case dev.availability != "":
-			d.link(out, dev, fmt.Errorf("nothing heard from it: %s says nothing yet", dev.availability))
-		case readable > 0 && len(faults) == readable:
-			d.link(out, dev, faults[0].Err)
-		default:
-			d.link(out, dev, nil)
-			if len(faults) > 0 {
-				out.Publish(faults...)
-			}
+		for _, u := range dev.uses {
+			u.waiting = false
 		}
+		d.judge(dev)
 	}
-	out.Health(health)
+	if len(d.topics) == 0 && len(filters) == 0 { // nothing to be asked
+		d.tellHealth()
+	}
+	d.ask()
+}
+
+// tellHealth tells how the connection is once the broker has answered.
+func (d *driver) tellHealth() {
+	var health error
+	if names := sorted(d.refused); len(names) > 0 {
+		health = d.refusal(names[0])
+	}
+	d.out.Health(health)
 }
 
 // down says that every device is, and why.
-func (d *driver) down(out devices.Sink, why error) {
+func (d *driver) down(why error) {
 	// Health tells people; this is for whoever wants to know what was underneath.
 	d.log.Debug("mqtt broker away", "err", why, "raw", errors.Unwrap(why))
 	d.setSession(nil, why)
 	for _, dev := range d.devices {
-		d.link(out, dev, why)
+		d.link(dev, why)
 	}
-	out.Health(why)
+	d.out.Health(why)
 }
 
 func (d *driver) setSession(s *session, reason error) {
@@ -221,131 +247,103 @@ func (d *driver) setSession(s *session, reason error) {
 	d.session, d.reason = s, reason
 }
 
-// link takes a device up, when cause is nil, or down.
-func (d *driver) link(out devices.Sink, dev *device, cause error) {
+// whole reports whether messages on a topic do not stand for each other: what happens, and announcements, of which several may
+// come on one.
+func (d *driver) whole(topic string) bool {
 	d.mu.Lock()
-	dev.up, dev.cause = cause == nil, cause
+	event := d.events[topic] > 0
 	d.mu.Unlock()
-	out.Link(dev.id, dev.up, cause)
+	if event {
+		return true
+	}
+	for _, c := range d.conventions {
+		if c.matches(topic) {
+			return true
+		}
+	}
+	return false
 }
 
-// handle makes readings of a message.
-func (d *driver) handle(out devices.Sink, m message) {
-	d.log.Debug("mqtt message", "topic", m.topic, "retained", m.retained, "bytes", len(m.payload))
-	t := d.topics[m.topic]
-	for _, dev := range t.availability {
-		d.available(out, dev, m)
-	}
-	doc := &document{payload: m.payload}
-	for _, r := range t.readers {
-		if r.device.up {
-			out.Publish(r.readings(doc, m.at)...)
-		} else {
-			if r.device.held == nil {
-				r.device.held = map[string]message{}
-			}
-			r.device.held[m.topic] = m
-		}
+// countEvents notes that a topic has one event more, or one less.
+func (d *driver) countEvents(topic string, n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.events[topic] += n; d.events[topic] <= 0 {
+		delete(d.events, topic)
 	}
 }
 
-// available hears an availability topic.
-func (d *driver) available(out devices.Sink, dev *device, m message) {
-	switch word := strings.TrimSpace(string(m.payload)); word {
-	case dev.online:
-		if dev.up {
-			return
-		}
-		d.link(out, dev, nil)
-		for name, held := range dev.held {
-			doc := &document{payload: held.payload}
-			for _, r := range d.topics[name].readers {
-				if r.device == dev {
-					out.Publish(r.readings(doc, held.at)...)
-				}
-			}
-		}
-		dev.held = nil
-	case dev.offline:
-		d.link(out, dev, fmt.Errorf("%s says %s", dev.availability, quote(m.payload)))
-	default:
-		d.link(out, dev, fmt.Errorf("%s says %s, which is neither online (%q) nor offline (%q)", dev.availability, quote(m.payload), dev.online, dev.offline))
+// strange hears of a message nobody here wants: the broker kept a subscription of an earlier configuration, or of a device that was
+// discovered before and may be again soon.
+func (d *driver) strange(topic string) {
+	if len(d.conventions) > 0 && time.Since(d.began) < patience {
+		return
 	}
+	d.log.Info("mqtt topic is not ours: unsubscribing", "topic", topic)
+	d.unwanted[topic] = true
 }
 
-// readings are those of the points of one message.
-func (r *reader) readings(doc *document, at time.Time) []devices.Reading {
-	out := make([]devices.Reading, 0, len(r.points))
-	for _, p := range r.points {
-		rd := devices.Reading{Device: r.device.id, Point: p.name, At: at}
-		v, err := p.read(doc)
-		switch {
-		case errors.Is(err, errAbsent) && p.heard:
-			continue // what is not said has not changed
-		case errors.Is(err, errAbsent):
-			rd.Quality, rd.Err = devices.Unknown, err
-		case err != nil:
-			rd.Quality, rd.Err = devices.Faulty, err
-		case v.IsZero():
-			rd.Quality = devices.Unknown
-			p.heard = true
-		default:
-			rd.Value = v
-			p.heard = true
-		}
-		out = append(out, rd)
-	}
-	return out
-}
+// patience is how long devices have to announce themselves before their topics are taken for those of others.
+const patience = 30 * time.Second
+
+func sorted(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }
 
 // Do publishes a command.
 func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return devices.Result{}, err
 	}
-	dev, p, err := d.find(cmd)
+	s, p, err := d.find(cmd)
 	if err != nil {
 		return devices.Result{}, err
 	}
-	payload, err := p.encode(cmd.Value)
+	messages, err := write(p.Point, cmd.Value)
 	if err != nil {
 		return devices.Result{}, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, err)
 	}
-	d.mu.Lock()
-	s, cause := d.session, d.reason
-	if s != nil && !dev.up {
-		s, cause = nil, dev.cause
+	var result devices.Result
+	for i, m := range messages {
+		left, err := s.publish(ctx, m)
+		asked, ok := errors.AsType[*devices.AskedError](err)
+		switch {
+		case ok:
+			return devices.Result{}, &devices.AskedError{Err: fmt.Errorf("%s: %w", cmd.Device, asked.Err)}
+		case err != nil && i > 0: // a part of it has left
+			return devices.Result{}, &devices.AskedError{Err: fmt.Errorf("%s: %w", cmd.Device, err)}
+		case err != nil:
+			return devices.Result{}, fmt.Errorf("%s: %w", cmd.Device, err)
+		case i == 0:
+			result.Written = left
+		}
 	}
-	d.mu.Unlock()
-	if s == nil {
-		return devices.Result{}, fmt.Errorf("%s: %w: %w", cmd.Device, devices.ErrDown, cause)
-	}
-	written, err := s.publish(ctx, p.command, p.retain, payload)
-	if asked, ok := errors.AsType[*devices.AskedError](err); ok {
-		return devices.Result{}, &devices.AskedError{Err: fmt.Errorf("%s: %w", cmd.Device, asked.Err)}
-	} else if err != nil {
-		return devices.Result{}, fmt.Errorf("%s: %w", cmd.Device, err)
-	}
-	return devices.Result{Written: written}, nil
+	return result, nil
 }
 
-func (d *driver) find(cmd devices.Command) (*device, *point, error) {
-	for _, dev := range d.devices {
-		if dev.id != cmd.Device {
-			continue
-		}
-		for _, p := range dev.points {
-			switch {
-			case p.name != cmd.Point:
-			case p.command == "":
-				return nil, nil, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, devices.ErrNotWritable)
-			default:
-				return dev, p, nil
-			}
-		}
-		return nil, nil, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, devices.ErrUnknownPoint)
+// find is the session and the point for a command.
+func (d *driver) find(cmd devices.Command) (*session, *point, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dev := d.devices[cmd.Device]
+	if dev == nil {
+		return nil, nil, fmt.Errorf("%s: %w", cmd.Device, devices.ErrUnknownDevice)
 	}
-	return nil, nil, fmt.Errorf("%s: %w", cmd.Device, devices.ErrUnknownDevice)
+	p := dev.find(cmd.Point)
+	down := func(cause error) error { return fmt.Errorf("%s: %w: %w", cmd.Device, devices.ErrDown, cause) }
+	switch {
+	case p == nil && dev.absent != nil:
+		return nil, nil, down(dev.absent)
+	case p == nil:
+		return nil, nil, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, devices.ErrUnknownPoint)
+	case p.Write == nil:
+		return nil, nil, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, devices.ErrNotWritable)
+	case d.session == nil:
+		return nil, nil, down(d.reason)
+	case !dev.up:
+		return nil, nil, down(dev.cause)
+	case p.down != nil:
+		return nil, nil, down(p.down)
+	}
+	return d.session, p, nil
 }
 
 // makeSafe publishes what outputs are to be left at, within safeTime in all.
@@ -353,18 +351,23 @@ func (d *driver) makeSafe(s *session) {
 	ctx, cancel := context.WithTimeout(context.Background(), safeTime)
 	defer cancel()
 	var all sync.WaitGroup
-	for _, dev := range d.devices {
-		for _, p := range dev.points {
-			if p.safe == nil {
-				continue
-			}
-			payload, err := p.encode(*p.safe)
-			if err != nil { // tried when the driver was built
+	for _, t := range d.tables {
+		dev := d.devices[t.id]
+		if dev == nil || dev.absent != nil {
+			continue
+		}
+		for name, v := range t.safe {
+			p := dev.find(name)
+			if p == nil || p.Write == nil {
 				continue
 			}
 			all.Go(func() {
-				if _, err := s.publish(ctx, p.command, p.retain, payload); err != nil {
-					d.log.Warn("mqtt output may not be safe", "device", dev.id, "point", p.name, "err", err)
+				messages, err := write(p.Point, v)
+				for i := 0; err == nil && i < len(messages); i++ {
+					_, err = s.publish(ctx, messages[i])
+				}
+				if err != nil {
+					d.log.Warn("mqtt output may not be safe", "device", dev.id, "point", name, "err", err)
 				}
 			})
 		}

@@ -4,32 +4,27 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"text/template"
+	"time"
 	"unicode/utf8"
 
 	"tidings/devices"
+	"tidings/drivers/mqtt/discovery"
 )
 
 // maxText bounds a text value: it is to be shown to people, not a document.
 const maxText = 4096
 
-// A point is one configured point: where it is read and how it is written.
-type point struct {
-	name    string
-	options []string
-	safe    *devices.Value // nil: nothing is done at the end; most points have none, and there may be many thousands
+// A codec reads and writes the payloads of a point as its table says.
+type codec struct {
 	kind    devices.PointKind
 	limit   int32 // of a picture, in bytes
 	retain  bool
-	heard   bool // a reading has come on this connection; owned by the goroutine in Run
-
-	source  string // empty: not readable
+	options []string
 	path    path
 	on, off string // empty: what ParseValue takes is read, defaultOn and defaultOff are written
 
@@ -39,42 +34,17 @@ type point struct {
 
 const defaultOn, defaultOff = "ON", "OFF"
 
-// A document is the payload of one message, decoded as JSON when the first point asks.
-type document struct {
-	payload []byte
-	decoded bool
-	tree    any
-	err     error
-}
-
-func (d *document) json() (any, error) {
-	if !d.decoded {
-		d.decoded = true
-		dec := json.NewDecoder(bytes.NewReader(d.payload))
-		dec.UseNumber() // a counter beyond 2⁵³ keeps its digits in a text
-		if err := dec.Decode(&d.tree); err != nil {
-			d.err = fmt.Errorf("payload: %s is not JSON", quote(d.payload))
-		} else if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-			d.err = fmt.Errorf("payload: %s has more after its JSON", quote(d.payload))
-		}
-	}
-	return d.tree, d.err
-}
-
-// errAbsent: the payload is JSON without the point's value; many devices publish only what changed.
-var errAbsent = errors.New("payload: has no value there")
-
-// read makes a value of a payload. Not known is the zero Value without an error.
-func (p *point) read(doc *document) (devices.Value, error) {
-	text := string(doc.payload)
+// read makes a value of a message. Not known is the zero Value without an error.
+func (p *codec) read(m *discovery.Message) (devices.Value, error) {
+	text := string(m.Payload)
 	if p.path != nil {
-		tree, err := doc.json()
+		tree, err := m.JSON()
 		if err != nil {
 			return devices.Value{}, err
 		}
 		v, ok := p.path.in(tree)
 		if !ok {
-			return devices.Value{}, fmt.Errorf("%w: %s in %s", errAbsent, p.path, quote(doc.payload))
+			return devices.Value{}, fmt.Errorf("%w: %s in %s", discovery.ErrAbsent, p.path, discovery.Quote(m.Payload))
 		}
 		switch v := v.(type) {
 		case nil:
@@ -99,7 +69,7 @@ func (p *point) read(doc *document) (devices.Value, error) {
 
 // picture takes what a camera publishes: the file itself, in JSON as base64, also with "data:image/jpeg;base64," before it.
 // An empty text in JSON says that there is none.
-func (p *point) picture(text string) (devices.Value, error) {
+func (p *codec) picture(text string) (devices.Value, error) {
 	if text == "" {
 		return devices.Value{}, nil
 	}
@@ -123,7 +93,7 @@ func (p *point) picture(text string) (devices.Value, error) {
 	return v, nil
 }
 
-func (p *point) parse(text string) (devices.Value, error) {
+func (p *codec) parse(text string) (devices.Value, error) {
 	word := strings.TrimSpace(text)
 	if word == "None" || word == "null" { // what Home Assistant's conventions say for unknown
 		return devices.Value{}, nil
@@ -148,10 +118,10 @@ func (p *point) parse(text string) (devices.Value, error) {
 		case strings.EqualFold(word, off):
 			return devices.Bool(false), nil
 		}
-		return devices.Value{}, fmt.Errorf("payload: %s is neither %q nor %q", quote([]byte(text)), on, off)
+		return devices.Value{}, fmt.Errorf("payload: %s is neither %q nor %q", discovery.Quote([]byte(text)), on, off)
 	case devices.KindChoice:
 		if len(p.options) > 0 && !slices.Contains(p.options, text) {
-			return devices.Value{}, fmt.Errorf("payload: %s is none of %s", quote([]byte(text)), strings.Join(p.options, ", "))
+			return devices.Value{}, fmt.Errorf("payload: %s is none of %s", discovery.Quote([]byte(text)), strings.Join(p.options, ", "))
 		}
 		fallthrough
 	default:
@@ -159,14 +129,14 @@ func (p *point) parse(text string) (devices.Value, error) {
 			return devices.Value{}, fmt.Errorf("payload: a text of %d bytes: at most %d are taken", len(text), maxText)
 		}
 		if !utf8.ValidString(text) {
-			return devices.Value{}, fmt.Errorf("payload: %s is not UTF-8", quote([]byte(text)))
+			return devices.Value{}, fmt.Errorf("payload: %s is not UTF-8", discovery.Quote([]byte(text)))
 		}
 	}
 	return devices.ParseValue(p.kind, text)
 }
 
 // payloads are those for on and off.
-func (p *point) payloads() (on, off string) {
+func (p *codec) payloads() (on, off string) {
 	on, off = p.on, p.off
 	if on == "" {
 		on = defaultOn
@@ -178,7 +148,7 @@ func (p *point) payloads() (on, off string) {
 }
 
 // encode makes the payload that sets the point to v. The error wraps ErrValue when v is not of the point's kind.
-func (p *point) encode(v devices.Value) ([]byte, error) {
+func (p *codec) encode(v devices.Value) ([]byte, error) {
 	var arg any
 	plain := v.String()
 	number, isNumber := v.Number()
@@ -202,6 +172,11 @@ func (p *point) encode(v devices.Value) ([]byte, error) {
 	case devices.KindAction:
 		arg = true
 		plain, _ = p.payloads()
+	case devices.KindColor, devices.KindTime:
+		if _, err := devices.ParseValue(p.kind, plain); err != nil || isText {
+			return nil, fmt.Errorf("%w: %q is no %s", devices.ErrValue, plain, p.kind)
+		}
+		arg = plain
 	default:
 		if !isText {
 			return nil, fmt.Errorf("%w: %q is no text", devices.ErrValue, plain)
@@ -216,6 +191,15 @@ func (p *point) encode(v devices.Value) ([]byte, error) {
 		return nil, fmt.Errorf("write: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// messages are what is published to set the point to v.
+func (p *codec) messages(v devices.Value) ([]discovery.Message, error) {
+	payload, err := p.encode(v)
+	if err != nil {
+		return nil, err
+	}
+	return []discovery.Message{{Topic: p.command, Payload: payload, Retained: p.retain, QoS: -1}}, nil
 }
 
 // A templateNumber prints as devices write numbers (1000000, where %v of a float64 says 1e+06), and still takes
@@ -239,20 +223,16 @@ func parseWrite(text string) (*template.Template, error) {
 }
 
 // sample is a value to try a template with.
-func (p *point) sample() devices.Value {
+func (p *codec) sample() devices.Value {
 	switch p.kind {
 	case devices.KindNumber:
 		return devices.Number(1)
 	case devices.KindSwitch, devices.KindAction:
 		return devices.Bool(true)
+	case devices.KindColor:
+		return devices.Color(255, 128, 0)
+	case devices.KindTime:
+		return devices.Time(time.Unix(0, 0))
 	}
 	return devices.Text("x")
-}
-
-// quote quotes a payload for an error, cut to what fits a line.
-func quote(payload []byte) string {
-	if len(payload) > 60 {
-		return strconv.Quote(string(payload[:60])) + "…"
-	}
-	return strconv.Quote(string(payload))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"tidings/devices"
+	"tidings/drivers/mqtt/discovery"
 )
 
 func TestPath(t *testing.T) {
@@ -56,19 +56,19 @@ func TestPath(t *testing.T) {
 
 func TestRead(t *testing.T) {
 	t.Parallel()
-	number := point{kind: devices.KindNumber}
-	onOff := point{kind: devices.KindSwitch}
-	power := point{kind: devices.KindSwitch, on: "ON", off: "OFF"}
-	onlyOn := point{kind: devices.KindSwitch, on: "1"}
-	text := point{kind: devices.KindText}
-	choice := point{kind: devices.KindChoice, options: []string{"eco", "comfort"}}
-	at := func(p point, path ...string) point {
+	number := codec{kind: devices.KindNumber}
+	onOff := codec{kind: devices.KindSwitch}
+	power := codec{kind: devices.KindSwitch, on: "ON", off: "OFF"}
+	onlyOn := codec{kind: devices.KindSwitch, on: "1"}
+	text := codec{kind: devices.KindText}
+	choice := codec{kind: devices.KindChoice, options: []string{"eco", "comfort"}}
+	at := func(p codec, path ...string) codec {
 		p.path = path
 		return p
 	}
 	unknown := devices.Value{}
 	for _, c := range []struct {
-		point   point
+		point   codec
 		payload string
 		want    devices.Value
 		err     string
@@ -93,10 +93,10 @@ func TestRead(t *testing.T) {
 		{at(number, "t"), `{"t":true}`, unknown, "is not a number"},
 		{at(number, "t"), `{"t":{}}`, unknown, "t is an object"},
 		{at(number, "t"), `{"t":[1]}`, unknown, "t is an array: the path goes on with an index, as in t.0"},
-		{at(number, "t"), `{"h":1}`, unknown, "has no value there: t in"},
-		{at(number, "t", "u"), `{"t":1}`, unknown, "has no value there"},
-		{at(number, "2"), `[1,2]`, unknown, "has no value there"},
-		{at(number, "-1"), `[1,2]`, unknown, "has no value there"},
+		{at(number, "t"), `{"h":1}`, unknown, "the message has no value of it: t in"},
+		{at(number, "t", "u"), `{"t":1}`, unknown, "has no value of it"},
+		{at(number, "2"), `[1,2]`, unknown, "has no value of it"},
+		{at(number, "-1"), `[1,2]`, unknown, "has no value of it"},
 		{at(number, "t"), `{"t":1`, unknown, "is not JSON"},
 		{at(number, "t"), `{"t":1}{"t":2}`, unknown, "has more after its JSON"},
 		{at(number, "t"), `Online`, unknown, "is not JSON"},
@@ -125,7 +125,7 @@ func TestRead(t *testing.T) {
 		{choice, "eco", devices.Text("eco"), ""},
 		{choice, "turbo", unknown, `"turbo" is none of eco, comfort`},
 	} {
-		got, err := c.point.read(&document{payload: []byte(c.payload)})
+		got, err := c.point.read(discovery.NewMessage("t", []byte(c.payload)))
 		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%s %v: %.80q: %v, %v, want %v and %q", c.point.kind, c.point.path, c.payload, got, err, c.want, c.err)
 		}
@@ -134,8 +134,8 @@ func TestRead(t *testing.T) {
 
 func TestEncode(t *testing.T) {
 	t.Parallel()
-	with := func(kind devices.PointKind, write string) point {
-		p := point{kind: kind}
+	with := func(kind devices.PointKind, write string) codec {
+		p := codec{kind: kind}
 		if write != "" {
 			var err error
 			if p.write, err = parseWrite(write); err != nil {
@@ -145,7 +145,7 @@ func TestEncode(t *testing.T) {
 		return p
 	}
 	for _, c := range []struct {
-		point point
+		point codec
 		value devices.Value
 		want  string
 	}{
@@ -155,14 +155,14 @@ func TestEncode(t *testing.T) {
 		{with(devices.KindNumber, `{{printf "%.1f" .Value}}`), devices.Number(20), "20.0"},
 		{with(devices.KindNumber, `{{json .Value}}`), devices.Number(1e6), "1000000"},
 		{with(devices.KindSwitch, ""), devices.Bool(true), "ON"},
-		{point{kind: devices.KindSwitch, on: "1", off: "0"}, devices.Bool(false), "0"},
+		{codec{kind: devices.KindSwitch, on: "1", off: "0"}, devices.Bool(false), "0"},
 		{with(devices.KindSwitch, `{"on":{{.Value}}}`), devices.Bool(false), `{"on":false}`},
 		{with(devices.KindSwitch, `{{if .Value}}up{{else}}down{{end}}`), devices.Bool(true), "up"},
 		{with(devices.KindText, ""), devices.Text(`a "b"`), `a "b"`},
 		{with(devices.KindText, `{"say":{{json .Value}}}`), devices.Text(`a "b"`), `{"say":"a \"b\""}`},
 		{with(devices.KindChoice, `{"mode":"{{.Value}}"}`), devices.Text("eco"), `{"mode":"eco"}`},
 		{with(devices.KindAction, ""), devices.Value{}, "ON"},
-		{point{kind: devices.KindAction, on: "PRESS"}, devices.Bool(true), "PRESS"},
+		{codec{kind: devices.KindAction, on: "PRESS"}, devices.Bool(true), "PRESS"},
 		{with(devices.KindAction, `reboot`), devices.Number(3), "reboot"},
 	} {
 		if got, err := c.point.encode(c.value); err != nil || string(got) != c.want {
@@ -176,7 +176,7 @@ func TestEncode(t *testing.T) {
 		{devices.KindNumber, devices.Text("1")}, {devices.KindNumber, devices.Value{}}, {devices.KindSwitch, devices.Number(1)},
 		{devices.KindText, devices.Bool(true)}, {devices.KindChoice, devices.Number(1)},
 	} {
-		p := point{kind: c.kind}
+		p := codec{kind: c.kind}
 		if got, err := p.encode(c.value); !errors.Is(err, devices.ErrValue) {
 			t.Errorf("%s: %v was encoded as %q, %v", c.kind, c.value, got, err)
 		}
@@ -189,7 +189,7 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(seed), `a\.b`, uint8(1))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte, where string, kind uint8) {
-		p := point{kind: devices.PointKind(kind % uint8(len(devices.PointKinds()))), on: "ON"}
+		p := codec{kind: devices.PointKind(kind % uint8(len(devices.PointKinds()))), on: "ON"}
 		for _, path := range []string{"", where} {
 			p.path = nil
 			if path != "" {
@@ -198,7 +198,7 @@ func FuzzRead(f *testing.F) {
 					return
 				}
 			}
-			v, err := p.read(&document{payload: payload})
+			v, err := p.read(discovery.NewMessage("t", payload))
 			if err != nil && !v.IsZero() {
 				t.Errorf("value %v with the error %v", v, err)
 			}
@@ -212,69 +212,6 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestInboxKeepsTheLatestOfEachTopic(t *testing.T) {
-	t.Parallel()
-	const topics = 3
-	in := newInbox(topics)
-	for i := range 2000 {
-		in.push(message{topic: "t" + strconv.Itoa(i%topics), payload: []byte(strconv.Itoa(i))})
-		if len(in.queue) > inboxMessages {
-			t.Fatalf("%d messages are queued", len(in.queue))
-		}
-	}
-	messages, coalesced := in.take()
-	if len(messages)+coalesced != 2000 {
-		t.Errorf("%d messages and %d coalesced of 2000", len(messages), coalesced)
-	}
-	last := -1
-	for _, m := range messages {
-		n, _ := strconv.Atoi(string(m.payload))
-		if n <= last {
-			t.Fatalf("%d after %d", n, last)
-		}
-		last = n
-	}
-	if last != 1999 {
-		t.Errorf("the last message is %d", last)
-	}
-	if again, coalesced := in.take(); len(again) != 0 || coalesced != 0 {
-		t.Errorf("taken again: %d, %d", len(again), coalesced)
-	}
-}
-
-func TestInboxBoundsBytes(t *testing.T) {
-	t.Parallel()
-	in := newInbox(2)
-	for i := range 100 {
-		in.push(message{topic: "image", payload: make([]byte, 1<<20), at: time.Unix(int64(i), 0)})
-		if in.bytes > inboxBytes {
-			t.Fatalf("%d bytes are queued", in.bytes)
-		}
-	}
-	in.push(message{topic: "other", payload: []byte("x")})
-	messages, _ := in.take()
-	if n := len(messages); messages[n-2].at != time.Unix(99, 0) || messages[n-1].topic != "other" {
-		t.Errorf("the latest are not there: %d messages", n)
-	}
-}
-
-func TestInboxHoldsOneOfEachOfManyTopics(t *testing.T) {
-	t.Parallel()
-	const topics = 5000
-	in := newInbox(topics)
-	for i := range 3 * topics {
-		in.push(message{topic: strconv.Itoa(i % topics), payload: []byte("x")})
-	}
-	messages, _ := in.take()
-	seen := map[string]bool{}
-	for _, m := range messages {
-		seen[m.topic] = true
-	}
-	if len(seen) != topics {
-		t.Errorf("messages of %d topics, want %d", len(seen), topics)
-	}
 }
 
 func TestBackoff(t *testing.T) {
@@ -308,19 +245,19 @@ func TestSecretDoesNotShow(t *testing.T) {
 func newTextLogger(w *strings.Builder) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
 func BenchmarkReadPlain(b *testing.B) {
-	p := point{kind: devices.KindNumber}
+	p := codec{kind: devices.KindNumber}
 	for b.Loop() {
-		if _, err := p.read(&document{payload: []byte("21.5")}); err != nil {
+		if _, err := p.read(discovery.NewMessage("t", []byte("21.5"))); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
 func BenchmarkReadJSON(b *testing.B) {
-	p := point{kind: devices.KindNumber, path: path{"ENERGY", "Power"}}
+	p := codec{kind: devices.KindNumber, path: path{"ENERGY", "Power"}}
 	payload := []byte(`{"Time":"2026-01-01T00:00:00","ENERGY":{"Total":1.234,"Power":12.3,"Voltage":230}}`)
 	for b.Loop() {
-		if _, err := p.read(&document{payload: payload}); err != nil {
+		if _, err := p.read(discovery.NewMessage("t", payload)); err != nil {
 			b.Fatal(err)
 		}
 	}

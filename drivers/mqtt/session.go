@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
 	"net"
 	"net/url"
-	"slices"
 	"sync"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"tidings/devices"
+	"tidings/drivers/mqtt/discovery"
 )
 
 const (
@@ -24,7 +22,6 @@ const (
 	subscribeWait  = 10 * time.Second
 	subscribeBatch = 100 // topics of one SUBSCRIBE
 	qosRefused     = 0x80
-	maxStrangers   = 16
 )
 
 // A session is one connection to the broker, from the answer to CONNECT to its loss. The goroutine in Run owns it;
@@ -34,19 +31,18 @@ type session struct {
 	conn   *conn
 	qos    byte
 	in     *inbox
+	wire   *wire
 
-	strange chan string   // topics that nobody here asked for; more than fit are noticed when they come again
-	turn    chan struct{} // held by the one that hands a message to paho, so that commands stay in order
-	lost    chan struct{} // closed when the connection is gone and paho's goroutines have ended
-	err     error         // why; valid after lost
+	stop  context.CancelFunc // ends wire
+	wired sync.WaitGroup     // of wire
+	turn  chan struct{}      // held by the one that hands a message to paho, so that commands stay in order
+	lost  chan struct{}      // closed when the connection is gone and paho's goroutines have ended
+	err   error              // why; valid after lost
 }
 
 // connect opens a session. It ends early with ctx.
 func (d *driver) connect(ctx context.Context) (*session, error) {
-	s := &session{
-		qos: d.config.qos, in: newInbox(len(d.topics)), strange: make(chan string, maxStrangers),
-		turn: make(chan struct{}, 1), lost: make(chan struct{}),
-	}
+	s := &session{qos: d.config.qos, in: newInbox(d.whole), turn: make(chan struct{}, 1), lost: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	var dialErr error
@@ -76,7 +72,8 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 			return s.conn, nil
 		}).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
-			d.received(s, message{topic: m.Topic(), payload: m.Payload(), retained: m.Retained(), at: time.Now()})
+			// paho delivers nothing else until this returns.
+			s.in.push(incoming{topic: m.Topic(), payload: m.Payload(), retained: m.Retained(), at: time.Now()})
 		}).
 		SetConnectionLostHandler(func(_ paho.Client, err error) {
 			once.Do(func() {
@@ -96,73 +93,70 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 	case err != nil:
 		return nil, err
 	}
+	s.wire = newWire(s, d.log)
+	var running context.Context
+	running, s.stop = context.WithCancel(context.Background())
+	s.wired.Go(func() { s.wire.run(running) })
 	return s, nil
 }
 
-// received is called by paho, which delivers nothing else until it returns.
-func (d *driver) received(s *session, m message) {
-	if len(m.payload) == 0 { // takes a retained message back; it is no state
-		return
-	}
-	if d.topics[m.topic] == nil {
-		select {
-		case s.strange <- m.topic:
-		default:
-		}
-		return
-	}
-	s.in.push(m)
-}
-
-// subscribe asks for the topics and returns those the broker refuses.
-func (s *session) subscribe(ctx context.Context, topics map[string]*topic) (refused map[string]bool, err error) {
+// subscribe asks for at most subscribeBatch topics and returns those the broker refuses.
+func (s *session) subscribe(ctx context.Context, topics []string) (refused map[string]bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, subscribeWait)
 	defer cancel()
-	refused = map[string]bool{}
-	for batch := range slices.Chunk(slices.Sorted(maps.Keys(topics)), subscribeBatch) {
-		filters := make(map[string]byte, len(batch))
-		for _, name := range batch {
-			filters[name] = s.qos
-		}
-		s.conn.asked.Store(int32(len(batch)))
-		token := s.client.SubscribeMultiple(filters, nil)
+	filters := make(map[string]byte, len(topics))
+	for _, name := range topics {
+		filters[name] = s.qos
+	}
+	s.conn.asked.Store(int32(len(filters)))
+	token := s.client.SubscribeMultiple(filters, nil)
+	select {
+	case <-token.Done():
+	case <-s.lost:
+		return nil, s.loss()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("subscribe: the broker does not answer: %w", ctx.Err())
+	}
+	if err := token.Error(); err != nil {
 		select {
-		case <-token.Done():
-		case <-s.lost:
+		case <-s.lost: // the token fails first, and does not know why
 			return nil, s.loss()
-		case <-ctx.Done():
-			return nil, fmt.Errorf("subscribe: the broker does not answer: %w", ctx.Err())
+		case <-time.After(handOver):
+			return nil, fmt.Errorf("subscribe: %w", err)
 		}
-		if err := token.Error(); err != nil {
-			select {
-			case <-s.lost: // the token fails first, and does not know why
-				return nil, s.loss()
-			case <-time.After(handOver):
-				return nil, fmt.Errorf("subscribe: %w", err)
-			}
-		}
-		for name, qos := range token.(*paho.SubscribeToken).Result() {
-			if qos == qosRefused {
-				refused[name] = true
-			}
+	}
+	refused = map[string]bool{}
+	for name, qos := range token.(*paho.SubscribeToken).Result() {
+		if qos == qosRefused {
+			refused[name] = true
 		}
 	}
 	return refused, nil
 }
 
+// unsubscribe drops topics. Whether it is granted does not matter: what comes on them is dropped.
+func (s *session) unsubscribe(ctx context.Context, topics []string) {
+	token := s.client.Unsubscribe(topics...)
+	select {
+	case <-token.Done():
+	case <-s.lost:
+	case <-ctx.Done():
+	case <-time.After(subscribeWait):
+	}
+}
+
 // loss is why the session is lost; valid after lost.
 func (s *session) loss() error { return fmt.Errorf("connection lost: %w", s.err) }
-
-// forget drops a subscription that the broker kept from an earlier configuration.
-func (s *session) forget(topic string, log *slog.Logger) {
-	log.Info("mqtt topic is not ours: unsubscribing", "topic", topic)
-	s.client.Unsubscribe(topic) // whether it is granted does not matter: what comes is dropped
-}
 
 // publish hands a message over and waits until it has left (QoS 0) or the broker has it (QoS 1 and 2). It returns
 // when it left. What the connection lost may or may not have reached the broker: the error says down, and nothing of
 // it is sent again.
-func (s *session) publish(ctx context.Context, topic string, retain bool, payload []byte) (time.Time, error) {
+func (s *session) publish(ctx context.Context, m discovery.Message) (time.Time, error) {
+	qos := s.qos
+	if m.QoS >= 0 {
+		qos = byte(min(m.QoS, 2))
+	}
+
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -171,7 +165,7 @@ func (s *session) publish(ctx context.Context, topic string, retain bool, payloa
 		return time.Time{}, fmt.Errorf("%w: %w", devices.ErrDown, s.err)
 	}
 	left := time.Now() // before: the answer may overtake the acknowledgement
-	token := s.client.Publish(topic, s.qos, retain, payload)
+	token := s.client.Publish(m.Topic, qos, m.Retained, m.Payload)
 	<-s.turn
 	select {
 	case <-token.Done():
@@ -191,6 +185,9 @@ func (s *session) publish(ctx context.Context, topic string, retain bool, payloa
 
 // end closes the session and returns when paho's goroutines have ended.
 func (s *session) end() {
+	s.stop()
+	s.wired.Wait()
+	s.in.close()
 	s.conn.bye()
 	select {
 	case <-s.lost: // the broker closes: everything written before has been read

@@ -52,21 +52,22 @@ func withoutTables(list []devices.DeviceConfig) []devices.DeviceConfig {
 	return out
 }
 
-// deviceConfigs are the devices on one driver that are enabled, in the order of the file.
+// deviceConfigs are the devices on one driver that are enabled, in the order of the file, and those with match that are not.
 func deviceConfigs(root *schema.Table, driver string, typ *devices.Type, meaning *mapping.Config) []devices.DeviceConfig {
 	var out []devices.DeviceConfig
 	for _, t := range root.Table("devices").Tables() {
-		if t.String("driver") != driver || t.Has("match") || !t.Bool("enabled", true) { // match: a discovered device, not in this version
+		if t.String("driver") != driver || !t.Bool("enabled", true) && !t.Has("match") {
 			continue
 		}
-		d := devices.DeviceConfig{ID: devices.ID(t.Name()), Table: t}
+		d := devices.DeviceConfig{ID: devices.ID(t.Name()), Table: t, Disabled: !t.Bool("enabled", true)}
 		for _, p := range t.Table("points").Tables() {
 			if p.Has("value") { // computed: mapping's alone
 				continue
 			}
 			d.Points = append(d.Points, devices.PointConfig{
 				Name: p.Name(), Kind: mapping.PointKind(p, typ.KindOf(t, p.Name())), Options: p.Strings("options"),
-				Safe: meaning.SafeRaw(d.ID, p.Name()), Table: p,
+				KindGiven: p.Has("kind") || p.Has("on") || p.Has("off"),
+				Safe:      meaning.SafeRaw(d.ID, p.Name()), Table: p,
 			})
 		}
 		out = append(out, d)
@@ -81,10 +82,10 @@ func canonical(typ *devices.Type, c devices.Connection) string {
 	text = fmt.Appendf(text, "%s %s ", typ.Name, c.Name)
 	text = without(c.Table, "enabled").AppendCanonical(text)
 	for _, d := range slices.SortedFunc(slices.Values(c.Devices), func(a, b devices.DeviceConfig) int { return strings.Compare(string(a.ID), string(b.ID)) }) {
-		text = fmt.Appendf(text, "\n%q ", d.ID)
+		text = fmt.Appendf(text, "\n%q %t ", d.ID, d.Disabled)
 		text = only(d.Table, typ.Device).AppendCanonical(text)
 		for _, p := range d.Points {
-			text = fmt.Appendf(text, "\n %q %v %q %d %q ", p.Name, p.Kind, p.Options, p.Safe.Kind(), p.Safe)
+			text = fmt.Appendf(text, "\n %q %v %t %q %d %q ", p.Name, p.Kind, p.KindGiven, p.Options, p.Safe.Kind(), p.Safe)
 			text = only(p.Table, typ.Point).AppendCanonical(text)
 		}
 	}

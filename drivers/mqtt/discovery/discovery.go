@@ -23,10 +23,17 @@ type Convention interface {
 	// Start returns what to publish once the broker is there and the filters are granted, at each connection.
 	Start() []Message
 	// Take hears a message on one of the filters; an empty payload takes back what its topic said. It returns the keys of
-	// the devices of which something else is known now, and what is to be published.
+	// the devices of which something else is known now, and what is to be published. An announcement that says the same
+	// again, as all do at each connection, changes nothing.
 	Take(m *Message) (changed []string, publish []Message)
 	// Device makes a device of what is known; nil when nothing is left of it: it is gone.
 	Device(key string) *Device
+}
+
+// A Reporter is a Convention that has something to say about announcements of which no device is made.
+type Reporter interface {
+	// Report returns what was not understood since it was last asked, with the topic and the reason; at most MaxNotes.
+	Report() []string
 }
 
 // A Device is one that announced itself.

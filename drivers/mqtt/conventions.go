@@ -1,0 +1,52 @@
+package mqtt
+
+import (
+	"fmt"
+	"strings"
+
+	"tidings/devices/schema"
+	"tidings/drivers/mqtt/discovery"
+)
+
+// A conventionType is a convention by which devices announce themselves.
+type conventionType struct {
+	name string // in discovery, and before the colon of a device's id
+	make func(config) discovery.Convention
+}
+
+// conventions are those there are.
+var conventions = []conventionType{}
+
+// conventionNamed finds one by its name, or returns nil.
+func conventionNamed(name string) *conventionType {
+	for i := range conventions {
+		if conventions[i].name == name {
+			return &conventions[i]
+		}
+	}
+	return nil
+}
+
+// conventionNames lists them for people.
+func conventionNames() string {
+	names := make([]string, len(conventions))
+	for i, c := range conventions {
+		names[i] = fmt.Sprintf("%q", c.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// otherwise says which conventions there are in place of one there is not.
+func otherwise(name string) string {
+	names := make([]string, len(conventions))
+	for i, c := range conventions {
+		names[i] = c.name
+	}
+	if near := schema.Nearest(name, names); near != "" {
+		return fmt.Sprintf(": did you mean %q?", near)
+	}
+	if len(names) == 0 {
+		return " in this version"
+	}
+	return ", only " + conventionNames()
+}

@@ -1,0 +1,267 @@
+package mqtt
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"tidings/devices"
+	"tidings/drivers/mqtt/discovery"
+)
+
+// A device is one that is announced: made of a table, of what it announced itself, or of both. It is replaced when either
+// says something else. The goroutine in Run owns it; up, cause and the down of its points are written under driver.mu.
+type device struct {
+	id        devices.ID
+	info      devices.Info
+	table     *table // nil: discovered, and nothing is said of it
+	points    []point
+	uses      []*use
+	available *watch // nil: it is there while the broker is
+	absent    error  // of a table with match: why it is not there, because nothing has announced itself by that name
+
+	gone   bool // replaced or withdrawn
+	linked bool // the sink knows whether it is up
+	up     bool
+	cause  error
+}
+
+// A point is one point of a device.
+type point struct {
+	*discovery.Point
+	device    *device
+	available *watch // nil: it can be believed while its device is there
+	down      error  // why it cannot
+	heard     bool   // a reading has come on this connection
+	timed     *timed // nil: nothing of it depends on time
+}
+
+// timed is what a point has that goes off, goes stale or is not believed at times.
+type timed struct {
+	last           devices.Reading // the last good one
+	offAt, staleAt time.Time       // zero: never
+	set            bool            // an alarm will look
+}
+
+// A use is what a topic is good for: a source of a point, or a word on the availability of a point or of its device.
+type use struct {
+	topic   *topic
+	device  *device
+	point   *point
+	source  *discovery.Source // nil: on availability
+	watch   *watch            // nil: a source
+	word    int               // the index in watch
+	waiting bool              // the message that the topic holds is to be read once it can be
+}
+
+// newDevice makes the device that said describes. Its topics are not subscribed to yet.
+func newDevice(driver string, id devices.ID, match string, t *table, said *discovery.Device) *device {
+	dev := &device{id: id, table: t, available: newWatch(said.Available)}
+	dev.info = devices.Info{
+		ID: id, Driver: driver, Match: match,
+		Name: clean(said.Name), Model: clean(said.Model), Version: clean(said.Version), Area: clean(said.Area), Class: clean(said.Class),
+		Address: clean(said.Address), Silence: said.Silence,
+	}
+	notes := slices.Clip(said.Notes)
+	dev.points = make([]point, 0, min(len(said.Points), discovery.MaxPoints))
+	for i := range said.Points {
+		p := &said.Points[i]
+		if len(dev.points) == discovery.MaxPoints {
+			notes = append(notes, fmt.Sprintf("it has %d points: the first %d are taken", len(said.Points), discovery.MaxPoints))
+			break
+		}
+		if !pointName.MatchString(p.Name) || dev.find(p.Name) != nil {
+			notes = append(notes, fmt.Sprintf("%s: is no name for a point, or that of another", clean(p.Name)))
+			continue
+		}
+		dev.points = append(dev.points, point{Point: p, device: dev, available: newWatch(p.Available)})
+	}
+	for _, note := range notes[:min(len(notes), discovery.MaxNotes)] {
+		dev.info.Notes = append(dev.info.Notes, clean(note))
+	}
+	dev.info.Points = make([]devices.Point, len(dev.points))
+	for i := range dev.points {
+		p := &dev.points[i]
+		if p.Expire > 0 || p.OffDelay > 0 || p.available != nil {
+			p.timed = &timed{}
+		}
+		dev.info.Points[i] = announced(p.Point)
+	}
+	dev.use()
+	return dev
+}
+
+// pointName is what a point can be called.
+var pointName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,99}$`)
+
+// announced is a point as it is announced.
+func announced(p *discovery.Point) devices.Point {
+	out := p.Point
+	out.Readable, out.Writable = len(p.Sources) > 0, p.Write != nil
+	out.Confirms = out.Readable && out.Writable
+	out.Label, out.Unit, out.Class = clean(out.Label), clean(out.Unit), clean(out.Class)
+	return out
+}
+
+// use lists what the device wants of topics: availability first, so that what comes on the same topic is read by it.
+func (dev *device) use() {
+	watch := func(p *point, w *watch) {
+		for i := range w.topics() {
+			dev.uses = append(dev.uses, &use{device: dev, point: p, watch: w, word: i})
+		}
+	}
+	watch(nil, dev.available)
+	for i := range dev.points {
+		watch(&dev.points[i], dev.points[i].available)
+	}
+	for i := range dev.points {
+		p := &dev.points[i]
+		for j := range p.Sources {
+			dev.uses = append(dev.uses, &use{device: dev, point: p, source: &p.Sources[j]})
+		}
+	}
+}
+
+// topicName is the topic it is of.
+func (u *use) topicName() string {
+	if u.watch != nil {
+		return u.watch.Topics[u.word].Topic
+	}
+	return u.source.Topic
+}
+
+// resume takes over what was heard by the device before this one.
+func (dev *device) resume(before *device) {
+	dev.linked, dev.up, dev.cause = before.linked, before.up, before.cause
+	dev.available.resume(before.available)
+	for i := range dev.points {
+		for j := range before.points {
+			p, was := &dev.points[i], &before.points[j]
+			if p.Name != was.Name {
+				continue
+			}
+			p.available.resume(was.available)
+			p.heard, p.down = was.heard, was.down
+			if p.timed != nil && was.timed != nil {
+				p.timed.last, p.timed.offAt, p.timed.staleAt = was.timed.last, was.timed.offAt, was.timed.staleAt
+			}
+		}
+	}
+}
+
+// find returns the point of that name, or nil.
+func (dev *device) find(name string) *point {
+	for i := range dev.points {
+		if dev.points[i].Name == name {
+			return &dev.points[i]
+		}
+	}
+	return nil
+}
+
+var errAsking = errors.New("the broker has not granted its topics yet")
+
+// judge says how a device and its points are after something about them has changed.
+func (d *driver) judge(dev *device) {
+	was := dev.up
+	d.link(dev, d.causeOf(dev))
+	if !dev.up {
+		return
+	}
+	for i := range dev.points {
+		d.judgePoint(&dev.points[i], !was)
+	}
+	if was {
+		return
+	}
+	for _, u := range dev.uses {
+		d.catchUp(u)
+	}
+	for i := range dev.points {
+		d.overdue(&dev.points[i], time.Now())
+	}
+}
+
+// causeOf is why a device is not there; nil: it is.
+func (d *driver) causeOf(dev *device) error {
+	if d.session == nil {
+		return d.reason
+	}
+	if dev.absent != nil {
+		return dev.absent
+	}
+	var refused error
+	readable, denied := 0, 0
+	for _, u := range dev.uses {
+		switch {
+		case !u.topic.answered && !dev.up:
+			return errAsking
+		case u.topic.refused != nil && u.watch != nil && u.point == nil:
+			return u.topic.refused
+		case u.source != nil:
+			readable++
+			if u.topic.refused != nil {
+				denied++
+				refused = cmp.Or(refused, u.topic.refused)
+			}
+		}
+	}
+	if dev.available == nil && readable > 0 && denied == readable {
+		return refused
+	}
+	return dev.available.down()
+}
+
+// link takes a device up, when cause is nil, or down.
+func (d *driver) link(dev *device, cause error) {
+	if dev.linked && dev.up == (cause == nil) && (cause == nil || cause.Error() == dev.cause.Error()) {
+		return
+	}
+	d.mu.Lock()
+	dev.linked, dev.up, dev.cause = true, cause == nil, cause
+	d.mu.Unlock()
+	d.out.Link(dev.id, dev.up, cause)
+}
+
+// judgePoint says of a point of a device that is up whether it can be believed. fresh: the device has just come up.
+func (d *driver) judgePoint(p *point, fresh bool) {
+	if len(p.Sources) > 0 && fresh {
+		var refused error
+		for _, u := range p.device.uses {
+			if u.point != p || u.source == nil {
+				continue
+			}
+			if refused = u.topic.refused; refused == nil {
+				break
+			}
+		}
+		if refused != nil {
+			d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, Quality: devices.Faulty, At: time.Now(), Err: refused})
+			return
+		}
+	}
+	was, why := p.down, p.available.down()
+	if why == nil && was == nil || why != nil && was != nil && why.Error() == was.Error() && !fresh {
+		return
+	}
+	d.mu.Lock()
+	p.down = why
+	d.mu.Unlock()
+	switch {
+	case len(p.Sources) == 0 || p.Kind == devices.KindEvent:
+	case why != nil:
+		d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, Quality: devices.Unknown, At: time.Now(), Err: why})
+	case p.timed != nil && !p.timed.last.At.IsZero(): // what it said before holds again, unless there is something newer
+		d.out.Publish(p.timed.last)
+		fallthrough
+	default:
+		for _, u := range p.device.uses {
+			if u.point == p {
+				d.catchUp(u)
+			}
+		}
+	}
+}

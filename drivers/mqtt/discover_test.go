@@ -1,0 +1,204 @@
+package mqtt_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"tidings/devices"
+	"tidings/drivers/drivertest"
+	"tidings/drivers/mqtt/broker"
+)
+
+const discover = local + "discovery = [\"fake\"]\n"
+
+// lamp announces itself as a device of the fake convention.
+func lamp() announcement {
+	return announcement{
+		Name: "Kitchen lamp", Model: "Bulb", Area: "Kitchen", Availability: []string{"lamp/there"}, Notes: []string{"effect: not understood"},
+		Points: []fakePoint{
+			{Name: "power", Kind: "switch", State: "lamp/power", Command: []string{"lamp/set"}, QoS: -1},
+			{Name: "linkquality", Kind: "number", State: "lamp/lq"},
+		},
+	}
+}
+
+func pointNames(info devices.Info) (names []string) {
+	for _, p := range info.Points {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// TestDiscovery: a device appears with what it announced, is read and told, changes, and is gone when its announcement is.
+func TestDiscovery(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, broker.Options{})
+	s.listen("lamp/set", "fake/ask", "fake/lamp1/hello")
+	a := lamp()
+	s.say("fake/lamp1/config", a.text(), true)
+	s.say("lamp/power", "true", true)
+	s.say("lamp/there", "online", true)
+	do, sink, _ := run(t, s, discover)
+	s.expect("fake/ask=who is there?")
+	s.expect("fake/lamp1/hello=hello")
+	const id = "fake:lamp1"
+	info := sink.WaitAnnounced(t, id)
+	if info.Name != "Kitchen lamp" || info.Model != "Bulb" || info.Area != "Kitchen" || info.Match != id || info.Driver != "house" ||
+		!slices.Equal(info.Notes, []string{"effect: not understood"}) || !slices.Equal(pointNames(info), []string{"power", "linkquality"}) {
+		t.Errorf("announced: %+v", info)
+	}
+	if p := info.Points[0]; !p.Readable || !p.Writable || !p.Confirms || info.Points[1].Writable || info.Points[1].Confirms {
+		t.Errorf("points: %+v", info.Points)
+	}
+	sink.WaitLink(t, id, true)
+	sink.WaitValue(t, id, "power", devices.Bool(true))
+	if _, err := do.Do(t.Context(), devices.Command{Device: id, Point: "power", Value: devices.Bool(false)}); err != nil {
+		t.Fatal(err)
+	}
+	s.expect("lamp/set=false")
+	if _, err := do.Do(t.Context(), devices.Command{Device: id, Point: "linkquality", Value: devices.Number(1)}); !errors.Is(err, devices.ErrNotWritable) {
+		t.Errorf("a point that is only read: %v", err)
+	}
+
+	mark := sink.Mark()
+	a.Name, a.Points = "Lamp", append(a.Points[:1:1], fakePoint{Name: "text", Kind: "text", State: "lamp/text"})
+	s.say("lamp/text", "hello", true)
+	s.say("fake/lamp1/config", a.text(), true)
+	again := sink.Wait(t, mark, "what changed", func(e drivertest.Event) bool { return e.Kind == drivertest.Announced }).Info
+	if again.ID != id || again.Name != "Lamp" || !slices.Equal(pointNames(again), []string{"power", "text"}) {
+		t.Errorf("changed: %+v", again)
+	}
+	sink.WaitValue(t, id, "text", devices.Text("hello"))
+	if up, cause := sink.Linked(id); !up {
+		t.Errorf("the change took it down: %v", cause)
+	}
+	for _, e := range sink.Events()[mark:] {
+		if e.Kind == drivertest.Linked {
+			t.Errorf("the change blinked: %s", e)
+		}
+	}
+	s.say("lamp/there", "offline", true)
+	says(t, sink.WaitLink(t, id, false), `lamp/there says "offline"`)
+
+	s.say("fake/lamp1/config", "", true)
+	sink.Wait(t, mark, "withdrawal", func(e drivertest.Event) bool {
+		return e.Kind == drivertest.Withdrawn && e.ID == id && e.Why == devices.Gone
+	})
+	if _, err := do.Do(t.Context(), devices.Command{Device: id, Point: "power", Value: devices.Bool(false)}); !errors.Is(err, devices.ErrUnknownDevice) {
+		t.Errorf("a device that is gone: %v", err)
+	}
+}
+
+// TestMatch: a table takes a discovered device over, and what it says goes before what the device says.
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, broker.Options{})
+	s.listen("lamp/set", "own/set", "safe/set")
+	do, sink, stop := run(t, s, discover+`
+[devices.porch]
+match  = "fake:lamp1"
+online = "here"
+[devices.porch.points.power]
+on  = "AN"
+off = "AUS"
+[devices.porch.points.temperature]
+path = "t"
+[devices.porch.points.level]
+command = "own/set"
+write = "<{{.Value}}>"
+retain = true
+[devices.porch.points.own]
+source = "own/state"
+kind = "text"
+[devices.porch.points.safe]
+command = "safe/set"
+kind = "switch"
+safe = false
+[devices.porch.points.missing]
+path = "x"`)
+	const id = "porch"
+	if info := sink.WaitAnnounced(t, id); info.Match != "fake:lamp1" || !slices.Equal(pointNames(info), []string{"level", "own", "safe"}) {
+		t.Errorf("before it announced itself: %+v", info)
+	}
+	sink.Wait(t, 0, "the reason", func(e drivertest.Event) bool {
+		return e.Kind == drivertest.Linked && e.Err != nil && strings.Contains(e.Err.Error(), "not announced itself yet") && strings.Contains(e.Err.Error(), "fake:lamp1")
+	})
+	if _, err := do.Do(t.Context(), devices.Command{Device: id, Point: "power", Value: devices.Bool(true)}); !errors.Is(err, devices.ErrDown) {
+		t.Errorf("before it announced itself: %v", err)
+	}
+	mark := sink.Mark()
+	s.say("fake/lamp1/config", announcement{
+		Name: "Lamp", Availability: []string{"lamp/there"},
+		Points: []fakePoint{
+			{Name: "power", Kind: "switch", State: "lamp/power", Command: []string{"lamp/set"}},
+			{Name: "temperature", Kind: "number", State: "lamp/t"},
+			{Name: "level", Kind: "number", State: "lamp/level", Command: []string{"lamp/set"}},
+		},
+	}.text(), true)
+	s.say("lamp/there", "here", true)
+	info := sink.Wait(t, mark, "its own announcement", func(e drivertest.Event) bool { return e.Kind == drivertest.Announced }).Info
+	if info.ID != id || info.Name != "Lamp" || !slices.Equal(pointNames(info), []string{"power", "temperature", "level", "own", "safe"}) ||
+		len(info.Notes) != 1 || !strings.Contains(info.Notes[0], "points.missing") {
+		t.Errorf("announced: %+v", info)
+	}
+	sink.WaitLink(t, id, true)
+	s.say("lamp/power", "AN", true)
+	s.say("lamp/t", `{"t":21.5}`, true)
+	s.say("lamp/level", "3", true)
+	s.say("own/state", "x", true)
+	sink.WaitValue(t, id, "power", devices.Bool(true))
+	sink.WaitValue(t, id, "temperature", devices.Number(21.5))
+	sink.WaitValue(t, id, "level", devices.Number(3))
+	sink.WaitValue(t, id, "own", devices.Text("x"))
+	for _, c := range []struct {
+		point string
+		value devices.Value
+		heard string
+	}{
+		{"power", devices.Bool(false), "lamp/set=AUS"},
+		{"level", devices.Number(4), "own/set=<4>"},
+		{"safe", devices.Bool(true), "safe/set=ON"},
+	} {
+		if _, err := do.Do(t.Context(), devices.Command{Device: id, Point: c.point, Value: c.value}); err != nil {
+			t.Errorf("%s: %v", c.point, err)
+		}
+		s.expect(c.heard)
+	}
+	mark = sink.Mark()
+	s.say("fake/lamp1/config", "", true)
+	sink.Wait(t, mark, "the table alone", func(e drivertest.Event) bool { return e.Kind == drivertest.Announced && len(e.Info.Points) == 3 })
+	says(t, sink.WaitLink(t, id, false), "not announced itself yet")
+	s.say("fake/lamp1/config", announcement{}.text(), true)
+	sink.Wait(t, mark, "it again", func(e drivertest.Event) bool { return e.Kind == drivertest.Linked && e.Up })
+	stop()
+	s.expect("safe/set=OFF")
+	for _, e := range sink.Events() {
+		if e.ID == "fake:lamp1" || e.Kind == drivertest.Withdrawn {
+			t.Errorf("%s", e)
+		}
+	}
+}
+
+// TestIgnore leaves devices and points out by their names.
+func TestIgnore(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, broker.Options{})
+	_, sink, _ := run(t, s, discover+"ignore = [\"*_LinkQuality\", \"fake:a/*\", \"neighbour*\", \"all_*\"]\n")
+	s.say("fake/lamp1/config", lamp().text(), true)
+	s.say("fake/lamp2/config", announcement{Name: "Neighbour's lamp", Points: lamp().Points}.text(), true)
+	s.say("fake/lamp3/config", announcement{Name: "All", Points: lamp().Points}.text(), true)
+	s.say("fake/lamp4/config", announcement{Points: lamp().Points}.text(), true)
+	if info := sink.WaitAnnounced(t, "fake:lamp1"); !slices.Equal(pointNames(info), []string{"power"}) {
+		t.Errorf("%+v", info.Points)
+	}
+	if info := sink.WaitAnnounced(t, "fake:lamp4"); !slices.Equal(pointNames(info), []string{"power", "linkquality"}) {
+		t.Errorf("one without a name: %+v", info.Points)
+	}
+	for _, id := range []devices.ID{"fake:lamp2", "fake:lamp3"} {
+		if _, there := sink.Announced(id); there {
+			t.Errorf("%s is there", id)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package mqtt
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"tidings/devices"
+	"tidings/drivers/mqtt/discovery"
+)
+
+// What conventions do with what strangers say runs under these, so that a mistake in one of them, or in a template that a
+// device brought along, is a fault of a point and not the end of the driver.
+
+// read makes a value of a message.
+func read(point *discovery.Point, s *discovery.Source, m *discovery.Message) (v devices.Value, err error) {
+	defer failed(&err, "reading it")
+	v, err = s.Read(m)
+	if err == nil && !v.IsZero() && v.Kind() != valueKinds[point.Kind] {
+		return devices.Value{}, fmt.Errorf("%q came, and the point is a %s", v.String(), point.Kind)
+	}
+	if err != nil {
+		v = devices.Value{}
+	}
+	return v, err
+}
+
+// valueKinds are what points of a kind have as a value.
+var valueKinds = map[devices.PointKind]devices.ValueKind{
+	devices.KindNumber: devices.NumberKind, devices.KindSwitch: devices.BoolKind, devices.KindText: devices.TextKind,
+	devices.KindChoice: devices.TextKind, devices.KindImage: devices.ImageKind, devices.KindColor: devices.ColorKind,
+	devices.KindTime: devices.TimeKind, devices.KindEvent: devices.TextKind,
+}
+
+// write makes the messages of a command.
+func write(p *discovery.Point, v devices.Value) (messages []discovery.Message, err error) {
+	defer failed(&err, "making the command")
+	return p.Write(v)
+}
+
+func readAvailability(read func(*discovery.Message) (bool, error), m *discovery.Message) (up bool, err error) {
+	defer failed(&err, "reading it")
+	return read(m)
+}
+
+// failed makes an error of a panic.
+func failed(err *error, doing string) {
+	if r := recover(); r != nil {
+		*err = &panicError{doing: doing, value: r, stack: debug.Stack()}
+	}
+}
+
+// A panicError is a mistake in the gateway.
+type panicError struct {
+	doing string
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("%s failed, by a mistake in the gateway: %v", e.doing, e.value)
+}

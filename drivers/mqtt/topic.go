@@ -1,0 +1,329 @@
+package mqtt
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tidings/devices"
+	"tidings/drivers/mqtt/discovery"
+)
+
+// A topic is one that some device wants, subscribed to once however many do.
+type topic struct {
+	name     string
+	uses     []*use
+	answered bool     // the broker has said whether it is granted, on this connection
+	refused  error    // that it is not
+	held     *message // what came last, while some use waits for it
+}
+
+// maxHeld bounds the messages held for devices that are not there yet, in bytes of all.
+const maxHeld = 16 << 20
+
+// put announces a device in the place of the one before it, if any, and asks for its topics: for those that were there
+// before too, so that the broker says again what it retained.
+func (d *driver) put(dev *device) {
+	before := d.devices[dev.id]
+	if before == dev { // made when the driver was, and said to nobody yet
+		before = nil
+	}
+	if before != nil {
+		dev.resume(before)
+	}
+	d.mu.Lock()
+	d.devices[dev.id] = dev
+	d.mu.Unlock()
+	for _, u := range dev.uses {
+		name := u.topicName()
+		t := d.topics[name]
+		if t == nil {
+			t = &topic{name: name}
+			d.topics[name] = t
+		}
+		u.topic = t
+		t.uses = append(t.uses, u)
+		if u.point != nil && u.point.Kind == devices.KindEvent && u.source != nil {
+			d.countEvents(name, 1)
+		}
+		d.wanted[name] = true
+	}
+	if before != nil {
+		d.detach(before)
+	}
+	d.out.Announce(dev.info)
+	d.judge(dev)
+}
+
+// drop withdraws a device.
+func (d *driver) drop(dev *device) {
+	d.mu.Lock()
+	delete(d.devices, dev.id)
+	d.mu.Unlock()
+	d.detach(dev)
+	d.out.Withdraw(dev.id, devices.Gone)
+}
+
+// detach lets go of the topics of a device that is replaced or withdrawn.
+func (d *driver) detach(dev *device) {
+	dev.gone = true
+	for _, u := range dev.uses {
+		t := u.topic
+		t.uses = slices.DeleteFunc(t.uses, func(other *use) bool { return other == u })
+		if u.point != nil && u.point.Kind == devices.KindEvent && u.source != nil {
+			d.countEvents(t.name, -1)
+		}
+		d.release(u)
+		if len(t.uses) == 0 {
+			delete(d.topics, t.name)
+			delete(d.wanted, t.name)
+			d.unwanted[t.name] = true
+		}
+	}
+}
+
+// ask has the session subscribe to what is wanted now and was not, and unsubscribe the rest.
+func (d *driver) ask() {
+	if len(d.unwanted) > 0 {
+		for name := range d.unwanted {
+			if d.topics[name] != nil || d.ofConvention(name) {
+				delete(d.unwanted, name)
+			}
+		}
+		if d.session != nil {
+			d.session.wire.unsubscribe(sorted(d.unwanted))
+		}
+		clear(d.unwanted)
+	}
+	if len(d.wanted) > 0 {
+		if d.session != nil {
+			d.session.wire.subscribe(sorted(d.wanted))
+		}
+		clear(d.wanted)
+	}
+}
+
+// answer hears from the broker which topics are granted.
+func (d *driver) answer(a answer) {
+	touched := map[*device]bool{}
+	for _, name := range a.topics {
+		refused := a.refused[name]
+		d.refuse(name, refused)
+		t := d.topics[name]
+		if t == nil {
+			continue
+		}
+		t.answered, t.refused = true, nil
+		if refused {
+			t.refused = d.refusal(name)
+		}
+		for _, u := range t.uses {
+			touched[u.device] = true
+		}
+	}
+	for dev := range touched {
+		d.judge(dev)
+	}
+}
+
+// refuse notes whether a topic is refused, for the health of the connection.
+func (d *driver) refuse(name string, refused bool) {
+	if refused {
+		d.refused[name] = true
+	} else {
+		delete(d.refused, name)
+	}
+}
+
+// refusal is the error of a topic that the broker does not grant.
+func (d *driver) refusal(name string) error {
+	return fmt.Errorf("mqtt %s: the broker refuses the topic %q: allow user %q to read it", d.name, name, d.config.username)
+}
+
+// handle makes readings of a message.
+func (d *driver) handle(in incoming) {
+	d.log.Debug("mqtt message", "topic", in.topic, "retained", in.retained, "bytes", len(in.payload))
+	m := &message{at: in.at}
+	m.Message = discovery.Message{Topic: in.topic, Payload: in.payload, Retained: in.retained, QoS: -1}
+	ours := d.announcement(m)
+	t := d.topics[in.topic]
+	if t == nil {
+		if !ours {
+			d.strange(in.topic)
+		}
+		return
+	}
+	if len(in.payload) == 0 { // takes a retained message back; it is no state
+		return
+	}
+	for _, u := range slices.Clone(t.uses) {
+		if u.watch == nil {
+			continue
+		}
+		u.watch.hear(u.word, &m.Message)
+		if u.point == nil {
+			d.judge(u.device)
+		} else if u.device.up {
+			d.judgePoint(u.point, false)
+		}
+	}
+	var readings []devices.Reading
+	for _, u := range t.uses {
+		if u.source == nil {
+			continue
+		}
+		if !u.device.up || u.point.down != nil {
+			d.hold(u, m)
+			continue
+		}
+		readings = u.read(d, m, readings)
+	}
+	if len(readings) > 0 {
+		d.out.Publish(readings...)
+	}
+}
+
+// hold keeps a message until the point it is for can be believed. What happened meanwhile to an event is over then.
+func (d *driver) hold(u *use, m *message) {
+	t := u.topic
+	if u.point.Kind == devices.KindEvent {
+		return
+	}
+	if t.held != m {
+		before := 0
+		if t.held != nil {
+			before = len(t.held.Payload)
+		}
+		d.held -= before
+		t.held = nil
+		if d.held+len(m.Payload) > maxHeld {
+			return
+		}
+		d.held += len(m.Payload)
+		t.held = m
+	}
+	u.waiting = true
+}
+
+// catchUp reads the message that a use has waited for.
+func (d *driver) catchUp(u *use) {
+	if !u.waiting || !u.device.up || u.point.down != nil {
+		return
+	}
+	if m := u.topic.held; m != nil {
+		if readings := u.read(d, m, nil); len(readings) > 0 {
+			d.out.Publish(readings...)
+		}
+	}
+	d.release(u)
+}
+
+// release has a use wait no longer; a message that nobody waits for is forgotten.
+func (d *driver) release(u *use) {
+	u.waiting = false
+	t := u.topic
+	if t.held == nil || slices.ContainsFunc(t.uses, func(u *use) bool { return u.waiting }) {
+		return
+	}
+	d.held -= len(t.held.Payload)
+	t.held = nil
+}
+
+// read appends the reading that a message has for a point, if any.
+func (u *use) read(d *driver, m *message, out []devices.Reading) []devices.Reading {
+	p := u.point
+	event := p.Kind == devices.KindEvent
+	if event && m.Retained { // happened before, nobody knows when
+		return out
+	}
+	rd := devices.Reading{Device: u.device.id, Point: p.Name, At: m.at}
+	v, err := read(p.Point, u.source, &m.Message)
+	if failure, ok := errors.AsType[*panicError](err); ok {
+		d.log.Error("mqtt reading failed", "device", u.device.id, "point", p.Name, "topic", m.Topic, "err", err, "stack", string(failure.stack))
+	}
+	switch {
+	case errors.Is(err, discovery.ErrAbsent) && (p.heard || event):
+		return out // what is not said has not changed
+	case errors.Is(err, discovery.ErrAbsent):
+		rd.Quality, rd.Err = devices.Unknown, err
+	case err != nil:
+		rd.Quality, rd.Err = devices.Faulty, err
+	case v.IsZero() && event:
+		return out
+	case v.IsZero():
+		rd.Quality = devices.Unknown
+		p.heard = true
+	default:
+		rd.Value = v
+		p.heard = true
+	}
+	if p.timed != nil {
+		d.schedule(p, rd)
+	}
+	return append(out, rd)
+}
+
+// schedule keeps what time will do to a reading.
+func (d *driver) schedule(p *point, rd devices.Reading) {
+	t := p.timed
+	t.last, t.offAt, t.staleAt = devices.Reading{}, time.Time{}, time.Time{}
+	if rd.Quality != devices.Good {
+		return
+	}
+	t.last = rd
+	if on, ok := rd.Value.Bool(); ok && on && p.OffDelay > 0 {
+		t.offAt = rd.At.Add(p.OffDelay)
+	}
+	if p.Expire > 0 {
+		t.staleAt = rd.At.Add(p.Expire)
+	}
+	if at := t.next(); !at.IsZero() && !t.set {
+		t.set = true
+		d.alarms.add(at, func(now time.Time) { d.alarm(p, now) })
+	}
+}
+
+// next is when there is something to do; zero: never.
+func (t *timed) next() time.Time {
+	if t.staleAt.IsZero() || !t.offAt.IsZero() && t.offAt.Before(t.staleAt) {
+		return t.offAt
+	}
+	return t.staleAt
+}
+
+// alarm looks at a point whose time has come, or was put off meanwhile.
+func (d *driver) alarm(p *point, now time.Time) {
+	p.timed.set = false
+	if p.device.gone || !p.device.up { // what is due is done when it comes up
+		return
+	}
+	d.overdue(p, now)
+}
+
+// overdue does what time has done to the reading of a point of a device that is up, and sees to the next alarm.
+func (d *driver) overdue(p *point, now time.Time) {
+	t := p.timed
+	if t == nil {
+		return
+	}
+	rd := devices.Reading{Device: p.device.id, Point: p.Name, At: now}
+	if !t.offAt.IsZero() && !now.Before(t.offAt) {
+		t.offAt = time.Time{}
+		rd.Value = devices.Bool(false)
+		t.last = rd
+		if p.down == nil {
+			d.out.Publish(rd)
+		}
+	}
+	if !t.staleAt.IsZero() && !now.Before(t.staleAt) {
+		t.staleAt, t.offAt, t.last = time.Time{}, time.Time{}, devices.Reading{}
+		if p.down == nil {
+			d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, At: now, Quality: devices.Stale, Err: fmt.Errorf("nothing new for %v", p.Expire)})
+		}
+	}
+	if at := t.next(); !at.IsZero() && !t.set {
+		t.set = true
+		d.alarms.add(at, func(now time.Time) { d.alarm(p, now) })
+	}
+}
