@@ -18,8 +18,8 @@
 //
 // [Type] makes the driver. It opens the port, by package port, and opens it again; what is spoken there is a dialect's. The
 // listener is the dialect of whatever speaks unasked: its protocols, a file each, make messages of the bytes and name the
-// fields in them, and it writes lines from templates. A protocol of questions and answers is a dialect of its own and has
-// the port to itself.
+// fields in them, and it writes lines from templates. The slaves of a Modbus line have to be asked, which is a dialect of its own
+// (polled): package modbus has the frames, and package profile the tables of devices that are sold.
 //
 // Lines end with CR, LF or both and have up to [MaxLine] bytes. What is not a message of the protocol is counted and
 // skipped, never fatal.
@@ -29,5 +29,9 @@
 // port that is not there, or goes, takes all of its devices down with the reason and is tried again, at first after a
 // quarter of a second and then less and less often, at least every ten seconds.
 //
-// Run owns one goroutine, which reads; commands are written by the goroutine that calls Do, one at a time.
+// A slave of a Modbus line is up while it answers. One that does not is asked less and less often, so that it does not hold up
+// the others. Commands go before polls, and are read back.
+//
+// Run owns one goroutine, which reads; commands are written by the goroutine that calls Do, one at a time. On a Modbus line the
+// goroutine of Run does both, and Do waits for it.
 package serial

@@ -64,7 +64,7 @@ func buildRegister(pc devices.PointConfig, poll time.Duration) (*register, bool)
 	r.Readable = r.at.Count > 0 && pc.Kind != devices.KindAction
 	r.Writable = r.to.Count > 0
 	r.Confirms = r.Readable && r.Writable
-	bits := r.at.Count > 0 && r.at.Table.Bits() || r.at.Count == 0 && r.to.Table.Bits()
+	bits := r.at.Count > 0 && r.at.Table.Bits() || r.at.Count == 0 && r.to.Count > 0 && r.to.Table.Bits()
 	switch {
 	case !t.Has("source") && !t.Has("write"):
 		mistake("source", "source is missing: what is read, as in \"input:12\": coil, discrete, holding or input, and the address from 0")
