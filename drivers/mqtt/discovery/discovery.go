@@ -55,7 +55,9 @@ type Device struct {
 // A Point is one point with the ways to read and to write it.
 type Point struct {
 	devices.Point
-	Sources []Source // where its readings come from; none: not Readable
+	Sources []Source // where its readings come from; none and no Value: not Readable
+	// Value is what the announcement itself says that it has, as a reading of the moment it is heard; the zero Value: nothing.
+	Value devices.Value
 	// Write makes what is published to set it; nil: not Writable. The error wraps devices.ErrValue.
 	Write func(devices.Value) ([]Message, error)
 	// Available says whether the point can be believed, where that is not the device's alone; nil: it is while the device is.

@@ -38,8 +38,8 @@
 //     Its points follow, all of them. Then come its states and commands.
 //   - gone KEY: there is no such device.
 //   - point NAME KIND ACCESS ATTRIBUTES: ACCESS has r, w and c for readable, writable and confirms; - for none. The attributes
-//     are those that are not empty, of label, class, unit, options, states, low, high, step, digits, expire, offdelay, in quotes where
-//     they have a space; "available" is that of a point that has its own.
+//     are those that are not empty, of label, class, unit, options, states, low, high, step, digits, expire, offdelay, value, in quotes
+//     where they have a space; "available" is that of a point that has its own.
 //   - state TOPIC, with the payload below and the readings it has, all of them: "= NAME VALUE", "= NAME" for one that is not known,
 //     "! NAME WORDS" for an error with these words in it.
 //   - command NAME VALUE, with what is published, "> TOPIC PAYLOAD", after which may come qos=1 and retain before the topic; or

@@ -232,6 +232,7 @@ func attributes(p *discovery.Point) []string {
 	if p.OffDelay > 0 {
 		add("offdelay", short(p.OffDelay))
 	}
+	add("value", p.Value.String())
 	if p.Available != nil {
 		out = append(out, "available")
 	}
