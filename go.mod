@@ -33,6 +33,7 @@ require (
 	mellium.im/xmpp v0.23.0
 	modernc.org/sqlite v1.61.1
 	periph.io/x/conn/v3 v3.7.2
+	periph.io/x/devices/v3 v3.7.4
 	pgregory.net/rapid v1.2.0
 )
 

@@ -185,6 +185,7 @@ func sources(t *testing.T) string {
 var may = map[string][]string{
 	"devices":               {"devices/"},
 	"drivers":               {"devices/", "drivers/"},
+	"drivers/chips":         {"devices/"},
 	"drivers/drivertest":    {"devices/"},
 	"drivers/gpio":          {"devices/"},
 	"drivers/mqtt":          {"devices/", "drivers/mqtt/"},
@@ -200,6 +201,7 @@ var may = map[string][]string{
 	"gateway/mdns":          {},
 	"gateway/store":         {"devices/", "xmppbridge/"},
 	"firmware-sim":          {"firmware-sim/"},
+	"firmware-sim/chips":    {},
 	"firmware-sim/gpio":     {}, "firmware-sim/mqtt": {}, "firmware-sim/serial": {},
 	"packaging": {}, "docs": {},
 	"cmd": {"devices/", "drivers/", "mapping", "xmppbridge/", "gateway/", "firmware-sim/"},
