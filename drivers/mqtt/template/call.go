@@ -94,7 +94,7 @@ func bind(b builtin, name token, args []expr, names []string) (*call, error) {
 			return nil, failAt(name.at, "%s has no argument %q", name.text, clip(n))
 		}
 		if c.args[at] != nil {
-			return nil, failAt(name.at, "%s is given its argument %s twice", name.text, n)
+			return nil, failAt(name.at, "%s is given its argument %s twice", name.text, clip(n))
 		}
 		c.args[at] = args[plain+i]
 	}
@@ -230,7 +230,7 @@ func (p *parser) bindFilter(t token, args []expr, names []string, x expr) (*call
 		return nil, err
 	}
 	c.inner = inner
-	return c, c.compileRegex()
+	return c, p.compileRegex(c)
 }
 
 // bindInner takes what a filter applies to each element out of its arguments: the name of a filter or test and the
@@ -266,7 +266,7 @@ func (p *parser) bindTest(t token, args []expr, names []string, x expr) (*call, 
 	if err != nil {
 		return nil, err
 	}
-	return c, c.compileRegex()
+	return c, p.compileRegex(c)
 }
 
 // method is x.name(args): which one depends on what x is.

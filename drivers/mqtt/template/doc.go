@@ -9,7 +9,8 @@
 // import and extends, blocks and macros are refused when the template is parsed. Its source is bounded (4 KiB), and so are the
 // nesting, the output (64 KiB), what it makes on the way (256 KiB) and its work (50,000 steps: nodes, elements, and pieces of
 // 32 bytes of text). What would be made is counted before it is made. No Go value is reached by reflection; a variable is
-// one of the kinds of Value. Errors are one line that says what and where.
+// one of the kinds of Value. Errors are one line that says what and where. Many devices announce the same templates: whoever
+// parses them may share one Template between all that have its source.
 //
 // A Template, a Value and a Payload are safe for concurrent use, and the package starts no goroutine.
 //

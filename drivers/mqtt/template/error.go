@@ -34,10 +34,22 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.cause }
 
-func failf(format string, args ...any) error { return &Error{Text: fmt.Sprintf(format, args...)} }
+func failf(format string, args ...any) error {
+	return &Error{Text: oneLine(fmt.Sprintf(format, args...))}
+}
+
+// oneLine puts spaces for control characters.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, s)
+}
 
 func failAt(offset int, format string, args ...any) error {
-	return &Error{Text: fmt.Sprintf(format, args...), offset: offset, placed: true}
+	return &Error{Text: oneLine(fmt.Sprintf(format, args...)), offset: offset, placed: true}
 }
 
 // at places an error that has no place yet.
@@ -66,5 +78,5 @@ func undefinedError(v Value) error {
 	if what == "" {
 		what = "a variable"
 	}
-	return &Error{Text: what + " is undefined", cause: ErrUndefined}
+	return &Error{Text: oneLine(what) + " is undefined", cause: ErrUndefined}
 }

@@ -43,7 +43,7 @@ func (x *name) eval(m *machine) (Value, error) {
 	if v, ok := constants[x.name]; ok {
 		return v, nil
 	}
-	return missing(x.name), nil
+	return missing(clip(x.name)), nil
 }
 
 type listExpr struct {

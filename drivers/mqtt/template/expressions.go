@@ -122,10 +122,18 @@ func (p *parser) binary(operand func() (expr, error), ops ...string) (expr, erro
 		t := p.next()
 		b := &arithmetic{pos: t.at, op: t.text, x: x}
 		if b.y, err = operand(); err == nil {
-			x = fold(b, b.x, b.y)
+			x = b
+			if isNumber(b.x) && isNumber(b.y) { // a text could become longer than its source
+				x = fold(b, b.x, b.y)
+			}
 		}
 	}
 	return x, err
+}
+
+func isNumber(x expr) bool {
+	c, ok := x.(constant)
+	return ok && c.v.numeric()
 }
 
 func (p *parser) sum() (expr, error) { return p.binary(p.concat, "+", "-") }
@@ -274,7 +282,7 @@ func (p *parser) dict(open token) (expr, error) {
 }
 
 // source is what stands from a place up to the last token read, for errors.
-func (p *parser) source(from int) string { return clip(p.src[from:p.tokens[p.at-1].end]) }
+func (p *parser) source(from int) string { return oneLine(clip(p.src[from:p.tokens[p.at-1].end])) }
 
 // postfix reads attributes, items and method calls of x, which began at start.
 func (p *parser) postfix(x expr, start int) (expr, error) {
@@ -366,7 +374,7 @@ func (p *parser) arguments() (args []expr, names []string, err error) {
 			return nil, nil, failAt(t.at, "arguments cannot come from a list or dict here: write them out")
 		case t.kind == nameToken && p.tokens[p.at+1].is("="):
 			if slices.Contains(names, t.text) {
-				return nil, nil, failAt(t.at, "%s is given twice", t.text)
+				return nil, nil, failAt(t.at, "%s is given twice", clip(t.text))
 			}
 			p.next()
 			p.next()

@@ -74,6 +74,7 @@ var hostile = []struct {
 	{"regex length", "{{ value | regex_search('" + strings.Repeat("a", 300) + "') }}", "", "longer than 256 bytes"},
 	{"regex repetition", "{{ value | regex_search('((((a{10}){10}){10}){10}){10}') }}", "", "not understood"},
 	{"regex size", "{{ value | regex_search('" + strings.Repeat("(abcdefgh){100}", 10) + "') }}", "", "repeats too much"},
+	{"many regexes", strings.Repeat("{{ value | regex_search('(abcdefgh){20}') }}", 50), "", "too many or repeat too much"},
 	{"regex looking around", "{{ value | regex_search('(?<=a)b') }}", "", "looks around"},
 	{"regex input", "{{ value | regex_findall('.') }}", strings.Repeat("x", 120_000), "works too long"},
 	{"regex matches", "{{ value | regex_findall('') }}", strings.Repeat("x", 7_000), "makes too much"},

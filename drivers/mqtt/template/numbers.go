@@ -104,7 +104,7 @@ func boolOf(m *machine, c *call, a []Value) (Value, error) {
 	return orDefault(c, a[0], a[1])
 }
 
-func isNumber(m *machine, c *call, a []Value) (Value, error) {
+func looksNumeric(m *machine, c *call, a []Value) (Value, error) {
 	f, ok, err := toFloat(a[0])
 	if err != nil {
 		return Value{}, err

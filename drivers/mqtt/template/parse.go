@@ -8,13 +8,14 @@ import (
 const maxNesting = 40
 
 type parser struct {
-	src    string
-	tokens []token
-	at     int
-	depth  int
-	slots  int
-	scope  *scope
-	loops  int // for loops around this place
+	src     string
+	tokens  []token
+	at      int
+	depth   int
+	slots   int
+	scope   *scope
+	loops   int // for loops around this place
+	regexes int // instructions of those compiled
 }
 
 // scope is where variables that a template sets live: the template, a loop, or what a tag encloses.
@@ -117,7 +118,7 @@ func (p *parser) find(name string) []int {
 func (p *parser) template() (block, error) {
 	b, end, err := p.block()
 	if err == nil && end.kind != endToken {
-		err = failAt(end.at, "{%% %s %%} closes nothing", end.text)
+		err = failAt(end.at, "{%% %s %%} closes nothing", clip(end.text))
 	}
 	return b, err
 }
@@ -225,7 +226,7 @@ func (p *parser) statement(tag token) (node, error) {
 		return nil, failAt(tag.at, "%s", why)
 	}
 	if strings.HasPrefix(tag.text, "end") || tag.text == "else" || tag.text == "elif" {
-		return nil, failAt(tag.at, "{%% %s %%} closes nothing", tag.text)
+		return nil, failAt(tag.at, "{%% %s %%} closes nothing", clip(tag.text))
 	}
 	return nil, failAt(tag.at, "there is no tag %q", clip(tag.text))
 }

@@ -6,14 +6,15 @@ import (
 	"strings"
 )
 
-// Bounds of a regular expression: its length, and the size of the program that it becomes, roughly.
+// Bounds of a regular expression: its length, and the instructions that it becomes, roughly. Those that a template keeps
+// compiled have no more together.
 const (
 	maxRegex     = 256
-	maxRegexSize = 2000
+	maxRegexSize = 1000
 )
 
 // compileRegex compiles the expression of a regex filter or test at once if it is written out, as it nearly always is.
-func (c *call) compileRegex() error {
+func (p *parser) compileRegex(c *call) error {
 	switch c.name {
 	case "match", "search":
 	default:
@@ -27,8 +28,11 @@ func (c *call) compileRegex() error {
 	if !ok || !flagOK || pattern.kind != text {
 		return nil
 	}
-	var err error
-	c.regex, err = compileRegex(pattern.str, ignoreCase.truth())
+	re, size, err := compileRegex(pattern.str, ignoreCase.truth())
+	if p.regexes += size; err == nil && p.regexes > maxRegexSize {
+		err = &Error{Text: "the regular expressions are too many or repeat too much", cause: ErrLimit}
+	}
+	c.regex = re
 	return at(c.pos, err)
 }
 
@@ -40,9 +44,10 @@ func constantArg(x expr) (Value, bool) {
 	return c.v, ok
 }
 
-func compileRegex(pattern string, ignoreCase bool) (*regexp.Regexp, error) {
+// compileRegex also says about how many instructions the expression has.
+func compileRegex(pattern string, ignoreCase bool) (*regexp.Regexp, int, error) {
 	if len(pattern) > maxRegex {
-		return nil, &Error{Text: "the regular expression is longer than 256 bytes", cause: ErrLimit}
+		return nil, 0, &Error{Text: "the regular expression is longer than 256 bytes", cause: ErrLimit}
 	}
 	// What Python writes otherwise.
 	pattern = strings.ReplaceAll(pattern, `\Z`, `\z`)
@@ -54,33 +59,27 @@ func compileRegex(pattern string, ignoreCase bool) (*regexp.Regexp, error) {
 	if err != nil {
 		for _, around := range []string{"(?=", "(?!", "(?<=", "(?<!"} {
 			if strings.Contains(pattern, around) {
-				return nil, failf("the regular expression looks around with %s, which is not understood", around)
+				return nil, 0, failf("the regular expression looks around with %s, which is not understood", around)
 			}
 		}
-		return nil, failf("the regular expression %q is not understood: %s", clip(pattern), reason(err))
+		return nil, 0, failf("the regular expression %q is not understood: %s", clip(pattern), reason(err))
 	}
-	if regexSize(parsed) > maxRegexSize {
-		return nil, &Error{Text: "the regular expression repeats too much", cause: ErrLimit}
+	size := regexSize(parsed)
+	if size > maxRegexSize {
+		return nil, 0, &Error{Text: "the regular expression repeats too much", cause: ErrLimit}
 	}
 	if ignoreCase {
 		pattern = "(?i)" + pattern
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
-		return nil, failf("the regular expression %q is not understood: %s", clip(pattern), reason(err))
+		return nil, 0, failf("the regular expression %q is not understood: %s", clip(pattern), reason(err))
 	}
-	return re, nil
+	return re, size, nil
 }
 
-// reason is what package regexp says without its preface, on one line.
-func reason(err error) string {
-	return clip(strings.Map(func(r rune) rune {
-		if r < ' ' {
-			return ' '
-		}
-		return r
-	}, strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
-}
+// reason is what package regexp says without its preface.
+func reason(err error) string { return clip(strings.TrimPrefix(err.Error(), "error parsing regexp: ")) }
 
 // regexSize is about how many instructions an expression becomes.
 func regexSize(re *syntax.Regexp) int {
@@ -115,7 +114,7 @@ func (m *machine) expression(c *call, v, pattern, ignoreCase Value) (*regexp.Reg
 		if err := m.step(1000); err != nil {
 			return nil, "", err
 		}
-		if re, err = compileRegex(p, ignoreCase.truth()); err != nil {
+		if re, _, err = compileRegex(p, ignoreCase.truth()); err != nil {
 			return nil, "", err
 		}
 	}

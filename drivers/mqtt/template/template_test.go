@@ -202,3 +202,19 @@ func TestForgets(t *testing.T) {
 		}
 	}
 }
+
+func TestSlugify(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][2]string{
+		{"Living Room", "living_room"}, {"  Küche -- Süd ", "kuche_sud"}, {"a.b/c", "a_b_c"}, {"Straße", "strasse"}, {"21.5 °C", "21_5_c"},
+		{"☃", "unknown"}, {"", ""},
+	} {
+		out, err := run(t, "{{ value | slugify }}", &Payload{Text: c[0]})
+		if err != nil || out.Text != c[1] {
+			t.Errorf("%q: %q %v, want %q", c[0], out.Text, err, c[1])
+		}
+	}
+	if out, err := run(t, "{{ slugify('a b', separator='-') }}", nil); err != nil || out.Text != "a-b" {
+		t.Errorf("%q %v", out.Text, err)
+	}
+}
