@@ -20,8 +20,9 @@ type device struct {
 	table     *table // nil: discovered, and nothing is said of it
 	points    []point
 	uses      []*use
-	available *watch // nil: it is there while the broker is
-	absent    error  // of a table with match: why it is not there, because nothing has announced itself by that name
+	available *watch              // nil: it is there while the broker is
+	ask       []discovery.Message // see discovery.Device.Ask
+	absent    error               // of a table with match: why it is not there, because nothing has announced itself by that name
 
 	gone   bool // replaced or withdrawn
 	linked bool // the sink knows whether it is up
@@ -59,7 +60,7 @@ type use struct {
 
 // newDevice makes the device that said describes. Its topics are not subscribed to yet.
 func newDevice(driver string, id devices.ID, match string, t *table, said *discovery.Device) *device {
-	dev := &device{id: id, table: t, available: newWatch(said.Available)}
+	dev := &device{id: id, table: t, available: newWatch(said.Available), ask: said.Ask}
 	dev.info = devices.Info{
 		ID: id, Driver: driver, Match: match,
 		Name: clean(said.Name), Model: clean(said.Model), Version: clean(said.Version), Area: clean(said.Area), Class: clean(said.Class),
@@ -100,8 +101,8 @@ var pointName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,99}$`)
 // announced is a point as it is announced.
 func announced(p *discovery.Point) devices.Point {
 	out := p.Point
-	out.Readable, out.Writable = len(p.Sources) > 0, p.Write != nil
-	out.Confirms = out.Readable && out.Writable
+	out.Readable, out.Writable = len(p.Sources) > 0 || !p.Value.IsZero(), p.Write != nil
+	out.Confirms = len(p.Sources) > 0 && out.Writable
 	out.Label, out.Unit, out.Class = clean(out.Label), clean(out.Unit), clean(out.Class)
 	return out
 }
@@ -177,11 +178,22 @@ func (d *driver) judge(dev *device) {
 	if was {
 		return
 	}
+	d.tellValues(dev)
+	d.session.wire.publish(dev.ask)
 	for _, u := range dev.uses {
 		d.catchUp(u)
 	}
 	for i := range dev.points {
 		d.overdue(&dev.points[i], time.Now())
+	}
+}
+
+// tellValues publishes what a device's announcement itself says of its points.
+func (d *driver) tellValues(dev *device) {
+	for i := range dev.points {
+		if p := &dev.points[i]; !p.Value.IsZero() {
+			d.out.Publish(devices.Reading{Device: dev.id, Point: p.Name, Value: p.Value, At: time.Now()})
+		}
 	}
 }
 

@@ -91,6 +91,35 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
+// TestAsked: a device is asked how it is whenever it has come and its topics are heard, and what its announcement itself says of a
+// point is a reading, each time it says another.
+func TestAsked(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, broker.Options{})
+	s.listen("meter/ask")
+	a := announcement{Name: "Meter", Ask: "meter/ask", Availability: []string{"meter/there"}, Points: []fakePoint{
+		{Name: "total", Kind: "number", State: "meter/total"}, {Name: "alert", Kind: "text", Value: "battery"},
+	}}
+	s.say("fake/meter/config", a.text(), true)
+	_, sink, _ := run(t, s, discover)
+	const id = "fake:meter"
+	sink.WaitAnnounced(t, id)
+	for range 2 {
+		s.say("meter/there", "online", true)
+		s.expect("meter/ask=how are you?")
+		s.say("meter/total", "5", false) // an answer that nobody keeps
+		sink.WaitValue(t, id, "total", devices.Number(5))
+		sink.WaitValue(t, id, "alert", devices.Text("battery"))
+		s.say("meter/there", "offline", true)
+		sink.WaitLink(t, id, false)
+	}
+	s.say("meter/there", "online", true)
+	s.expect("meter/ask=how are you?")
+	a.Points[1].Value = "smoke"
+	s.say("fake/meter/config", a.text(), true)
+	sink.WaitValue(t, id, "alert", devices.Text("smoke"))
+}
+
 // TestMatch: a table takes a discovered device over, and what it says goes before what the device says.
 func TestMatch(t *testing.T) {
 	t.Parallel()

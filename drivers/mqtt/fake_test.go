@@ -27,6 +27,7 @@ type announcement struct {
 	Notes             []string
 	Panic             string // where to: "take", "device", "read", "write"
 	Silence           time.Duration
+	Ask               string // topic
 }
 
 type fakePoint struct {
@@ -35,6 +36,7 @@ type fakePoint struct {
 	Command          []string // topic or topic=payload; without a payload the value is
 	Availability     []string
 	Expire, OffDelay time.Duration
+	Value            string // what the announcement itself says
 	QoS              int8
 	Retain           bool
 	Panic            string
@@ -76,6 +78,9 @@ func (f *fake) Device(key string) *discovery.Device {
 	}
 	d := &discovery.Device{Key: key, Name: a.Name, Model: a.Model, Area: a.Area, Address: "fake/" + key, Notes: a.Notes, Silence: a.Silence}
 	d.Available = fakeAvailability(a.Mode, a.Availability)
+	if a.Ask != "" {
+		d.Ask = []discovery.Message{*discovery.NewMessage(a.Ask, []byte("how are you?"))}
+	}
 	for _, p := range a.Points {
 		d.Points = append(d.Points, p.point())
 	}
@@ -105,6 +110,9 @@ func (p fakePoint) point() discovery.Point {
 	kind, _ := devices.ParsePointKind(p.Kind)
 	out := discovery.Point{
 		Point: devices.Point{Name: p.Name, Kind: kind}, Available: fakeAvailability(discovery.Latest, p.Availability), Expire: p.Expire, OffDelay: p.OffDelay,
+	}
+	if p.Value != "" {
+		out.Value, _ = devices.ParseValue(kind, p.Value)
 	}
 	if p.State != "" {
 		out.Sources = []discovery.Source{{Topic: p.State, Read: func(m *discovery.Message) (devices.Value, error) {

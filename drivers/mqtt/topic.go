@@ -53,6 +53,9 @@ func (d *driver) put(dev *device) {
 		d.detach(before)
 	}
 	d.out.Announce(dev.info)
+	if dev.up { // as the one before it
+		d.tellValues(dev)
+	}
 	d.judge(dev)
 }
 

@@ -49,7 +49,8 @@ type Device struct {
 	Available *Availability
 	Silence   time.Duration // 0: it never tells by silence
 	Points    []Point
-	Notes     []string // what was not understood, with the reason, in words
+	Ask       []Message // what to publish when it has come, and its topics are subscribed to, so that it says how it is
+	Notes     []string  // what was not understood, with the reason, in words
 }
 
 // A Point is one point with the ways to read and to write it.
