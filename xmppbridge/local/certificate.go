@@ -35,7 +35,11 @@ var notBeforeThis = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // certificate that exists, nor does another domain, for people have compared its fingerprint; remove the file to have a new one. The fingerprint is
 // the SHA-256 of the certificate in the usual colon form. The file is readable by its owner only and written whole or not at all.
 func Certificate(dir, domain string, names ...string) (cert tls.Certificate, fingerprint string, err error) {
-	path := filepath.Join(dir, CertificateFile)
+	return CertificateAt(filepath.Join(dir, CertificateFile), domain, names...)
+}
+
+// CertificateAt is Certificate for a file of another name.
+func CertificateAt(path, domain string, names ...string) (cert tls.Certificate, fingerprint string, err error) {
 	kept, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if kept, err = makeCertificate(domain, names); err == nil {
