@@ -16,7 +16,6 @@ import (
 
 	"tidings/devices"
 	"tidings/drivers"
-	"tidings/drivers/mqtt/broker"
 	"tidings/gateway/config"
 	"tidings/gateway/store"
 	"tidings/mapping"
@@ -67,12 +66,6 @@ type Gateway struct {
 	connections map[string]*connection
 	ending      chan struct{}  // closed, with mu held, when nothing is begun any more
 	detaching   sync.WaitGroup // what was begun and nobody waits for
-}
-
-type brokerOn struct {
-	options broker.Options
-	broker  *broker.Broker
-	unit    *unit
 }
 
 // New reads the configuration and opens the store. The error lists every mistake of the file, a line each.
@@ -395,74 +388,4 @@ func (g *Gateway) save(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
 	return errors.Join(g.store.SaveState(ctx, stateKey, g.router.farewell()), g.store.SaveSlugs(ctx, g.addresses.Load().Kept()))
-}
-
-// dialBroker connects to the broker inside, whichever runs now.
-func (g *Gateway) dialBroker(ctx context.Context) (net.Conn, error) {
-	on := g.broker.Load()
-	if on == nil {
-		return nil, errors.New("broker inside: there is none: add a [broker] table")
-	}
-	// One that has failed says why; only for one that is just starting it is worth to wait.
-	if conn, err := on.broker.Dial(ctx); err != broker.ErrNotRunning {
-		return conn, err
-	}
-	if err := on.broker.WaitReady(ctx); err != nil {
-		return nil, err
-	}
-	return on.broker.Dial(ctx)
-}
-
-// setBroker starts, replaces or stops the broker inside as a configuration has it.
-func (g *Gateway) setBroker(cfg *config.Config) {
-	on := g.broker.Load()
-	if on != nil && cfg.Broker != nil && sameBroker(on.options, *cfg.Broker) {
-		return
-	}
-	g.stopBroker()
-	if cfg.Broker == nil {
-		return
-	}
-	b := broker.New(*cfg.Broker)
-	on = &brokerOn{options: *cfg.Broker, broker: b}
-	g.broker.Store(on)
-	on.unit = start(func(ctx context.Context) error { return g.keepBroker(ctx, b) })
-}
-
-// keepBroker runs the broker inside again when it fails: its port may be taken for the moment.
-func (g *Gateway) keepBroker(ctx context.Context, b *broker.Broker) error {
-	for {
-		err := b.Run(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		g.log.Error("broker inside failed", "err", err)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(longestRestart / 10):
-		}
-	}
-}
-
-func (g *Gateway) stopBroker() {
-	if on := g.broker.Swap(nil); on != nil {
-		on.unit.stop()
-	}
-}
-
-func sameBroker(a, b broker.Options) bool {
-	return slices.Equal(a.Listen, b.Listen) && a.UsersFile == b.UsersFile && a.MaxPacket == b.MaxPacket
-}
-
-// BrokerAddrs are the addresses the broker inside listens on; it waits until it does.
-func (g *Gateway) BrokerAddrs(ctx context.Context) ([]net.Addr, error) {
-	on := g.broker.Load()
-	if on == nil {
-		return nil, nil
-	}
-	if err := on.broker.WaitReady(ctx); err != nil {
-		return nil, err
-	}
-	return on.broker.Addrs(), nil
 }

@@ -249,7 +249,7 @@ func TestBrokerThatTalksNonsense(t *testing.T) {
 func TestPassword(t *testing.T) {
 	t.Parallel()
 	users := filepath.Join(t.TempDir(), "users")
-	if err := broker.AddUser(users, "gate", "right"); err != nil {
+	if err := broker.AddUser(users, broker.NewUser{Name: "gate", Password: "right"}); err != nil {
 		t.Fatal(err)
 	}
 	s := newStation(t, broker.Options{Listen: []string{"127.0.0.1:0"}, UsersFile: users})

@@ -85,6 +85,7 @@ func (l *loader) config(path string, root *schema.Table) *Config {
 	cfg.Control = l.control(root.Table("control"), cfg.Gateway.DataDir)
 	if section := root.Table("broker"); section != nil {
 		options := broker.Parse(section, l.Log)
+		options.Dir = cfg.Gateway.DataDir
 		cfg.Broker = &options
 	}
 	if section := root.Table("publish"); section != nil {

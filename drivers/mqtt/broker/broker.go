@@ -3,6 +3,7 @@ package broker
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 )
@@ -17,20 +19,34 @@ import (
 // ErrNotRunning is what [Broker.Dial] says while the broker does not run.
 var ErrNotRunning = errors.New("the broker inside is not running")
 
-// Bounds on what clients can make the broker hold, apart from Options.MaxPacket.
+// Bounds on what clients can make the broker hold, apart from those of Options.
 const (
-	maxClients    = 1000
-	maxPending    = 1024      // messages waiting for one client; more are dropped
-	maxInflight   = 1024      // unacknowledged messages of one client, the same
-	maxRetained   = 10_000    // topics; the message of one more is delivered, but not kept
+	maxPending    = 256       // messages between mochi and the queue of a client, which takes them at once
+	maxInflight   = 1024      // unacknowledged messages of one client; more are left out
+	maxWaiting    = 32 << 20  // bytes that wait for all clients, and as many that they have not acknowledged
 	sessionExpiry = 24 * 3600 // seconds a session waits for its client
-	sysInterval   = 600       // seconds between $SYS topics: mochi stops the world to count memory for them
+	sysInterval   = 60        // seconds between $SYS topics: mochi stops the world to count memory for them
+	roomInside    = 16        // connections from inside, whatever the others have
 )
+
+// limits are the bounds of one broker.
+type limits struct {
+	clients  int
+	packet   int64
+	queue    int // bytes, of one client
+	waiting  int64
+	retained int
+}
 
 // A Broker is an MQTT broker in this process. Its methods are safe for concurrent use; Run is called once at a time.
 type Broker struct {
 	options Options
 	log     *slog.Logger
+
+	flushEvery time.Duration // RetainedFlush
+	guessDelay time.Duration // firstDelay
+	loginTime  time.Duration // loginTimeout
+	again      chan struct{} // the file of users is to be looked at now
 
 	mu      sync.Mutex
 	ready   chan struct{} // closed while it serves
@@ -45,7 +61,10 @@ func New(o Options) *Broker {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.MaxPacket = cmp.Or(o.MaxPacket, defaultMaxPacket)
-	return &Broker{options: o, log: o.Log, ready: make(chan struct{})}
+	o.MaxClients = cmp.Or(o.MaxClients, defaultMaxClients)
+	o.MaxQueue = cmp.Or(o.MaxQueue, defaultMaxQueue)
+	o.MaxRetained = cmp.Or(o.MaxRetained, defaultMaxRetained)
+	return &Broker{options: o, log: o.Log, flushEvery: RetainedFlush, guessDelay: firstDelay, loginTime: loginTimeout, again: make(chan struct{}, 1), ready: make(chan struct{})}
 }
 
 // Addrs are the addresses it listens on, with the ports it got; nil while it does not run.
@@ -93,36 +112,36 @@ func (b *Broker) Run(ctx context.Context) error {
 	return err
 }
 
-func (b *Broker) run(ctx context.Context) error {
-	var known *users
-	if b.options.UsersFile != "" {
-		var err error
-		if known, err = newUsers(b.options.UsersFile); err != nil {
-			return fmt.Errorf("broker: %w", err)
-		}
+func (b *Broker) run(ctx context.Context) (err error) {
+	known, err := b.users()
+	if err != nil {
+		return fmt.Errorf("broker: %w", err)
 	}
+	kept, err := openKeeper(b.options.Dir, int(b.options.MaxRetained), b.log)
+	if err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	defer kept.close()
+	gate := newGate(b.guessDelay)
 	local := newPairListener()
-	all := []*listener{newListener(localID, local, b.log)}
+	doors, err := b.open(ctx, gate)
+	if err != nil {
+		return err
+	}
+	waiting := &budget{max: maxWaiting}
+	all := []*listener{newListener(localID, local, b.log, int(b.options.MaxQueue), waiting)}
+	var addrs []net.Addr
+	for i, d := range doors {
+		addrs = append(addrs, d.Addr())
+		l := newListener("net"+strconv.Itoa(i), d, b.log, int(b.options.MaxQueue), waiting)
+		l.gate, l.login = gate, b.loginTime
+		all = append(all, l)
+	}
 	closeAll := func() {
 		for _, l := range all {
 			l.Close(nil)
 		}
 	}
-	var addrs []net.Addr
-	for i, addr := range b.options.Listen {
-		if err := b.options.check(addr); err != nil {
-			closeAll()
-			return fmt.Errorf("broker: %w", err)
-		}
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-		if err != nil {
-			closeAll()
-			return listenError(addr, err)
-		}
-		addrs = append(addrs, l.Addr())
-		all = append(all, newListener("tcp"+strconv.Itoa(i), l, b.log))
-	}
-
 	log := newQuiet(b.log.Handler())
 	defer log.hush()
 	server := mochi.New(&mochi.Options{
@@ -130,7 +149,11 @@ func (b *Broker) run(ctx context.Context) error {
 		Logger:                 slog.New(log),
 		SysTopicResendInterval: sysInterval,
 	})
-	if err := server.AddHook(&hook{server: server, users: known, log: b.log}, nil); err != nil {
+	h := &hook{
+		server: server, users: known, gate: gate, retained: kept.retained, log: b.log, wills: map[string]time.Time{},
+		max: limits{clients: b.options.MaxClients, packet: b.options.MaxPacket, queue: int(b.options.MaxQueue), waiting: maxWaiting, retained: int(b.options.MaxRetained)},
+	}
+	if err := server.AddHook(h, nil); err != nil {
 		closeAll()
 		return fmt.Errorf("broker: %w", err)
 	}
@@ -145,16 +168,75 @@ func (b *Broker) run(ctx context.Context) error {
 		return fmt.Errorf("broker: %w", err)
 	}
 	b.serving(local, addrs)
-	b.log.Info("broker listens", "addrs", addrs)
+	b.log.Info("broker listens", "addrs", addrs, "retained", kept.retained.len())
 
-	<-ctx.Done()
+	b.keep(ctx, kept, h)
 	b.serving(nil, nil)
 	closeAll() // before mochi does: it would wait for those that have not logged in, and races with those just coming
 	for _, l := range all {
 		l.wg.Wait()
 	}
+	h.feeding.Wait()
 	return server.Close()
 }
+
+// users reads the file of users; nil without one.
+func (b *Broker) users() (*users, error) {
+	if b.options.UsersFile == "" {
+		return nil, nil
+	}
+	return newUsers(b.options.UsersFile, b.log)
+}
+
+// open listens on all addresses, or on none.
+func (b *Broker) open(ctx context.Context, g *gate) (doors []net.Listener, err error) {
+	defer func() {
+		if err != nil {
+			for _, d := range doors {
+				_ = d.Close()
+			}
+			doors = nil
+		}
+	}()
+	o := b.options
+	var cert *certificate
+	if len(o.TLSListen) > 0 || o.TLSWebSocket != "" {
+		if cert, err = newCertificate(o.CertFile, o.KeyFile, b.log); err != nil {
+			return nil, fmt.Errorf("broker: %w", err)
+		}
+	}
+	listen := func(addr string, wrap func(net.Listener) net.Listener) {
+		if err != nil || addr == "" {
+			return
+		}
+		if err = o.check(addr); err != nil {
+			err = fmt.Errorf("broker: %w", err)
+			return
+		}
+		var l net.Listener
+		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", addr); err != nil {
+			err = listenError(addr, err)
+			return
+		}
+		doors = append(doors, wrap(l))
+	}
+	for _, addr := range o.Listen {
+		listen(addr, func(l net.Listener) net.Listener { return l })
+	}
+	for _, addr := range o.TLSListen {
+		listen(addr, func(l net.Listener) net.Listener { return tls.NewListener(l, cert.tlsConfig()) })
+	}
+	open := o.UsersFile == ""
+	listen(o.WebSocket, func(l net.Listener) net.Listener { return newWebListener(l, nil, open, g, b.log) })
+	listen(o.TLSWebSocket, func(l net.Listener) net.Listener {
+		return newWebListener(l, cert.tlsConfig("http/1.1"), open, g, b.log)
+	})
+	return doors, err
+}
+
+// Reload has the file of users looked at now; the broker does so by itself every two seconds, and with each login. The
+// certificate's files are looked at with each connection.
+func (b *Broker) Reload() { signal(b.again) }
 
 // serving makes the state of Run visible to the other methods.
 func (b *Broker) serving(local *pairListener, addrs []net.Addr) {
@@ -171,12 +253,16 @@ func (b *Broker) serving(local *pairListener, addrs []net.Addr) {
 func (b *Broker) capabilities() *mochi.Capabilities {
 	c := mochi.NewDefaultServerCapabilities()
 	c.MaximumPacketSize = uint32(b.options.MaxPacket)
-	c.MaximumClients = maxClients
+	c.MaximumClients = int64(b.options.MaxClients) + roomInside
 	c.MaximumClientWritesPending = maxPending
 	c.MaximumInflight = maxInflight
 	c.ReceiveMaximum = maxInflight
 	c.MaximumSessionExpiryInterval = sessionExpiry
-	c.MaximumMessageExpiryInterval = 0 // the default forgets a retained state after a day
+	c.MaximumMessageExpiryInterval = 0 // the default forgets a state after a day
+	c.RetainAvailable = 0              // retained messages are the hook's
+	// The properties of a message are no business of its acknowledgement, which has to say how it went before them.
+	c.Compatibilities.NoInheritedPropertiesOnAck = true
+	c.TopicAliasMaximum = 0 // an alias is a way around the rules, and room for 65,535 topics a client
 	return c
 }
 

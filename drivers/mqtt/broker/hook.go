@@ -1,20 +1,38 @@
 package broker
 
 import (
-	"context"
+	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// hook is what the broker adds to mochi: who may come in, and what is kept.
+const (
+	maxClientID   = 256 // bytes
+	takeOverLimit = 2 * flushTimeout
+)
+
+// hook is what the broker adds to mochi: who may come in, what each may do and make the broker hold, and retained
+// messages, which mochi keeps at ten times their size and looks through every second.
 type hook struct {
 	mochi.HookBase
-	server *mochi.Server
-	users  *users // nil: everyone
-	log    *slog.Logger
+	server   *mochi.Server
+	users    *users // nil: everyone
+	gate     *gate
+	retained *retained
+	max      limits
+	log      *slog.Logger
+
+	held    atomic.Int64 // bytes of messages not acknowledged, of all clients, at most
+	feeding sync.WaitGroup
+
+	mu       sync.Mutex
+	wills    map[string]time.Time // delayed ones, by client, and when they are sent
+	counting time.Time            // when held was counted last
 }
 
 // ID names the hook.
@@ -23,68 +41,156 @@ func (h *hook) ID() string { return "tidings" }
 // Provides says which of mochi's questions the hook answers.
 func (h *hook) Provides(b byte) bool {
 	switch b {
-	case mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnWill, mochi.OnClientExpired, mochi.OnSessionEstablished,
-		mochi.OnSubscribe:
+	case mochi.OnPacketRead, mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnSessionEstablish, mochi.OnSessionEstablished, mochi.OnDisconnect,
+		mochi.OnClientExpired, mochi.OnPacketEncode, mochi.OnACLCheck, mochi.OnPublish, mochi.OnWill, mochi.OnWillSent, mochi.OnQosPublish,
+		mochi.OnQosComplete, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnPacketProcessed:
 		return true
 	}
 	return false
 }
 
-// OnConnectAuthenticate lets in the gateway itself, everyone when there are no users, and users with their password.
-func (h *hook) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
-	if cl.Net.Listener == localID || h.users == nil {
-		return true
+// OnConnect looks at a CONNECT that is well-formed, before the password.
+func (h *hook) OnConnect(cl *mochi.Client, _ packets.Packet) error {
+	c := cl.Net.Conn.(*conn)
+	cl.Properties.Will.Retain = c.willRetain
+	// A message left out when the queue is full would take the name behind an alias with it.
+	cl.Properties.Props.TopicAliasMaximum = 0
+	// A will that is sent later than the session lasts would find nobody who may retain it.
+	cl.Properties.Will.WillDelayInterval = min(cl.Properties.Will.WillDelayInterval, longestWillDelay, max(cl.Properties.Props.SessionExpiryInterval, 1)-1)
+	if len(cl.ID) > maxClientID {
+		return errors.Join(packets.ErrClientIdentifierNotValid, h.server.SendConnack(cl, packets.ErrClientIdentifierNotValid, false, nil))
 	}
-	ok, err := h.users.check(pk.Connect.Username, pk.Connect.Password)
-	if err != nil {
-		h.log.Error("broker lets nobody in", "err", err)
+	if cl.Net.Listener != localID && h.others() >= h.max.clients {
+		return errors.Join(packets.ErrServerBusy, h.server.SendConnack(cl, packets.ErrServerUnavailable, false, nil))
 	}
-	if !ok {
-		h.log.Warn("mqtt client refused", "client", short(cl.ID), "user", short(string(pk.Connect.Username)), "remote", cl.Net.Remote)
-	}
-	return ok
+	return nil
 }
 
-// OnACLCheck allows every topic to whoever is in; mochi itself keeps $SYS for reading.
-func (h *hook) OnACLCheck(*mochi.Client, string, bool) bool { return true }
+// others are the clients that are connected, the gateway itself left out.
+func (h *hook) others() (n int) {
+	for _, cl := range h.server.Clients.GetAll() {
+		if cl.Net.Listener != localID && !cl.Closed() {
+			n++
+		}
+	}
+	return n
+}
+
+// OnConnectAuthenticate lets in the gateway itself, everyone when there are no users, and users with their password. A
+// client id that somebody else's session has is refused: what waits in that session is not for whoever comes.
+func (h *hook) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
+	c := cl.Net.Conn.(*conn)
+	s := &session{client: cl, conn: c, inside: cl.Net.Listener == localID}
+	s.feed.init()
+	if !s.inside && h.users != nil {
+		hash, ok := h.login(c, pk)
+		if !ok {
+			h.log.Warn("mqtt client refused: wrong user or password", "client", short(cl.ID), "user", short(string(pk.Connect.Username)), "remote", cl.Net.Remote)
+			return false
+		}
+		s.user, s.hash = string(pk.Connect.Username), hash
+	}
+	if before, ok := h.server.Clients.Get(cl.ID); ok && !s.inside {
+		if b := of(before); b != nil && (b.inside || b.user != s.user) {
+			h.log.Warn("mqtt client refused: its client id is taken by another user", "client", short(cl.ID), "user", short(s.user), "remote", cl.Net.Remote)
+			return false
+		}
+	}
+	c.session.Store(s)
+	c.gate()
+	return true
+}
+
+// login checks a password, later where wrong ones came from before.
+func (h *hook) login(c *conn, pk packets.Packet) (hash string, ok bool) {
+	name, password := pk.Connect.Username, pk.Connect.Password
+	h.refresh()
+	if hash, ok := h.users.recalls(name, password); ok {
+		return hash, true
+	}
+	wait, ok := h.gate.delay(c.origin(), time.Now())
+	if !ok {
+		return "", false
+	}
+	if wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-c.gone:
+			return "", false
+		}
+	}
+	if hash, ok = h.users.check(name, password); !ok {
+		h.gate.failed(c.origin(), time.Now())
+	}
+	return hash, ok
+}
+
+// refresh reads the file of users again if it changed, and ends the connections and sessions of users who are gone or
+// have another password. Those whose rules changed stay: their rights are looked up with every message.
+func (h *hook) refresh() {
+	if h.users == nil || !h.users.refresh() {
+		return
+	}
+	h.log.Info("broker users read again", "users", len(h.users.now.Load().users))
+	for id, cl := range h.server.Clients.GetAll() {
+		s := of(cl)
+		if s == nil || s.inside || h.users.now.Load().users[s.user].hash == s.hash {
+			continue
+		}
+		if !cl.Closed() {
+			// It returns the reason that it was given.
+			_ = h.server.DisconnectClient(cl, packets.ErrNotAuthorized)
+		} else if _, still := h.users.now.Load().users[s.user]; !still {
+			h.forget(id, cl)
+		}
+	}
+}
+
+// OnSessionEstablish waits until an earlier connection of the same client has ended, last will and all: its will would
+// otherwise come after what the client says now, and mochi would forget the new one instead of the old. Then it makes
+// room, if there are too many sessions.
+func (h *hook) OnSessionEstablish(cl *mochi.Client, _ packets.Packet) {
+	before, ok := h.server.Clients.Get(cl.ID)
+	if ok && !before.Closed() {
+		_ = h.server.DisconnectClient(before, packets.ErrSessionTakenOver)
+		select {
+		case <-before.Net.Conn.(*conn).ended:
+		case <-time.After(takeOverLimit):
+		}
+	}
+	if ok || h.server.Clients.Len() < h.max.clients {
+		return
+	}
+	var oldest *mochi.Client
+	for _, other := range h.server.Clients.GetAll() {
+		if at := other.StopTime(); at != 0 && (oldest == nil || at < oldest.StopTime()) {
+			oldest = other
+		}
+	}
+	if oldest != nil {
+		h.forget(oldest.ID, oldest)
+	}
+}
+
+// forget ends a session whose client is not there.
+func (h *hook) forget(id string, cl *mochi.Client) {
+	h.OnClientExpired(cl)
+	h.server.Clients.Delete(id)
+}
 
 // OnSessionEstablished tells of a client that is in.
 func (h *hook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
+	if s := of(cl); s != nil { // of a session that goes on there may be some
+		h.held.Add(int64(s.recount()))
+	}
 	h.log.Debug("mqtt client here", "client", short(cl.ID), "remote", cl.Net.Remote)
 }
 
-// OnSubscribe makes the packet's identifier free. mochi keeps one list of identifiers for both directions, and refuses
-// a SUBSCRIBE whose identifier is also that of a message on its way to the client: a client that takes its session up
-// again would lose its retained messages. The message has been sent again just before; only its acknowledgement will
-// find nothing.
-func (h *hook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
-	cl.State.Inflight.Delete(pk.PacketID)
-	return pk
-}
-
-// OnPublish takes the retain flag off a message that would make one topic too many.
-func (h *hook) OnPublish(_ *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	if pk.FixedHeader.Retain && len(pk.Payload) > 0 && !h.mayRetain(pk.TopicName) {
-		pk.FixedHeader.Retain = false
+// OnDisconnect ends what is done for the connection.
+func (h *hook) OnDisconnect(cl *mochi.Client, _ error, _ bool) {
+	if s := of(cl); s != nil {
+		s.feed.end()
 	}
-	return pk, nil
-}
-
-// OnWill does the same for last wills, which do not pass OnPublish.
-func (h *hook) OnWill(_ *mochi.Client, will mochi.Will) (mochi.Will, error) {
-	if will.Retain && !h.mayRetain(will.TopicName) {
-		will.Retain = false
-	}
-	return will, nil
-}
-
-func (h *hook) mayRetain(topic string) bool {
-	retained := h.server.Topics.Retained
-	if retained.Len() < maxRetained {
-		return true
-	}
-	_, ok := retained.Get(topic)
-	return ok
 }
 
 // OnClientExpired takes the subscriptions of an expired session out of the index, which mochi forgets.
@@ -93,61 +199,18 @@ func (h *hook) OnClientExpired(cl *mochi.Client) {
 	h.server.UnsubscribeClient(cl)
 }
 
+// OnPacketEncode tells clients of MQTT 5 what they may send.
+func (h *hook) OnPacketEncode(_ *mochi.Client, pk packets.Packet) packets.Packet {
+	if pk.FixedHeader.Type == packets.Connack {
+		pk.Properties.MaximumPacketSize = uint32(h.max.packet)
+	}
+	return pk
+}
+
 // short cuts what a stranger chose to what fits a line of the log.
 func short(s string) string {
 	if len(s) > 64 {
 		return s[:64] + "…"
 	}
 	return s
-}
-
-// quiet passes mochi's own log on as Debug: it warns of every client that leaves without saying so. Once it is hushed it
-// passes nothing on: mochi has goroutines that nobody can wait for, and they log their end after that of Run.
-type quiet struct {
-	slog.Handler
-	state *quietState // shared by the handlers made of this one
-}
-
-type quietState struct {
-	mu     sync.RWMutex
-	hushed bool
-}
-
-func newQuiet(h slog.Handler) quiet { return quiet{h, &quietState{}} }
-
-// hush returns when nothing is being logged any more.
-func (q quiet) hush() {
-	q.state.mu.Lock()
-	defer q.state.mu.Unlock()
-	q.state.hushed = true
-}
-
-func (q quiet) Enabled(ctx context.Context, _ slog.Level) bool {
-	q.state.mu.RLock()
-	defer q.state.mu.RUnlock()
-	return !q.state.hushed && q.Handler.Enabled(ctx, slog.LevelDebug)
-}
-
-func (q quiet) Handle(ctx context.Context, r slog.Record) error {
-	q.state.mu.RLock()
-	defer q.state.mu.RUnlock()
-	if q.state.hushed {
-		return nil
-	}
-	out := slog.NewRecord(r.Time, slog.LevelDebug, "mochi: "+r.Message, r.PC)
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key != "pk" && a.Key != "packet" { // whole packets, with whatever is in them
-			out.AddAttrs(a)
-		}
-		return true
-	})
-	return q.Handler.Handle(ctx, out)
-}
-
-func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return quiet{q.Handler.WithAttrs(attrs), q.state}
-}
-
-func (q quiet) WithGroup(name string) slog.Handler {
-	return quiet{q.Handler.WithGroup(name), q.state}
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,10 +14,8 @@ import (
 )
 
 const (
-	maxConnections = 1024             // of one listener; one more is closed at once
-	loginTimeout   = 10 * time.Second // from accepting a connection to its CONNECT packet
-	writeTimeout   = 10 * time.Second // of one packet to a client that does not read
-	acceptPause    = 50 * time.Millisecond
+	loginTimeout = 10 * time.Second // from accepting a connection to its whole CONNECT packet, a TLS handshake included
+	acceptPause  = 50 * time.Millisecond
 )
 
 // A listener is a mochi listener that knows its connections. mochi's own closes only those that have logged in, so
@@ -26,15 +25,21 @@ type listener struct {
 	net net.Listener
 	log *slog.Logger
 
-	wg     sync.WaitGroup // the goroutine of each connection
+	login time.Duration // loginTimeout
+
+	gate    *gate   // nil: for everyone who can get here
+	queue   int     // bytes that may wait for one client
+	waiting *budget // and for all of them
+
+	wg     sync.WaitGroup // the goroutines of each connection
 	mu     sync.Mutex
 	closed bool
 	conns  map[*conn]struct{}
 	done   chan struct{} // closed by Close
 }
 
-func newListener(id string, l net.Listener, log *slog.Logger) *listener {
-	return &listener{id: id, net: l, log: log, conns: map[*conn]struct{}{}, done: make(chan struct{})}
+func newListener(id string, l net.Listener, log *slog.Logger, queue int, waiting *budget) *listener {
+	return &listener{id: id, net: l, log: log, login: loginTimeout, queue: queue, waiting: waiting, conns: map[*conn]struct{}{}, done: make(chan struct{})}
 }
 
 var _ listeners.Listener = (*listener)(nil)
@@ -65,15 +70,24 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 }
 
 func (l *listener) start(nc net.Conn, establish listeners.EstablishFn) {
-	c := &conn{Conn: nc}
+	c := newConn(nc, l.queue, l.waiting)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || len(l.conns) >= maxConnections {
+	if l.closed {
 		_ = nc.Close()
 		return
 	}
-	_ = c.SetDeadline(time.Now().Add(loginTimeout)) // mochi moves it on with every packet after CONNECT
+	if l.gate != nil {
+		leave, ok := l.gate.enter(c.origin())
+		if !ok {
+			_ = nc.Close()
+			return
+		}
+		c.gate = leave
+	}
+	_ = nc.SetDeadline(time.Now().Add(l.login)) // mochi moves it on with every packet after CONNECT
 	l.conns[c] = struct{}{}
+	l.wg.Go(c.drain)
 	l.wg.Go(func() {
 		defer func() {
 			// What a client sends must not end the gateway, whatever it is.
@@ -81,12 +95,17 @@ func (l *listener) start(nc net.Conn, establish listeners.EstablishFn) {
 				l.log.Error("panic", "listener", l.id, "remote", c.RemoteAddr(), "err", fmt.Sprint(p), "stack", string(debug.Stack()))
 			}
 			_ = c.Close()
+			c.gate()
+			close(c.ended)
 			l.mu.Lock()
 			delete(l.conns, c)
 			l.mu.Unlock()
 		}()
-		err := establish(l.id, c)
-		l.log.Debug("mqtt client gone", "listener", l.id, "remote", c.RemoteAddr(), "err", err)
+		err := c.readConnect()
+		if err == nil {
+			err = establish(l.id, c)
+		}
+		l.log.Debug("mqtt client gone", "listener", l.id, "remote", c.RemoteAddr(), "err", cmp.Or(c.why(), err))
 	})
 }
 
@@ -104,28 +123,3 @@ func (l *listener) Close(listeners.CloseFn) {
 		_ = c.Close()
 	}
 }
-
-// conn bounds each write: mochi sets a deadline only for clients that ask for a keepalive, and holds a lock while it
-// writes that the next connection of the same client needs.
-type conn struct{ net.Conn }
-
-func (c *conn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
-}
-
-// RemoteAddr is never nil, which it is at the end of a socket pair.
-func (c *conn) RemoteAddr() net.Addr {
-	if a := c.Conn.RemoteAddr(); a != nil && a.String() != "" {
-		return a
-	}
-	return localAddr{}
-}
-
-// localAddr is the address of the gateway itself.
-type localAddr struct{}
-
-func (localAddr) Network() string { return "unix" }
-func (localAddr) String() string  { return "local" }

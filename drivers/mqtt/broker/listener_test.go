@@ -14,7 +14,7 @@ import (
 func TestPanicEndsOneConnection(t *testing.T) {
 	t.Parallel()
 	pairs := newPairListener()
-	l := newListener("t", pairs, slog.New(slog.DiscardHandler))
+	l := newListener("t", pairs, slog.New(slog.DiscardHandler), defaultMaxQueue, &budget{max: maxWaiting})
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -28,6 +28,9 @@ func TestPanicEndsOneConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte{0x10, 0}); err != nil { // a CONNECT, as far as the listener looks
 			t.Fatal(err)
 		}
 		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {

@@ -8,10 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -20,114 +21,219 @@ import (
 const (
 	maxUsersFile = 1 << 20 // 12,000 users
 	maxNameLen   = 256     // of a name that is compared and logged
+	maxCost      = 14      // of a hash: a second or two of a core for each login
 	parallelHash = 2       // password checks at once: each takes a core for a tenth of a second
+	settleTime   = time.Second
 )
 
 // decoy is compared with when there is no such user, so that both answers take the same time.
 const decoy = "$2a$10$CwTycUXWue0Thq9StjUM0uJ8VQvSUWQPl1mUQw0qBJ0vEwJtBMGfG"
 
+// A table is what a file of users says.
+type table struct {
+	users map[string]user
+	rules []rule // everybody's
+}
+
+type user struct {
+	hash  string
+	rules []rule
+}
+
+// rights are those of a client that is logged in as a user. No user by that name has none.
+func (t *table) rights(name, client string) *rights {
+	u, ok := t.users[name]
+	r := &rights{of: t, all: ok && len(t.rules)+len(u.rules) == 0}
+	if ok {
+		r.rules = append(compile(t.rules, name, client), compile(u.rules, name, client)...)
+	}
+	return r
+}
+
 // users is the file of users, read again when it changes. Safe for concurrent use.
 type users struct {
 	path string
+	log  *slog.Logger
 	slot chan struct{} // bounds the password checks at once
+	now  atomic.Pointer[table]
 
-	mu       sync.Mutex
-	modified time.Time
-	size     int64
-	hashes   map[string]string
-	known    map[string][sha256.Size]byte // of user, hash and a password that was right: spares the next bcrypt
+	mu    sync.Mutex
+	file  os.FileInfo                  // that was read
+	said  string                       // the mistake that was logged last
+	known map[string][sha256.Size]byte // of user, hash and a password that was right: spares the next bcrypt
 }
 
-func newUsers(path string) (*users, error) {
-	u := &users{path: path, slot: make(chan struct{}, parallelHash)}
-	return u, u.load()
+// newUsers reads the file, which has to be there and right.
+func newUsers(path string, log *slog.Logger) (*users, error) {
+	u := &users{path: path, log: log, slot: make(chan struct{}, parallelHash)}
+	if _, err := u.load(); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// refresh reads the file again if it has changed, and reports whether that is so. With a mistake in it, the users that were
+// there before stay, and the mistake is logged once.
+func (u *users) refresh() bool {
+	changed, err := u.load()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err == nil {
+		u.said = ""
+	} else if text := err.Error(); text != u.said {
+		u.said = text
+		u.log.Error("broker users not read again, those from before stay", "err", err)
+	}
+	return changed
 }
 
 // load reads the file when it is not the one already read.
-func (u *users) load() error {
+func (u *users) load() (changed bool, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	info, err := os.Stat(u.path)
 	if err != nil {
-		return fmt.Errorf("users: %w: add one with `tidings broker adduser NAME`", err)
+		return false, fmt.Errorf("users: %w: add one with `tidings broker adduser NAME`", err)
 	}
-	if info.ModTime().Equal(u.modified) && info.Size() == u.size {
-		return nil
+	if u.file != nil && info.ModTime().Equal(u.file.ModTime()) && info.Size() == u.file.Size() {
+		return false, nil
 	}
-	if err := checkMode(u.path); err != nil {
-		return fmt.Errorf("users: %w", err)
+	// A file that has become shorter may be in the middle of being written in place: an empty one would throw everybody out.
+	if age := time.Since(info.ModTime()); u.file != nil && info.Size() < u.file.Size() && age >= 0 && age < settleTime {
+		return false, nil
 	}
-	if info.Size() > maxUsersFile {
-		return fmt.Errorf("users: %s: %d bytes is more than is read", u.path, info.Size())
-	}
-	text, err := os.ReadFile(u.path)
+	t, err := readUsers(u.path)
 	if err != nil {
-		return fmt.Errorf("users: %w", err)
-	}
-	hashes, err := parseUsers(text)
-	if err != nil {
-		return fmt.Errorf("users: %s:%w", u.path, err)
-	}
-	u.modified, u.size, u.hashes, u.known = info.ModTime(), info.Size(), hashes, map[string][sha256.Size]byte{}
-	return nil
-}
-
-// check reports whether the password is the user's. A file that cannot be read any more lets nobody in.
-func (u *users) check(name, password []byte) (bool, error) {
-	if err := u.load(); err != nil {
 		return false, err
 	}
-	if len(name) > maxNameLen {
-		return false, nil
-	}
-	u.mu.Lock()
-	hash, ok := u.hashes[string(name)]
-	seen, again := u.known[string(name)]
-	u.mu.Unlock()
-	if !ok {
-		hash = decoy
-	}
-	digest := sha256.Sum256(append([]byte(hash+"\x00"), password...))
-	if again && subtle.ConstantTimeCompare(seen[:], digest[:]) == 1 {
-		return true, nil
-	}
-	u.slot <- struct{}{}
-	right := bcrypt.CompareHashAndPassword([]byte(hash), password) == nil
-	<-u.slot
-	if !ok || !right {
-		return false, nil
-	}
-	u.mu.Lock()
-	if u.hashes[string(name)] == hash {
-		u.known[string(name)] = digest
-	}
-	u.mu.Unlock()
+	u.file, u.known = info, map[string][sha256.Size]byte{}
+	u.now.Store(t)
 	return true, nil
 }
 
-// parseUsers reads lines NAME:HASH; empty lines and those that begin with # are left out. Its errors begin with the
-// line number.
-func parseUsers(text []byte) (map[string]string, error) {
-	hashes := map[string]string{}
+// readUsers reads a file of users that nobody else can read.
+func readUsers(path string) (*table, error) {
+	if err := checkMode(path); err != nil {
+		return nil, fmt.Errorf("users: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("users: %w", err)
+	}
+	if info.Size() > maxUsersFile || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("users: %s: not a file of at most %d bytes", path, maxUsersFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("users: %w", err)
+	}
+	t, err := parseUsers(text)
+	if err != nil {
+		return nil, fmt.Errorf("users: %s:%w", path, err)
+	}
+	return t, nil
+}
+
+// recalls reports whether the password was right before, which costs next to nothing to say. The hash is the user's.
+func (u *users) recalls(name, password []byte) (hash string, ok bool) {
+	hash = u.now.Load().users[string(name)].hash
+	u.mu.Lock()
+	seen, again := u.known[string(name)]
+	u.mu.Unlock()
+	digest := passwordDigest(hash, password)
+	return hash, again && subtle.ConstantTimeCompare(seen[:], digest[:]) == 1
+}
+
+// check reports whether the password is the user's, and the hash it was compared with.
+func (u *users) check(name, password []byte) (hash string, right bool) {
+	if len(name) > maxNameLen {
+		return "", false
+	}
+	user, ok := u.now.Load().users[string(name)]
+	hash = user.hash
+	if !ok {
+		hash = decoy
+	}
+	u.slot <- struct{}{}
+	right = bcrypt.CompareHashAndPassword([]byte(hash), password) == nil
+	<-u.slot
+	if !ok || !right {
+		return "", false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.now.Load().users[string(name)].hash != hash { // it changed meanwhile
+		return "", false
+	}
+	u.known[string(name)] = passwordDigest(hash, password)
+	return hash, true
+}
+
+func passwordDigest(hash string, password []byte) [sha256.Size]byte {
+	return sha256.Sum256(append([]byte(hash+"\x00"), password...))
+}
+
+// parseUsers reads lines NAME:HASH, each followed by the user's rules; rules before the first user are everybody's. Empty
+// lines and those that begin with # are left out. Its errors begin with the line number.
+func parseUsers(text []byte) (*table, error) {
+	t := &table{users: map[string]user{}}
+	current := ""
 	lines := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; lines.Scan(); n++ {
+	n := 1
+	for ; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		name, hash, _ := strings.Cut(line, ":")
-		if _, err := bcrypt.Cost([]byte(hash)); err != nil || name == "" {
-			return nil, fmt.Errorf("%d: not a line NAME:HASH with a bcrypt hash: write it with `tidings broker adduser NAME` or htpasswd -B", n)
+		if name, hash, ok := parseUser(line); ok {
+			if _, twice := t.users[name]; twice {
+				return nil, fmt.Errorf("%d: user %q is there twice", n, name)
+			}
+			if cost, _ := bcrypt.Cost([]byte(hash)); cost > maxCost {
+				return nil, fmt.Errorf("%d: the hash of %q has the cost %d: more than %d keeps the gateway busy", n, name, cost, maxCost)
+			}
+			current = name
+			t.users[name] = user{hash: hash}
+			continue
 		}
-		if _, twice := hashes[name]; twice {
-			return nil, fmt.Errorf("%d: user %q is there twice", n, name)
+		if !isRule(line) {
+			return nil, fmt.Errorf("%d: neither a line NAME:HASH with a bcrypt hash, which `tidings broker adduser NAME` and htpasswd -B write, nor a rule: %s", n, ruleFormat)
 		}
-		hashes[name] = hash
+		r, err := parseRule(line)
+		if err != nil {
+			return nil, fmt.Errorf("%d: %w", n, err)
+		}
+		rules := &t.rules
+		u := t.users[current]
+		if current != "" {
+			rules = &u.rules
+		}
+		if *rules = append(*rules, r); len(*rules) > maxRules {
+			return nil, fmt.Errorf("%d: more than %d rules in one place: let + and # stand for many topics", n, maxRules)
+		}
+		if current != "" {
+			t.users[current] = u
+		}
 	}
-	return hashes, lines.Err()
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%d: %w", n, err)
+	}
+	return t, nil
 }
 
-// checkMode says that a file of hashes is readable by others. A file that is not there is no mistake: it may come.
+// parseUser reads NAME:HASH.
+func parseUser(line string) (name, hash string, ok bool) {
+	name, hash, _ = strings.Cut(line, ":")
+	_, err := bcrypt.Cost([]byte(hash))
+	return name, hash, err == nil && name != ""
+}
+
+func isRule(line string) bool {
+	word := strings.Fields(line)[0]
+	return word == "read" || word == "write" || word == "readwrite" || word == "deny"
+}
+
+// checkMode says that a file of secrets is readable by others. A file that is not there is no mistake: it may come.
 func checkMode(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,55 +246,4 @@ func checkMode(path string) error {
 		return fmt.Errorf("%s can be read by others (mode %04o): chmod 600 %s", path, mode, path)
 	}
 	return nil
-}
-
-// AddUser sets the password of a user in a file of users, adding the user or the file when it is not there. The file
-// is replaced whole, with mode 0600; a running broker takes it up with the next login. Names hold no colon, and
-// passwords have at most 72 bytes, bcrypt's limit.
-func AddUser(path, name, password string) error {
-	if name == "" || len(name) > maxNameLen || strings.ContainsAny(name, ":\n\r") || strings.TrimSpace(name) != name || name[0] == '#' {
-		return fmt.Errorf("user: %q cannot be a name: no colon, no space around it, no # before it", name)
-	}
-	if password == "" {
-		return errors.New("user: the password is empty")
-	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
-	if err != nil {
-		return fmt.Errorf("user: %s: %w", name, err)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("users: %w", err)
-	}
-	if _, err := parseUsers(text); err != nil {
-		return fmt.Errorf("users: %s:%w", path, err)
-	}
-	var out bytes.Buffer
-	for line := range strings.Lines(string(text)) {
-		if !strings.HasPrefix(strings.TrimSpace(line), name+":") {
-			out.WriteString(strings.TrimRight(line, "\n") + "\n")
-		}
-	}
-	fmt.Fprintf(&out, "%s:%s\n", name, hash)
-	return replaceFile(path, out.Bytes())
-}
-
-// replaceFile writes a private file so that a reader, and a power cut, find the old one or the new one.
-func replaceFile(path string, content []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".users-*") // made with mode 0600
-	if err != nil {
-		return fmt.Errorf("users: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("users: %w", err), os.Remove(f.Name()))
-		}
-	}()
-	if _, err = f.Write(content); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
