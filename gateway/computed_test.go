@@ -14,7 +14,7 @@ func TestComputedPoints(t *testing.T) {
 value = "not open"
 [devices.door.points.times]
 value = "count(open)"
-[devices.heater.points.sum]
+[devices.totals.points.sum]
 value = "devices.door.times + 100"
 [history]
 `
@@ -23,12 +23,13 @@ value = "devices.door.times + 100"
 	x.recordedIs("door", "open", "true")
 	x.recordedIs("door", "times", "0")
 	x.recordedIs("door", "shut", "false")
-	x.recordedIs("heater", "sum", "100")
+	x.recordedIs("totals", "sum", "100")
+	x.shows("totals", true, "100")
 	x.chips["a"].Press("IN")
 	x.recordedIs("door", "shut", "false true")
 	x.chips["a"].Release("IN")
 	x.recordedIs("door", "times", "0 1")
-	x.recordedIs("heater", "sum", "100 101")
+	x.recordedIs("totals", "sum", "100 101")
 	x.shows("door", true, "open")
 	if _, ok := x.registry.Point("door", "times"); !ok {
 		t.Error("the registry does not have it")
@@ -41,7 +42,7 @@ value = "devices.door.times + 100"
 		}
 	}
 	x.recordedIs("door", "times", "0 1 7 1")
-	x.recordedIs("heater", "sum", "100 101 107 101")
+	x.recordedIs("totals", "sum", "100 101 107 101")
 	if err := x.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -51,5 +52,5 @@ value = "devices.door.times + 100"
 	x.chips["a"].Press("IN")
 	x.recordedIs("door", "shut", "false true false - false true")
 	x.chips["a"].Release("IN")
-	x.recordedIs("heater", "sum", "100 101 107 101 - 101 102")
+	x.recordedIs("totals", "sum", "100 101 107 101 - 101 102")
 }

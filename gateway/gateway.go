@@ -233,7 +233,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.xmpp.Store(on)
 	on.begin(g)
 	g.warnRecipients(cfg)
-	g.announceDisabled(cfg)
+	g.announceOwn(cfg)
 	g.startDrivers(cfg)
 	rosters := start(g.tellRosters)
 	saving := start(g.saveNow)

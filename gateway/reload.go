@@ -97,7 +97,7 @@ func (g *Gateway) replace(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	g.announceDisabled(cfg)
+	g.announceOwn(cfg)
 	g.startDrivers(cfg)
 	if replaced != nil {
 		replaced.begin(g)
@@ -160,11 +160,16 @@ func stays(cfg *config.Config, driver string, id devices.ID) bool {
 	return true
 }
 
-// announceDisabled takes in the devices that no driver announces because they are disabled: people have them as contacts.
-func (g *Gateway) announceDisabled(cfg *config.Config) {
+// announceOwn takes in the devices that no driver announces: those that are disabled, which people have as contacts, and those that
+// have none because all of their points are computed.
+func (g *Gateway) announceOwn(cfg *config.Config) {
 	for id, d := range cfg.Mapping.Devices {
-		if d.Disabled {
+		switch {
+		case d.Disabled:
 			g.router.inbox.announce(devices.Info{ID: id, Driver: d.Driver, Disabled: true})
+		case d.Driver == "":
+			g.router.inbox.announce(devices.Info{ID: id})
+			g.router.inbox.link(id, true, nil)
 		}
 	}
 }

@@ -31,7 +31,7 @@ type Config struct {
 // A DeviceConfig is one table of [devices], from mapping's side.
 type DeviceConfig struct {
 	ID       devices.ID
-	Driver   string
+	Driver   string // empty: all of its points are computed
 	Match    string // the discovered device it is about; empty: it is none
 	Name     string // empty: what the device calls itself, or the table's name
 	Location string

@@ -9,7 +9,7 @@ var DriverKeys = []schema.Key{
 
 // DeviceKeys are mapping's keys of a table of [devices].
 var DeviceKeys = []schema.Key{
-	{Name: "driver", Kind: schema.String, Required: true, Help: "the table of [drivers] it is reached through"},
+	{Name: "driver", Kind: schema.String, Help: "the table of [drivers] it is reached through; required, unless all points are computed"},
 	{Name: "name", Kind: schema.String, Help: "what people see; default: the table's name"},
 	{Name: "location", Kind: schema.String, Help: "the group it is in in people's contact lists"},
 	{Name: "class", Kind: schema.String, Help: "sensor, light, cover, lock, valve, …; default by its points"},

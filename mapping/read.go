@@ -87,6 +87,9 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 	if !plainName.MatchString(string(d.ID)) {
 		t.Errorf("", "%q is no name for a device: use small letters, digits and hyphens", t.Name())
 	}
+	if !t.Has("driver") && !computedOnly(t) {
+		t.Errorf("driver", "driver is missing: the table of [drivers] it is reached through")
+	}
 	if d.Class != "" && !slices.Contains(deviceClasses, d.Class) {
 		t.Errorf("class", "unknown class %q%s", d.Class, didYouMean(d.Class, deviceClasses, listed(deviceClasses, "or")))
 	}
@@ -406,7 +409,7 @@ func (c *Config) SafeRaw(id devices.ID, point string) devices.Value {
 	if p == nil || p.safe.IsZero() {
 		return devices.Value{}
 	}
-	merged := mergePoint(&devices.Point{Name: p.name, Kind: p.kind}, p, "")
+	merged := mergePoint(&devices.Point{Name: p.name, Kind: p.kind, Unit: p.said}, p, "")
 	return merged.ToRaw(p.safe)
 }
 

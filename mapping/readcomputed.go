@@ -34,6 +34,12 @@ func CheckPoint(t *schema.Table, spec schema.Spec) {
 	t.Check(computed)
 }
 
+// computedOnly reports whether all points of a device are computed: it needs no driver.
+func computedOnly(device *schema.Table) bool {
+	points := device.Table("points").Tables()
+	return len(points) > 0 && !device.Has("match") && !slices.ContainsFunc(points, func(p *schema.Table) bool { return !p.Has("value") })
+}
+
 // A computedPoint is one that is still to be understood: all points have to be known for that.
 type computedPoint struct {
 	pointConfig

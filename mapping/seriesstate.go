@@ -38,7 +38,7 @@ type WindowPart [6]float64
 // What a restart may keep.
 const (
 	maxCounters = 10_000 // that nothing asks for at present
-	maxWindows  = 1000   // about 5 kB each
+	maxWindows  = 1000   // of 4 kB at most each, as JSON
 )
 
 func (c *CounterState) key() seriesKey {

@@ -161,11 +161,13 @@ func (r *Rules) Reload(cfg *Config, o RulesOptions, now time.Time) []Intent {
 // reread gives the last readings of a device their new meaning: a driver that only tells changes may say nothing for
 // hours. What was faulty stays so until the next reading: nobody knows any more what the device said.
 func (r *Rules) reread(d *device, state devices.State, s *shape) {
-	for i, p := range state.Points[:min(d.shape.own, s.own)] {
-		before, now := &d.model.Points[i], &s.points[i]
-		if before.Name != now.Name {
-			return // one of them is computed now, or was
+	for i, p := range state.Points[:d.shape.own] {
+		before := &d.model.Points[i]
+		k := slices.IndexFunc(s.points[:s.own], func(p Point) bool { return p.Name == before.Name })
+		if k < 0 {
+			continue // it is computed now
 		}
+		now := &s.points[k]
 		if p.Quality != devices.Good || p.At.IsZero() || before == now {
 			continue
 		}

@@ -87,6 +87,26 @@ func convertible(from, to string) error {
 	return nil
 }
 
+// unitNamed is the unit that a person means, who may leave out a ° or write another case; empty when it is none, or could be
+// several: mW and MW.
+func unitNamed(typed string) string {
+	typed = normalUnit(typed)
+	if _, ok := units[typed]; ok {
+		return typed
+	}
+	found := ""
+	for name := range units {
+		switch {
+		case !sameUnit(typed, name):
+		case found != "":
+			return ""
+		default:
+			found = name
+		}
+	}
+	return found
+}
+
 // likelyUnit asks for the unit that is probably meant.
 func likelyUnit(name string) string {
 	for _, u := range slices.Sorted(maps.Keys(units)) {

@@ -93,11 +93,32 @@ unit = "W"
 	if v, err := p.Check(num(20)); err != nil || p.ToRaw(v) != num(68) {
 		t.Errorf("20 °C is commanded as %v (%v) of %v, %v", p.ToRaw(v), err, p.Range, p.Step)
 	}
+	for said, want := range map[string]devices.Value{"20": num(20), "68 °F": num(20), "68 f": num(20), "293.15K": num(20), "20 °c": num(20), "20 W": {}, "20 x": {}} {
+		if v, err := p.Parse(said); v != want || (err == nil) == want.IsZero() {
+			t.Errorf("%q is %v, %v", said, v, err)
+		}
+	}
+	if _, err := w.rules.Device("hall").Point("odd").Parse("3 mw"); err == nil {
+		t.Error("mw may be mW or MW, and one was chosen")
+	}
 	if _, err := p.Check(num(70)); err == nil || !strings.Contains(err.Error(), "it takes 5 °C to 35 °C") {
 		t.Error(err)
 	}
 	if !p.Same(num(20), num(20.1)) || p.Same(num(20), num(21)) {
 		t.Error("a reading of the same degree does not confirm, or one of another does")
+	}
+}
+
+// The safe value of a point is in the unit of the table.
+func TestUnitOfSafe(t *testing.T) {
+	t.Parallel()
+	o := options()
+	o.Types = map[string]devices.Type{"attic": {Points: func(*schema.Table) []devices.Point {
+		return []devices.Point{{Name: "target", Kind: devices.KindNumber, Unit: "°F", Readable: true, Writable: true}}
+	}}}
+	cfg, problems := readFile(t, "[drivers.attic]\n[devices.box]\ndriver = \"attic\"\n[devices.box.points.target]\nunit = \"°C\"\nsafe = 10\n", o)
+	if raw := cfg.SafeRaw("box", "target"); len(problems) > 0 || raw != num(50) {
+		t.Errorf("10 °C is %v °F: %v", raw, problems)
 	}
 }
 

@@ -17,8 +17,8 @@ const (
 	maxShownText = 120  // bytes of it in a line for people
 )
 
-// Parse reads what a person typed: "on" or the words of the point's class, a number with or without its unit and with
-// a decimal point or comma, a choice in any case or the verb for it, a colour by its name or as "#ff8800". It wraps devices.ErrValue and says what the point takes; whether
+// Parse reads what a person typed: "on" or the words of the point's class, a number with or without its unit, or in another
+// one for the same, and with a decimal point or comma, a choice in any case or the verb for it, a colour by its name or as "#ff8800". It wraps devices.ErrValue and says what the point takes; whether
 // the value may be commanded is [Point.Check]'s to say.
 func (p *Point) Parse(s string) (devices.Value, error) {
 	s = strings.TrimSpace(s)
@@ -69,17 +69,24 @@ func (p *Point) parseNumber(s string) (devices.Value, error) {
 	if end >= 0 {
 		digits, unit = s[:end], strings.TrimSpace(s[end:])
 	}
+	scale, offset := 1.0, 0.0
 	if unit != "" && !sameUnit(unit, p.Unit) {
 		if p.Unit == "" {
 			return devices.Value{}, p.notValue(s, "give a number alone")
 		}
-		return devices.Value{}, p.notValue(s, "give a number in "+p.Unit)
+		var ok bool
+		if scale, offset, ok = conversion(unitNamed(unit), p.Unit); !ok {
+			return devices.Value{}, p.notValue(s, "give a number in "+p.Unit)
+		}
 	}
 	digits = strings.Replace(digits, "−", "-", 1)
 	if strings.Count(digits, ",") == 1 && !strings.Contains(digits, ".") {
 		digits = strings.Replace(digits, ",", ".", 1)
 	}
 	f, err := strconv.ParseFloat(digits, 64)
+	if err == nil && (scale != 1 || offset != 0) { // as exact as a person means it
+		f, err = strconv.ParseFloat(string(appendShort(nil, f*scale+offset)), 64)
+	}
 	v := devices.Number(f)
 	if err != nil || v.IsZero() {
 		return devices.Value{}, p.notValue(s, "give a number such as "+p.example())

@@ -110,7 +110,9 @@ func printDevice(out io.Writer, d gateway.DeviceStatus, now time.Time) error {
 			about.row(row[0], row[1])
 		}
 	}
-	about.row("driver", d.Driver)
+	if d.Driver != "" { // else all of it is computed
+		about.row("driver", d.Driver)
+	}
 	about.row("state", stateOf(d))
 	about.row("reads", d.Status)
 	for _, note := range d.Notes {
