@@ -143,6 +143,9 @@ func Expand(device *schema.Table, protocol, folder string) {
 	below := schema.NewTable(device.Path, p.File, 1, device.Problems())
 	for _, key := range p.Table("device").Keys() {
 		v, _ := p.Table("device").Get(key)
+		if key == "primary" {
+			v.V = there(v.V, points, device.Table("points"))
+		}
 		below.Set(key, v)
 	}
 	if v, ok := p.Get("model"); ok {
@@ -171,6 +174,18 @@ func some(device *schema.Table, profile string, points *schema.Table) *schema.Ta
 		out.Set(want, v)
 	}
 	return out
+}
+
+// there are those of a profile's primary points that the device has.
+func there(primary any, points, own *schema.Table) any {
+	list, ok := primary.([]any)
+	if !ok {
+		return primary // for the check of the keys to object to
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(name any) bool {
+		s, isString := name.(string)
+		return isString && !points.Has(s) && !own.Has(s)
+	})
 }
 
 // lay puts under a table what another one has and it has not.

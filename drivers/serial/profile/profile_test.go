@@ -121,6 +121,9 @@ func TestPoints(t *testing.T) {
 	if len(mistakes) > 0 || !slices.Equal(keys, []string{"own", "power", "voltage_l1"}) {
 		t.Errorf("%q %q", mistakes, keys)
 	}
+	if got := d.Strings("primary"); !slices.Equal(got, []string{"power"}) {
+		t.Errorf("what the contact list shows is %q", got)
+	}
 	_, mistakes = device(t, "[devices.meter]\nprofile = \"sdm630\"\nprofile_points = [\"pover\"]\n", "modbus", "")
 	if want := []string{`gateway.toml:3: devices.meter: profile_points: sdm630 has no point "pover": did you mean "power"?`}; !slices.Equal(mistakes, want) {
 		t.Errorf("%q", mistakes)
