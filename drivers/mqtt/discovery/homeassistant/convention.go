@@ -41,9 +41,8 @@ type entry struct {
 	kind, object string
 	uid          string // component and unique_id; empty: none
 	base         string // the name of its points; it stays when the device is called something else
-	label        string
-	named        bool // it has a name that is not the device's
-	minor        bool // it is for configuring or diagnosing the device
+	label        string // with the device's name before it, maybe
+	minor        bool   // it is for configuring or diagnosing the device
 	disabled     bool
 	built        component.Built
 	err          error // why there are no points of it
@@ -177,23 +176,20 @@ func (c *Convention) entries(a, old *announcement, said *parsed) []*entry {
 	for _, r := range said.raws {
 		e := &entry{announcement: a, kind: r.kind, object: r.object}
 		e.label = cleanName(r.config.Text("name", ""))
-		e.named = e.label != ""
 		e.minor = r.config.Has("entity_category")
 		e.disabled = !r.config.Flag("enabled_by_default", true) && !c.options.Disabled
 		if uid := r.config.Text("unique_id", ""); uid != "" && len(uid) <= maxToken && printable(uid) {
 			e.uid = r.kind + ":" + uid
 		}
-		if len(said.tokens) == 0 {
-			a.about.name = cleanName(r.config.Text("name", r.object))
-			e.label, e.named = "", false
-		}
-		e.base = c.keptBase(e, old)
-		if e.base == "" {
-			e.base = baseName(e, said, r.config.Text("device_class", ""))
-		}
-		e.label = shortLabel(e.label, a.about.name)
 		if !e.disabled {
 			e.built, e.err = component.Build(r.kind, r.config, &c.templates)
+		}
+		if len(said.tokens) == 0 {
+			a.about.name = cleanName(r.config.Text("name", r.object))
+			e.label = ""
+		}
+		if e.base = c.keptBase(e, old); e.base == "" {
+			e.base = baseName(e, said, r.config.Text("device_class", ""))
 		}
 		entries = append(entries, e)
 	}

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"tidings/devices"
 	"tidings/drivers/mqtt/discovery"
 	"tidings/drivers/mqtt/discovery/homeassistant/component"
 )
@@ -23,10 +22,10 @@ func (c *Convention) Device(key string) *discovery.Device {
 	d := &discovery.Device{Key: key}
 	d.Name, d.Model = majority(announcements, func(a about) string { return a.name }), majority(announcements, func(a about) string { return a.model })
 	d.Version, d.Area = majority(announcements, func(a about) string { return a.version }), majority(announcements, func(a about) string { return a.area })
-	b := assembly{Device: d, taken: make(map[string]int)}
+	b := assembly{Device: d, taken: make(map[string]bool), events: make(map[string]int)}
 	entries := c.present(announcements, &b)
 	slices.SortStableFunc(entries, func(a, b *entry) int {
-		return cmp.Or(cmp.Compare(truth(a.minor), truth(b.minor)), rank(a.kind)-rank(b.kind), strings.Compare(a.id(), b.id()))
+		return cmp.Or(cmp.Compare(a.weight(), b.weight()), rank(a.kind)-rank(b.kind), strings.Compare(a.id(), b.id()))
 	})
 	mains := 0
 	for _, e := range entries {
@@ -37,7 +36,7 @@ func (c *Convention) Device(key string) *discovery.Device {
 		d.Available = entries[slices.IndexFunc(entries, func(e *entry) bool { return !e.built.Apart })].built.Available
 	}
 	for _, e := range entries {
-		b.add(e, mains == 1 || !e.named || e.base == plainName(e.kind), availability)
+		b.add(e, shortLabel(e.label, d.Name), mains == 1, availability)
 	}
 	for _, other := range of.strangers(c.groups) {
 		b.note("it names itself as %s, which is another device", other)
@@ -125,6 +124,18 @@ func rank(kind string) int {
 	return len(component.Ranks)
 }
 
+// weight orders components: what the device is for, then what configures and diagnoses it. Triggers are announced when they
+// first happen, and are not to take a name from what is there already.
+func (e *entry) weight() int {
+	switch {
+	case e.kind == "device_automation":
+		return 2
+	case e.minor:
+		return 1
+	}
+	return 0
+}
+
 func truth(b bool) int {
 	if b {
 		return 1
@@ -135,8 +146,9 @@ func truth(b bool) int {
 // An assembly is a device that is being put together.
 type assembly struct {
 	*discovery.Device
-	taken map[string]int // names of points, and where they are
-	cut   bool
+	taken  map[string]bool // names of points
+	events map[string]int  // where the points of triggers are
+	cut    bool
 }
 
 func (b *assembly) note(format string, args ...any) {
@@ -145,8 +157,9 @@ func (b *assembly) note(format string, args ...any) {
 	}
 }
 
-// add adds the parts of a component: by their own names when it is all that the device is.
-func (b *assembly) add(e *entry, all, shared bool) {
+// add adds the parts of a component, by their own names when it is all that the device is.
+func (b *assembly) add(e *entry, label string, only, shared bool) {
+	own := label == "" || e.base == plainName(e.kind) || only && e.built.Main
 	for _, note := range e.built.Notes {
 		b.note("%s: %s", strings.ReplaceAll(e.base, "_", " "), note)
 	}
@@ -160,58 +173,50 @@ func (b *assembly) add(e *entry, all, shared bool) {
 		}
 		if part.Named != "" {
 			p.Name = discovery.PointName(part.Named)
-			if i, ok := b.taken[p.Name]; ok && b.Points[i].Kind == devices.KindEvent {
-				b.join(i, p)
-				continue
+			if i, ok := b.events[p.Name]; ok {
+				q := &b.Points[i]
+				q.Sources = append(slices.Clip(q.Sources), p.Sources...)
+			} else if b.append(p, []string{p.Name, "trigger_" + p.Name}) {
+				b.events[p.Name] = len(b.Points) - 1
 			}
-			b.append(p, []string{p.Name, "trigger_" + p.Name})
 			continue
 		}
 		whole := e.base
 		switch {
 		case part.Suffix == "":
-			p.Name, p.Label = e.base, e.label
-		case all && e.built.Main:
+			p.Name, p.Label = e.base, label
+		case own:
 			p.Name, whole = part.Suffix, e.base+"_"+part.Suffix
-		case e.kind == "update" && !e.named:
-			p.Name, whole = part.Suffix, "update_"+part.Suffix
 		default:
 			p.Name = e.base + "_" + part.Suffix
-			if whole = p.Name; e.label != "" {
-				p.Label = e.label + " " + strings.ReplaceAll(part.Suffix, "_", " ")
+			if whole = p.Name; label != "" {
+				p.Label = label + " " + strings.ReplaceAll(part.Suffix, "_", " ")
 			}
 		}
 		b.append(p, []string{p.Name, whole, e.kind + "_" + whole})
 	}
 }
 
-// append adds a point by the first of some names that is free.
-func (b *assembly) append(p discovery.Point, names []string) {
+// append adds a point by the first of some names that is free. It reports false when there are too many.
+func (b *assembly) append(p discovery.Point, names []string) bool {
 	if len(b.Points) == discovery.MaxPoints {
 		if !b.cut {
 			b.cut = true
 			b.note("not understood: more than %d points", discovery.MaxPoints)
 		}
-		return
+		return false
 	}
+	last := discovery.PointName(names[len(names)-1])
 	for n := 2; ; n++ {
 		for _, name := range names {
-			name = discovery.PointName(name)
-			if _, ok := b.taken[name]; !ok {
-				p.Name = name
-				b.taken[name] = len(b.Points)
+			p.Name = discovery.PointName(name)
+			if !b.taken[p.Name] {
+				b.taken[p.Name] = true
 				b.Points = append(b.Points, p)
-				return
+				return true
 			}
 		}
-		last := discovery.PointName(names[len(names)-1])
 		suffix := "_" + strconv.Itoa(n)
-		names = append(names[:len(names):len(names)], last[:min(len(last), 48-len(suffix))]+suffix)
+		names = []string{last[:min(len(last), 48-len(suffix))] + suffix}
 	}
-}
-
-// join adds what a trigger hears to the point that it shares with others.
-func (b *assembly) join(i int, p discovery.Point) {
-	q := &b.Points[i]
-	q.Sources = append(slices.Clip(q.Sources), p.Sources...)
 }

@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"tidings/drivers/mqtt/discovery"
+	"tidings/drivers/mqtt/discovery/homeassistant/component"
 )
 
 // plainName is what stands in names: lower-case letters and digits with single underscores between.
@@ -25,8 +26,11 @@ func plainName(s string) string {
 // baseName is the name of the points of a component: what its object is called without what repeats the device.
 func baseName(e *entry, said *parsed, class string) string {
 	rest := plainName(e.object)
-	if len(said.tokens) == 0 { // it is all there is to the device
+	switch {
+	case len(said.tokens) == 0, e.kind == "tag": // it is all there is to the device, or has no other name
 		rest = ""
+	case e.built.Main && (e.label == "" || slices.ContainsFunc(e.built.Parts, func(p component.Part) bool { return p.Suffix == rest })):
+		rest = plainName(e.kind) // it is the device itself, or would be called as a part of it
 	}
 	for _, repeated := range repeats(e.announcement.place, said) {
 		if rest == repeated {
