@@ -6,6 +6,7 @@ import (
 
 	"tidings/devices/schema"
 	"tidings/drivers/mqtt/discovery"
+	"tidings/drivers/mqtt/discovery/homeassistant"
 )
 
 // A conventionType is a convention by which devices announce themselves.
@@ -15,7 +16,9 @@ type conventionType struct {
 }
 
 // conventions are those there are.
-var conventions = []conventionType{}
+var conventions = []conventionType{
+	{"homeassistant", func(c config) discovery.Convention { return homeassistant.New(homeassistant.Options{Prefix: c.prefix}) }},
+}
 
 // conventionNamed finds one by its name, or returns nil.
 func conventionNamed(name string) *conventionType {

@@ -1,6 +1,7 @@
 package homeassistant
 
 import (
+	"fmt"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -11,8 +12,7 @@ import (
 
 // Options are what can be set.
 type Options struct {
-	Prefix   string // of the topics; empty: homeassistant
-	Disabled bool   // components that are disabled by default are taken, too
+	Prefix string // of the topics; empty: homeassistant
 }
 
 // A Convention is Home Assistant's discovery. It belongs to one goroutine.
@@ -23,6 +23,7 @@ type Convention struct {
 	owners    map[string][]*entry      // by component and unique_id, the first first
 	groups    *groups
 	templates component.Templates
+	reports   []string
 }
 
 // An announcement is one that is known.
@@ -92,13 +93,18 @@ func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) 
 		}
 		return c.groups.take(), nil
 	}
+	if len(m.Payload) > discovery.MaxAnnouncement {
+		c.report("%s: the announcement has %d bytes: at most %d are read", m.Topic, len(m.Payload), discovery.MaxAnnouncement)
+		return nil, nil
+	}
 	sum := maphash.Bytes(c.seed, m.Payload)
-	if old != nil && old.sum == sum && !old.leaving || len(m.Payload) > discovery.MaxAnnouncement {
+	if old != nil && old.sum == sum && !old.leaving {
 		return nil, nil
 	}
 	said, err := parse(p, m.Payload)
 	switch {
 	case err != nil: // what it said before holds, as in Home Assistant
+		c.report("%s: %v", m.Topic, err)
 		return nil, nil
 	case said.handOver:
 		if old != nil {
@@ -107,24 +113,32 @@ func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) 
 		}
 		return c.groups.take(), nil
 	}
-	if old == nil && len(said.tokens) > 0 && c.groups.identities[strings.Join(said.tokens, "\x00")] == nil && len(c.groups.keyed) >= discovery.MaxDevices {
-		return nil, nil
-	}
 	a := &announcement{place: p, sum: sum, about: said.about}
 	a.entries = c.entries(a, old, said)
 	tokens := said.tokens
 	if len(tokens) == 0 {
-		if len(c.groups.keyed) >= discovery.MaxDevices {
-			return nil, nil
-		}
 		tokens = []string{alone(a)}
 	}
 	if !c.groups.put(a, old, tokens) {
-		return c.groups.take(), nil // there are too many of it
+		c.report("%s: there are too many devices, or too many announcements of this one", m.Topic)
+		return c.groups.take(), nil
 	}
 	c.announced[m.Topic] = a
 	c.own(a, old)
 	return c.groups.take(), nil
+}
+
+// Report returns what was not understood since it was last asked.
+func (c *Convention) Report() []string {
+	reports := c.reports
+	c.reports = nil
+	return reports
+}
+
+func (c *Convention) report(format string, args ...any) {
+	if len(c.reports) < discovery.MaxNotes {
+		c.reports = append(c.reports, fmt.Sprintf(format, args...))
+	}
 }
 
 // own notes the unique_ids of an announcement, which takes the place of an old one.
@@ -177,7 +191,7 @@ func (c *Convention) entries(a, old *announcement, said *parsed) []*entry {
 		e := &entry{announcement: a, kind: r.kind, object: r.object}
 		e.label = cleanName(r.config.Text("name", ""))
 		e.minor = r.config.Has("entity_category")
-		e.disabled = !r.config.Flag("enabled_by_default", true) && !c.options.Disabled
+		e.disabled = !r.config.Flag("enabled_by_default", true)
 		if uid := r.config.Text("unique_id", ""); uid != "" && len(uid) <= maxToken && printable(uid) {
 			e.uid = r.kind + ":" + uid
 		}

@@ -206,6 +206,12 @@ func TestNothingIsSaidTwice(t *testing.T) {
 		t.Errorf("%v", changed)
 	}
 	expect(t, c, "x: a")
+	if reports := c.Report(); len(reports) != 3 || !strings.Contains(reports[0], "homeassistant/sensor/a/config: the announcement is not a JSON object") {
+		t.Errorf("reports: %q", reports)
+	}
+	if reports := c.Report(); len(reports) > 0 {
+		t.Errorf("reported again: %q", reports)
+	}
 }
 
 func TestMainsAreCalledByWhatTheyAre(t *testing.T) {

@@ -3,6 +3,8 @@ package homeassistant
 import (
 	"slices"
 	"strings"
+
+	"tidings/drivers/mqtt/discovery"
 )
 
 // An identity is the identifiers of one or more announcements that have the same ones, the first one first.
@@ -68,6 +70,9 @@ func (g *groups) add(a *announcement, tokens []string) bool {
 	id := strings.Join(tokens, "\x00")
 	i := g.identities[id]
 	if i == nil {
+		if len(g.anchored) >= discovery.MaxDevices {
+			return false
+		}
 		for _, token := range tokens {
 			if len(g.named[token]) >= maxIdentities {
 				return false
