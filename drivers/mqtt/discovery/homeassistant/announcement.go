@@ -17,6 +17,7 @@ import (
 const (
 	maxTokens = 16  // identifiers and connections of one announcement
 	maxToken  = 128 // bytes of one, and of a unique_id
+	maxKey    = 180 // bytes of the key that is made for a component without a device
 	maxName   = 128 // bytes of a name that a device gives
 )
 
@@ -110,8 +111,8 @@ func parse(p place, payload []byte) (*parsed, error) {
 		}
 		config := expand(object, abbreviations)
 		kind, _ := config["platform"].(string)
-		if kind == "" || len(config) == 1 {
-			continue // it is taken back
+		if kind == "" || len(config) == 1 || len(key) > maxToken || len(kind) > maxToken {
+			continue // it is taken back, or cannot be meant
 		}
 		for key, v := range shared {
 			if _, ok := config[key]; !ok && !(key == "availability_topic" && config["availability"] != nil) &&
@@ -195,7 +196,7 @@ func (p *parsed) describe(device component.Config) {
 	for _, item := range connections {
 		if pair, ok := item.([]any); ok && len(pair) == 2 {
 			kind, value := component.Config{"": pair[0]}.Text("", ""), component.Config{"": pair[1]}.Text("", "")
-			if kind != "" && value != "" {
+			if kind != "" && len(kind) < 32 && value != "" {
 				add("connection:", kind+":"+connection(kind, value))
 			}
 		}

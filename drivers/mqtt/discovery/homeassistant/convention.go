@@ -2,6 +2,7 @@ package homeassistant
 
 import (
 	"fmt"
+	"hash/fnv"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -178,10 +179,16 @@ func (c *Convention) disown(a *announcement) {
 
 // alone is the token of a component without a device.
 func alone(a *announcement) string {
+	token := "topic:" + a.place.id()
 	if len(a.entries) == 1 && a.entries[0].uid != "" {
-		return "entity:" + a.entries[0].uid
+		token = "entity:" + a.entries[0].uid
 	}
-	return "topic:" + a.place.id()
+	if len(token) <= maxKey {
+		return token
+	}
+	sum := fnv.New64a()
+	sum.Write([]byte(token))
+	return fmt.Sprintf("%s…%016x", token[:maxKey-20], sum.Sum64())
 }
 
 // entries builds the components of an announcement. What was called something before keeps its name.

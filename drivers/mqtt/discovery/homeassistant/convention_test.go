@@ -122,7 +122,7 @@ func TestAUniqueIDIsOnes(t *testing.T) {
 	take(c, `switch/lamp {"cmd_t":"lamp/set","uniq_id":"u1","dev":{"ids":["lamp"]}}`,
 		`switch/evil {"cmd_t":"evil/set","uniq_id":"u1","dev":{"ids":["evil"]}}`, `sensor/other {"stat_t":"o","uniq_id":"u1","dev":{"ids":["other"]}}`)
 	expect(t, c, "evil: ", "lamp: switch", "other: value")
-	if d := c.Device("evil"); len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "its unique_id is the one of another switch") {
+	if d := c.Device("evil"); len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "its unique_id is the one of another") {
 		t.Errorf("notes: %q", d.Notes)
 	}
 	changed := take(c, "switch/lamp ")
@@ -283,6 +283,9 @@ func TestBounds(t *testing.T) {
 	d := c.Device("x")
 	if len(d.Points) != discovery.MaxPoints || len(d.Notes) > discovery.MaxNotes || len(c.groups.named["x"]) > maxIdentities {
 		t.Errorf("%d points, %d notes, %d identities", len(d.Points), len(d.Notes), len(c.groups.named["x"]))
+	}
+	if changed := take(c, "sensor/"+strings.Repeat("n", 100)+"/"+strings.Repeat("o", 100)+` {"stat_t":"s"}`); len(changed) != 1 || len(changed[0]) > 200 {
+		t.Errorf("%q", changed)
 	}
 	long := `sensor/long {"stat_t":"` + strings.Repeat("x", discovery.MaxAnnouncement) + `"}`
 	if changed := take(c, long); len(changed) > 0 {

@@ -64,7 +64,7 @@ func (c *Convention) present(announcements []*announcement, b *assembly) []*entr
 		for _, e := range a.entries {
 			if e.uid != "" && c.owner(e.uid) != e {
 				if !a.leaving {
-					b.note("not understood: %s %s: its unique_id is the one of another %s", e.kind, e.object, e.kind)
+					b.note("not understood: %s %s: its unique_id is the one of another", cleanName(e.kind), cleanName(e.object))
 				}
 				continue
 			}
@@ -72,7 +72,7 @@ func (c *Convention) present(announcements []*announcement, b *assembly) []*entr
 			case e.disabled:
 				disabled = append(disabled, strings.ReplaceAll(e.base, "_", " "))
 			case e.err != nil:
-				b.note("not understood: %s %s: %v", e.kind, e.object, e.err)
+				b.note("not understood: %s %s: %v", cleanName(e.kind), cleanName(e.object), e.err)
 			default:
 				entries = append(entries, e)
 			}

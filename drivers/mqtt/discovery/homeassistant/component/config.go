@@ -18,6 +18,7 @@ const (
 	maxTopic   = 512 // bytes
 	maxText    = 4096
 	maxOptions = 256
+	maxWord    = 64  // bytes
 	maxOption  = 255 // bytes; a longer state is not one in Home Assistant either
 )
 
@@ -52,6 +53,19 @@ func plain(v any) (string, bool) {
 		return v.String(), true
 	}
 	return "", false
+}
+
+// word is the text of a key that people see in a line: a unit, a class.
+func (c Config) word(key string) string {
+	s := strings.TrimSpace(c.Text(key, ""))
+	if len(s) > maxWord || !shown(s) {
+		return ""
+	}
+	return s
+}
+
+func shown(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // number is the number of a key, also of one in quotes.
@@ -91,7 +105,7 @@ func (c Config) list(key string) []string {
 	list := make([]string, 0, min(len(items), maxOptions))
 	for _, item := range items {
 		s, ok := plain(item)
-		if ok && s != "" && len(s) <= maxOption && utf8.ValidString(s) && !slices.Contains(list, s) {
+		if ok && s != "" && len(s) <= maxOption && shown(s) && !slices.Contains(list, s) {
 			if list = append(list, s); len(list) == maxOptions {
 				break
 			}

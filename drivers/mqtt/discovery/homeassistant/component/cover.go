@@ -75,7 +75,7 @@ func (b *builder) cover() error {
 	}
 	b.add("position", percentPoint(math.Abs(open-closed)), at(place), set)
 	b.tilt(more)
-	b.class = coverClass(b.Text("device_class", ""))
+	b.class = coverClass(b.word("device_class"))
 	return b.must("command_topic")
 }
 

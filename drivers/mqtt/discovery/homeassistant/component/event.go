@@ -17,7 +17,7 @@ func (b *builder) event() error {
 		return b.must("state_topic")
 	}
 	r, parse := b.reader("value_template"), parseOption(types)
-	b.add("", devices.Point{Kind: devices.KindEvent, Class: b.Text("device_class", "")},
+	b.add("", devices.Point{Kind: devices.KindEvent, Class: b.word("device_class")},
 		[]discovery.Source{{Topic: topic, Read: func(m *discovery.Message) (devices.Value, error) {
 			if m.Retained {
 				return devices.Value{}, discovery.ErrAbsent

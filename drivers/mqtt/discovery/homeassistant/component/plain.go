@@ -22,7 +22,7 @@ func (b *builder) digits() uint8 {
 }
 
 func (b *builder) sensor() error {
-	p := devices.Point{Class: b.Text("device_class", ""), Unit: b.Text("unit_of_measurement", ""), Digits: b.digits()}
+	p := devices.Point{Class: b.word("device_class"), Unit: b.word("unit_of_measurement"), Digits: b.digits()}
 	parse := parseFunc(parseNumber)
 	options := b.list("options")
 	switch {
@@ -51,7 +51,7 @@ func (b *builder) must(key string) error {
 }
 
 func (b *builder) binarySensor() error {
-	p := devices.Point{Kind: devices.KindSwitch, Class: b.Text("device_class", "")}
+	p := devices.Point{Kind: devices.KindSwitch, Class: b.word("device_class")}
 	on, off := b.Text("payload_on", "ON"), b.Text("payload_off", "OFF")
 	part := b.add("", p, b.sources("state_topic", "value_template", parseSwitch(on, off)), nil)
 	part.OffDelay = seconds(max(0, b.number("off_delay", 0)))
@@ -67,7 +67,7 @@ func (b *builder) onOff(class, templateKey string) {
 }
 
 func (b *builder) toggle() error {
-	b.onOff(b.Text("device_class", ""), "value_template")
+	b.onOff(b.word("device_class"), "value_template")
 	return b.must("command_topic")
 }
 
@@ -75,13 +75,13 @@ func (b *builder) button() error { return b.action(b.Text("payload_press", "PRES
 func (b *builder) scene() error  { return b.action(b.Text("payload_on", "ON")) }
 
 func (b *builder) action(payload string) error {
-	b.add("", devices.Point{Kind: devices.KindAction, Class: b.Text("device_class", "")}, nil,
+	b.add("", devices.Point{Kind: devices.KindAction, Class: b.word("device_class")}, nil,
 		writeAction(b.writer("command_topic", "command_template"), payload))
 	return b.must("command_topic")
 }
 
 func (b *builder) numeric() error {
-	p := devices.Point{Kind: devices.KindNumber, Class: b.Text("device_class", ""), Unit: b.Text("unit_of_measurement", ""),
+	p := devices.Point{Kind: devices.KindNumber, Class: b.word("device_class"), Unit: b.word("unit_of_measurement"),
 		Low: b.number("min", 1), High: b.number("max", 100), Step: math.Abs(b.number("step", 1)), Digits: b.digits()}
 	if p.Low > p.High {
 		return fmt.Errorf("its min %v is above its max %v", p.Low, p.High)
