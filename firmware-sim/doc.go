@@ -3,6 +3,7 @@
 //	go run ./firmware-sim serial greenhouse --link /tmp/greenhouse
 //	go run ./firmware-sim serial bed --fault garbage
 //	go run ./firmware-sim modbus --link /tmp/meters --fault dead-3
+//	go run ./firmware-sim serial meter --listen 127.0.0.1:4001
 //	go run ./firmware-sim mqtt lamp --broker mqtt://127.0.0.1:1883
 //	go run ./firmware-sim gpio relay --fault stuck
 //

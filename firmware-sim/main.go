@@ -39,10 +39,15 @@ func command(in io.Reader) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	ports := group("serial", "Boards on a serial port (a pseudo-terminal)")
+	ports := group("serial", "Boards on a serial port (a pseudo-terminal), or behind a serial server")
 	ports.AddCommand(
 		serialCommand(in, serial.Greenhouse, "greenhouse", "A greenhouse: temperature, humidity, a pump and a set point as JSON"),
 		serialCommand(in, serial.Bed, "bed", "A garden bed: temperature, humidity and a valve as name=value pairs"),
+		serialCommand(in, serial.Logger, "logger", "A logger: seconds, temperature and humidity in columns"),
+		serialCommand(in, serial.Station, "station", "A weather station that prints sentences, with a pump"),
+		serialCommand(in, serial.Meter, "meter", "A smart meter with a gas meter (DSMR 5)"),
+		serialCommand(in, serial.OldMeter, "old-meter", "The same before there were checksums (DSMR 2.2)"),
+		serialCommand(in, serial.Dust, "dust", "A dust sensor SDS011"),
 	)
 	topics := group("mqtt", "Devices on an MQTT broker")
 	topics.AddCommand(
@@ -77,6 +82,7 @@ func serialCommand(in io.Reader, kind serial.Kind, name, short string) *cobra.Co
 		},
 	}
 	cmd.Flags().StringVar(&o.Link, "link", "", "a path that leads to the port and stays the same when it is unplugged")
+	cmd.Flags().StringVar(&o.Listen, "listen", "", "a TCP address such as 127.0.0.1:4001: it is behind a serial server there")
 	cmd.Flags().StringVar(&o.ID, "id", "", "what it says as its id; nothing when empty")
 	cmd.Flags().DurationVar(&o.Every, "every", time.Second, "time between two lines")
 	cmd.Flags().DurationVar(&o.Period, "period", time.Minute, "of the temperature's curve, which crosses 35 °C once in it")

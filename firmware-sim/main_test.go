@@ -62,9 +62,9 @@ func TestGreenhouse(t *testing.T) {
 	answer("garbage", "garbage off")
 	answer("reboot", "reboot on")
 	answer("reboot", "reboot on")
-	answer("fire", `"fire" is no fault: there are garbage, silence, reboot, stuck, unplug`)
+	answer("fire", `"fire" is no fault: there are garbage, cut, corrupt, silence, reboot, stuck, unplug`)
 	answer("garbage maybe", `"maybe": on or off?`)
-	answer("help", "a fault, and on or off: garbage, silence, reboot, stuck, unplug")
+	answer("help", "a fault, and on or off: garbage, cut, corrupt, silence, reboot, stuck, unplug")
 	answer("unplug", "unplug on")
 	if _, err := os.Lstat(link); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("unplugged, and the link is there: %v", err)
@@ -175,7 +175,7 @@ func TestModbus(t *testing.T) {
 func TestWrong(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ args, want string }{
-		{"serial bed --fault fire", `"fire" is no fault: there are garbage, silence, reboot, stuck, unplug`},
+		{"serial bed --fault fire", `"fire" is no fault: there are garbage, cut, corrupt, silence, reboot, stuck, unplug`},
 		{"serial greenhouse --link /proc/none/link", "link: "},
 		{"mqtt lamp --broker http://127.0.0.1", `broker: "http://127.0.0.1": write it as in mqtt://127.0.0.1:1883`},
 		{"mqtt plug --fault unplug", `"unplug" is no fault: there are garbage, silence, reboot, stuck`},

@@ -20,10 +20,29 @@ func (n *Node) state() State {
 	return s
 }
 
-// line is what the board prints now, without its end.
-func (n *Node) line() string {
+// message is what the board says now.
+func (n *Node) message() string {
 	s := n.state()
-	if n.opts.Kind == Bed {
+	switch n.opts.Kind {
+	case Meter:
+		return telegram(s, time.Since(n.begun))
+	case OldMeter:
+		return oldTelegram(s, time.Since(n.begun))
+	case Dust:
+		return dustFrame(s)
+	case Logger:
+		row := fmt.Sprintf("%d,%.1f,%d\r\n", int(time.Since(n.begun).Seconds()), s.Temperature, s.Humidity)
+		if n.rows++; n.rows%10 == 1 {
+			row = "seconds,t,h\r\n" + row
+		}
+		return row
+	case Station:
+		pump := "OFF"
+		if s.Relay {
+			pump = "ON"
+		}
+		return fmt.Sprintf("Temp: %.1f C, hum %d%%\r\nPump %s\r\n", s.Temperature, s.Humidity, pump)
+	case Bed:
 		id := ""
 		if n.opts.ID != "" {
 			id = " id=" + n.opts.ID
@@ -32,28 +51,26 @@ func (n *Node) line() string {
 		if s.Relay {
 			valve = "on"
 		}
-		return fmt.Sprintf("t=%.1f h=%d valve=%s%s", s.Temperature, s.Humidity, valve, id)
+		return fmt.Sprintf("t=%.1f h=%d valve=%s%s\r\n", s.Temperature, s.Humidity, valve, id)
 	}
 	id := ""
 	if n.opts.ID != "" {
 		id = fmt.Sprintf(`"id":%q,`, n.opts.ID)
 	}
-	return fmt.Sprintf(`{%s"t":%d,"h":%d,"pump":%t,"set":%.1f}`, id, int(math.Round(s.Temperature*10)), s.Humidity, s.Relay, s.Target)
+	return fmt.Sprintf(`{%s"t":%d,"h":%d,"pump":%t,"set":%.1f}`+"\r\n", id, int(math.Round(s.Temperature*10)), s.Humidity, s.Relay, s.Target)
 }
 
 // take obeys one command and reports whether the line was one. A stuck relay takes it too.
 func (n *Node) take(line string) bool {
 	relay := n.relay
-	if n.opts.Kind == Bed {
-		switch strings.TrimSpace(line) {
-		case "valve=on":
-			relay = true
-		case "valve=off":
-			relay = false
-		default:
+	switch n.opts.Kind {
+	case Bed, Station:
+		var known bool
+		if relay, known = map[string]bool{"valve=on": true, "valve=off": false, "pump on": true, "pump off": false}[strings.TrimSpace(line)]; !known ||
+			strings.HasPrefix(line, "valve") != (n.opts.Kind == Bed) {
 			return false
 		}
-	} else {
+	case Greenhouse:
 		var command struct {
 			Pump *bool
 			Set  *float64
@@ -67,6 +84,8 @@ func (n *Node) take(line string) bool {
 		if command.Set != nil && *command.Set >= 5 && *command.Set <= 30 {
 			n.target = *command.Set
 		}
+	default:
+		return false // it takes no commands
 	}
 	if !n.faults[Stuck] {
 		n.relay = relay
@@ -77,8 +96,14 @@ func (n *Node) take(line string) bool {
 // bootMessage is how a small board greets: the noise of a ROM at another speed, then its own.
 const bootMessage = "\x00\xf8\x80\xe0\r\nets Jan  8 2013,rst cause:1, boot mode:(3,6)\r\nload 0x40100000, len 1396\r\ngreenhouse 1.4 ready\r\n"
 
-// garbage is what gets in the way before a line; turn goes through the kinds of it.
-func garbage(turn int) string {
+// garbage is what gets in the way before a message; turn goes through the kinds of it.
+func (n *Node) garbage(turn int) string {
+	switch n.opts.Kind {
+	case Meter, OldMeter:
+		return []string{"\x00\xff\xff", "/ISk5\\2MT382-1000\r\n\r\n1-0:1.8.1(99", strings.Repeat("U", 10000), "!1234\r\n", "1-0:1.7.0(99.999*kW)\r\n", ""}[turn%6]
+	case Dust:
+		return []string{"\x00\xff", "\xaa\xc0\xff\xff", "\xaa\xaa", "\xaa\xc5\x02\x01\x01\x00\xa1\x60\x05\xab", strings.Repeat("\xab", 100), ""}[turn%6]
+	}
 	switch turn % 6 {
 	case 0:
 		return "\xff\xfe\x00\x9c\r\n"

@@ -16,6 +16,11 @@ type Kind uint8
 const (
 	Greenhouse Kind = iota // JSON, a pump and a set point
 	Bed                    // name=value pairs, a valve
+	Logger                 // columns apart by commas, after a header
+	Station                // sentences, a pump
+	Meter                  // a smart meter (DSMR 5)
+	OldMeter               // a smart meter without checksums (DSMR 2.2)
+	Dust                   // an SDS011
 )
 
 // Options describe a node. The zero value is a greenhouse.
@@ -24,7 +29,10 @@ type Options struct {
 	// Link is a path that leads to the pseudo-terminal and stays the same when it is unplugged and comes back, as one
 	// under /dev/serial/by-id does. Empty: Path is the pseudo-terminal itself.
 	Link string
-	// ID is printed as the field id; empty for no such field.
+	// Listen is a TCP address, "127.0.0.1:0": the board is behind a serial server there, and Path is "tcp://host:port".
+	// Empty: it has a pseudo-terminal.
+	Listen string
+	// ID is printed as the field id; empty for no such field. Greenhouses and beds have one.
 	ID     string
 	Every  time.Duration // between two lines; default a second
 	Period time.Duration // of the temperature's curve; default a minute
@@ -38,6 +46,8 @@ type Fault string
 // The faults there are.
 const (
 	Garbage Fault = "garbage" // noise, cut lines and lines without end between the good ones
+	Cut     Fault = "cut"     // every other message lacks its end, each time another part of it
+	Corrupt Fault = "corrupt" // one bit of every third message of a meter or dust sensor is wrong, and so its checksum
 	Silence Fault = "silence" // it says nothing, and still obeys
 	Reboot  Fault = "reboot"  // once: half a line, a boot message, and all is forgotten
 	Stuck   Fault = "stuck"   // commands for the relay are taken and not done
@@ -45,7 +55,7 @@ const (
 )
 
 // Faults are all faults there are.
-func Faults() []Fault { return []Fault{Garbage, Silence, Reboot, Stuck, Unplug} }
+func Faults() []Fault { return []Fault{Garbage, Cut, Corrupt, Silence, Reboot, Stuck, Unplug} }
 
 // State is what a node has and measures.
 type State struct {
@@ -62,13 +72,15 @@ type Node struct {
 	kick  chan struct{} // a line is due at once; one is enough
 
 	mu      sync.Mutex
-	tty     *tty // nil while unplugged
+	wire    wire   // nil while unplugged
+	addr    string // where it listens, once it has
 	relay   bool
 	target  float64
 	faults  map[Fault]bool
 	changed chan struct{} // closed and replaced when relay or target change
 	running *sync.WaitGroup
-	lines   int // sent, for the garbage's turn
+	lines   int // sent, for the turn of faults
+	rows    int // of a logger, sent since it was plugged in
 }
 
 const firstTarget = 21.0
@@ -85,11 +97,14 @@ func New(o Options) (*Node, error) {
 		opts: o, begun: time.Now(), kick: make(chan struct{}, 1),
 		target: firstTarget, faults: map[Fault]bool{Unplug: true}, changed: make(chan struct{}),
 	}
-	if o.Unplugged {
+	if o.Unplugged && o.Listen == "" {
 		return n, nil
 	}
 	if err := n.SetFault(Unplug, false); err != nil {
 		return nil, err
+	}
+	if o.Unplugged { // it had to listen for its address
+		return n, n.SetFault(Unplug, true)
 	}
 	return n, nil
 }
@@ -101,10 +116,13 @@ func (n *Node) Path() string {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.tty == nil {
+	switch {
+	case n.addr != "":
+		return "tcp://" + n.addr
+	case n.wire == nil:
 		return ""
 	}
-	return n.tty.slave.Name()
+	return n.wire.name()
 }
 
 // State returns what the node has and measures now.
@@ -156,22 +174,38 @@ func (n *Node) SetFault(f Fault, on bool) error {
 
 // plug makes the port be there. The board starts anew: it had no power.
 func (n *Node) plug() error {
-	t, err := openTTY()
+	w, err := n.connect()
 	if err != nil {
 		return err
 	}
-	if n.opts.Link != "" {
-		if err := relink(t.slave.Name(), n.opts.Link); err != nil {
-			t.close()
+	if n.opts.Link != "" && n.opts.Listen == "" {
+		if err := relink(w.name(), n.opts.Link); err != nil {
+			w.close()
 			return err
 		}
 	}
-	n.tty = t
+	n.wire = w
 	n.restart()
 	if n.running != nil {
-		n.running.Go(func() { n.obey(t) })
+		n.running.Go(func() { n.obey(w) })
 	}
 	return nil
+}
+
+func (n *Node) connect() (wire, error) {
+	if n.opts.Listen == "" {
+		return openTTY()
+	}
+	addr := n.addr
+	if addr == "" {
+		addr = n.opts.Listen
+	}
+	t, err := listen(addr)
+	if err != nil {
+		return nil, err
+	}
+	n.addr = t.addr()
+	return t, nil
 }
 
 // relink puts the link in place in one step, over what may be left of an earlier one.
@@ -188,19 +222,19 @@ func relink(target, link string) error {
 }
 
 func (n *Node) unplug() {
-	if n.tty == nil {
+	if n.wire == nil {
 		return
 	}
 	if n.opts.Link != "" {
 		_ = os.Remove(n.opts.Link)
 	}
-	n.tty.close()
-	n.tty = nil
+	n.wire.close()
+	n.wire = nil
 }
 
 // restart forgets what commands have set.
 func (n *Node) restart() {
-	n.relay, n.target = false, firstTarget
+	n.relay, n.target, n.rows = false, firstTarget, 0
 	n.wake()
 }
 
@@ -232,8 +266,8 @@ func (n *Node) Run(ctx context.Context) error {
 	}()
 	n.mu.Lock()
 	n.running = &readers
-	if t := n.tty; t != nil {
-		readers.Go(func() { n.obey(t) })
+	if w := n.wire; w != nil {
+		readers.Go(func() { n.obey(w) })
 	}
 	n.mu.Unlock()
 	ticker := time.NewTicker(n.opts.Every)
@@ -245,10 +279,10 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-n.kick:
 		case <-ctx.Done():
 			n.mu.Lock()
-			t := n.tty
+			w := n.wire
 			n.mu.Unlock()
-			if t != nil {
-				t.drain()
+			if w != nil {
+				w.drain()
 			}
 			return nil
 		}
@@ -258,34 +292,42 @@ func (n *Node) Run(ctx context.Context) error {
 // speak prints what is due.
 func (n *Node) speak() {
 	n.mu.Lock()
-	t := n.tty
-	if t == nil {
+	w := n.wire
+	if w == nil {
 		n.mu.Unlock()
 		return
 	}
 	if n.faults[Reboot] {
 		n.faults[Reboot] = false
-		line := n.line()
+		message := n.message()
 		n.restart()
 		n.mu.Unlock()
-		t.print(line[:len(line)/2] + bootMessage)
+		w.print(message[:len(message)/2] + bootMessage)
 		return
 	}
+	text := n.message()
 	n.lines++
-	text := n.line() + "\r\n"
+	if n.faults[Corrupt] && n.lines%3 == 0 && (n.opts.Kind == Meter || n.opts.Kind == Dust) {
+		wrong := []byte(text)
+		wrong[n.lines*7%(len(wrong)-len("CRC4\r\n"))] ^= 1
+		text = string(wrong)
+	}
+	if n.faults[Cut] && n.lines%2 == 0 {
+		text = text[:n.lines*7%len(text)]
+	}
 	if n.faults[Garbage] {
-		text = garbage(n.lines) + text
+		text = n.garbage(n.lines) + text
 	}
 	if n.faults[Silence] {
 		text = ""
 	}
 	n.mu.Unlock()
-	t.print(text)
+	w.print(text)
 }
 
-// obey takes commands until the port is gone.
-func (n *Node) obey(t *tty) {
-	t.lines(func(line string) {
+// obey takes commands until the wire is gone.
+func (n *Node) obey(w wire) {
+	w.lines(func(line string) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if n.take(line) {

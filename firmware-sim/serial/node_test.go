@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -133,6 +134,87 @@ func TestBed(t *testing.T) {
 	p.say("valve=maybe")
 	p.say("valve=off")
 	p.until("valve", has("valve=off"))
+}
+
+func TestLogger(t *testing.T) {
+	t.Parallel()
+	node, _ := start(t, serial.Options{Kind: serial.Logger})
+	p := open(t, node.Path())
+	p.until("header", func(line string) bool { return line == "seconds,t,h" })
+	p.until("row", regexp.MustCompile(`^\d+,\d\d\.\d,\d\d$`).MatchString)
+	p.until("header", func(line string) bool { return line == "seconds,t,h" })
+}
+
+func TestStation(t *testing.T) {
+	t.Parallel()
+	node, _ := start(t, serial.Options{Kind: serial.Station})
+	p := open(t, node.Path())
+	p.until("sentence", regexp.MustCompile(`^Temp: \d\d\.\d C, hum \d\d%$`).MatchString)
+	p.until("pump", func(line string) bool { return line == "Pump OFF" })
+	p.say("valve=on")
+	p.say("pump on")
+	p.until("pump", func(line string) bool { return line == "Pump ON" })
+}
+
+func TestMeter(t *testing.T) {
+	t.Parallel()
+	node, _ := start(t, serial.Options{Kind: serial.Meter})
+	p := open(t, node.Path())
+	p.until("beginning", func(line string) bool { return line == `/ISk5\2MT382-1000` })
+	p.until("version", func(line string) bool { return line == "1-3:0.2.8(50)" })
+	p.until("power", regexp.MustCompile(`^1-0:1\.7\.0\(0[01]\.\d{3}\*kW\)$`).MatchString)
+	p.until("gas", regexp.MustCompile(`^0-1:24\.2\.1\(\d{12}[SW]\)\(00981\.443\*m3\)$`).MatchString)
+	p.until("end", regexp.MustCompile(`^![0-9A-F]{4}$`).MatchString)
+	set(t, node, serial.Cut, true)
+	set(t, node, serial.Corrupt, true)
+	p.until("a cut telegram", regexp.MustCompile(`.+/ISk5`).MatchString)
+
+	old, _ := start(t, serial.Options{Kind: serial.OldMeter})
+	p = open(t, old.Path())
+	p.until("gas", regexp.MustCompile(`^0-1:24\.3\.0\(\d{12}\)\(00\)\(60\)\(1\)\(0-1:24\.2\.1\)\(m3\)$`).MatchString)
+	p.until("gas", func(line string) bool { return line == "(00981.443)" })
+	p.until("end", func(line string) bool { return line == "!" })
+}
+
+// TestListen: a board behind a serial server is heard and told over TCP, by all who are connected, and goes and comes at
+// the same place.
+func TestListen(t *testing.T) {
+	t.Parallel()
+	node, stop := start(t, serial.Options{Kind: serial.Bed, Listen: "127.0.0.1:0"})
+	path := node.Path()
+	for range 2 {
+		var clients []port
+		for range 2 {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(path, "tcp://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { conn.Close() })
+			file, err := conn.(*net.TCPConn).File()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { file.Close() })
+			conn.Close()
+			clients = append(clients, port{file, bufio.NewScanner(file), t})
+		}
+		clients[0].say("valve=on")
+		for _, p := range clients {
+			p.until("valve", has("valve=on"))
+		}
+		set(t, node, serial.Unplug, true)
+		for clients[0].lines.Scan() { // ends when the server closes the connection
+		}
+		if got := node.Path(); got != path {
+			t.Errorf("unplugged it is at %q, and was at %q", got, path)
+		}
+		set(t, node, serial.Unplug, false)
+	}
+	stop()
+	if conn, err := net.Dial("tcp", strings.TrimPrefix(path, "tcp://")); err == nil {
+		conn.Close()
+		t.Error("it still listens")
+	}
 }
 
 // TestCurve: the temperature is above 35 °C for a part of every period, and below 33 °C for another.

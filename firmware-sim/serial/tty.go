@@ -3,7 +3,6 @@ package serial
 import (
 	"fmt"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -130,25 +129,6 @@ func (t *tty) print(text string) {
 	_, _ = t.master.WriteString(text)
 }
 
-// lines hands over each line that comes in, until the terminal is gone. A line is cut at 1 KiB.
-func (t *tty) lines(take func(string)) {
-	var part []byte
-	buf := make([]byte, 1024)
-	for {
-		n, err := t.master.Read(buf)
-		for _, c := range buf[:n] {
-			switch {
-			case c == '\n' || c == '\r':
-				if line := strings.TrimSpace(string(part)); line != "" {
-					take(line)
-				}
-				part = part[:0]
-			case len(part) < 1024:
-				part = append(part, c)
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
+func (t *tty) lines(take func(string)) { readLines(t.master, take) }
+
+func (t *tty) name() string { return t.slave.Name() }
