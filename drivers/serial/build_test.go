@@ -16,9 +16,13 @@ func TestMistakes(t *testing.T) {
 		want   []string
 	}{
 		"ports over the network": {`[drivers.attic]
-port     = "tcp://10.0.0.7:4001"
+port     = "tcp://10.0.0.7"
 protocol = "json"
-`, []string{`gateway.toml:2: drivers.attic: not in this version: port = "tcp://10.0.0.7:4001"`}},
+`, []string{`gateway.toml:2: drivers.attic: port: "10.0.0.7" is no host and port, such as tcp://192.168.1.20:4001`}},
+		"schemes": {`[drivers.attic]
+port     = "telnet://10.0.0.7:23"
+protocol = "json"
+`, []string{`gateway.toml:2: drivers.attic: port: telnet:// is none of tcp:// and rfc2217://`}},
 		"everything about the port": {`[drivers.attic]
 baud     = 0
 mode     = "8X1"
@@ -26,7 +30,7 @@ dtr      = "no"
 protocol = "jsn"
 prot     = 1
 `, []string{
-			`gateway.toml:1: drivers.attic: port is missing: the device file; one under /dev/serial/by-id stays the same whatever else is plugged in`,
+			`gateway.toml:1: drivers.attic: port is missing: the device file; one under /dev/serial/by-id stays the same whatever else is plugged in; or tcp://host:port of a serial server`,
 			`gateway.toml:2: drivers.attic: baud: 0 is no speed of a serial port: 9600 and 115200 are usual`,
 			`gateway.toml:3: drivers.attic: mode: "8X1" is none: it is data bits (5 to 8), parity (N, E or O) and stop bits (1 or 2), as in "8N1"`,
 			`gateway.toml:4: drivers.attic: dtr is the string "no", but takes true or false`,
@@ -34,11 +38,11 @@ prot     = 1
 			`gateway.toml:6: drivers.attic: unknown key "prot": did you mean "port"?`,
 		}},
 		"empty": {"[drivers.attic]\nport = \"\"\nprotocol = \"\"\n", []string{
-			`gateway.toml:2: drivers.attic: port is empty: it is the device file, such as /dev/ttyUSB0`,
+			`gateway.toml:2: drivers.attic: port: it is empty: the device file belongs here, such as /dev/ttyUSB0, or tcp://host:port`,
 			`gateway.toml:3: drivers.attic: protocol: "" is none of csv, json, keyvalue, modbus, modbus-tcp, p1, regexp, sds011`,
 		}},
 		"no port and no protocol": {"[drivers.attic]\n", []string{
-			`gateway.toml:1: drivers.attic: port is missing: the device file; one under /dev/serial/by-id stays the same whatever else is plugged in`,
+			`gateway.toml:1: drivers.attic: port is missing: the device file; one under /dev/serial/by-id stays the same whatever else is plugged in; or tcp://host:port of a serial server`,
 			`gateway.toml:1: drivers.attic: protocol is missing: what is spoken: json, keyvalue, csv, regexp, modbus, modbus-tcp, p1 or sds011`,
 		}},
 		"points": {`[drivers.attic]

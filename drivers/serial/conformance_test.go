@@ -23,7 +23,7 @@ type board struct {
 // newBoard starts a node behind a link, as unplugged as the options say, printing every few milliseconds.
 func newBoard(t testing.TB, o sim.Options) board {
 	t.Helper()
-	if o.Link == "" {
+	if o.Link == "" && o.Listen == "" {
 		o.Link = filepath.Join(t.TempDir(), "node")
 	}
 	if o.Every == 0 {
@@ -116,6 +116,72 @@ func TestConformanceKeyValue(t *testing.T) {
 	drivertest.Run(t, drivertest.Fixture{New: func(t testing.TB) drivertest.Stage {
 		b := newBoard(t, sim.Options{Kind: sim.Bed, Unplugged: true})
 		return stage(b, bedConfig(b.Path()), "bed", "valve")
+	}})
+}
+
+func stationConfig(port string) string {
+	return fmt.Sprintf(`
+[drivers.station]
+port     = %q
+protocol = "regexp"
+pattern  = 'Temp: (?P<t>[\d.]+) C, hum (?P<h>\d+)%%|Pump (?P<pump>ON|OFF)'
+
+[devices.station]
+[devices.station.points.temperature]
+source = "t"
+[devices.station.points.pump]
+source = "pump"
+on     = "ON"
+off    = "OFF"
+write  = 'pump {{if .Value}}on{{else}}off{{end}}'
+safe   = false
+`, port)
+}
+
+func TestConformanceRegexp(t *testing.T) {
+	drivertest.Run(t, drivertest.Fixture{New: func(t testing.TB) drivertest.Stage {
+		b := newBoard(t, sim.Options{Kind: sim.Station, Unplugged: true})
+		return stage(b, stationConfig(b.Path()), "station", "pump")
+	}})
+}
+
+func TestConformanceTCP(t *testing.T) {
+	drivertest.Run(t, drivertest.Fixture{New: func(t testing.TB) drivertest.Stage {
+		b := newBoard(t, sim.Options{Unplugged: true, Listen: "127.0.0.1:0"})
+		return stage(b, greenhouseConfig(b.Path()), "greenhouse", "pump")
+	}})
+}
+
+// speaker is a stage for what only speaks.
+func speaker(t testing.TB, kind sim.Kind, config, point string) drivertest.Stage {
+	b := newBoard(t, sim.Options{Kind: kind, Unplugged: true})
+	s := stage(b, fmt.Sprintf(config, b.Path()), "node", "")
+	s.Reads.Point, s.Command, s.Safe, s.ReadOnly = point, devices.Command{}, devices.Value{}, drivertest.Point{}
+	return s
+}
+
+func TestConformanceCSV(t *testing.T) {
+	drivertest.Run(t, drivertest.Fixture{New: func(t testing.TB) drivertest.Stage {
+		return speaker(t, sim.Logger, `
+[drivers.logger]
+port     = %q
+protocol = "csv"
+header   = true
+[devices.node.points.temperature]
+source = "t"
+`, "temperature")
+	}})
+}
+
+func TestConformanceP1(t *testing.T) {
+	drivertest.Run(t, drivertest.Fixture{New: func(t testing.TB) drivertest.Stage {
+		return speaker(t, sim.Meter, "[drivers.meter]\nport = %q\nprotocol = \"p1\"\n[devices.node]\n", "gas")
+	}})
+}
+
+func TestConformanceSDS011(t *testing.T) {
+	drivertest.Run(t, drivertest.Fixture{New: func(t testing.TB) drivertest.Stage {
+		return speaker(t, sim.Dust, "[drivers.dust]\nport = %q\nprotocol = \"sds011\"\n[devices.node]\n", "pm25")
 	}})
 }
 

@@ -16,7 +16,7 @@
 //	kind   = "switch"
 //	write  = '{"pump":{{.Value}}}'
 //
-// [Type] makes the driver. It opens the port, by package port, and opens it again; what is spoken there is a dialect's. The
+// [Type] makes the driver. It opens the port, by package port, which knows those of serial servers too, and opens it again; what is spoken there is a dialect's. The
 // listener is the dialect of whatever speaks unasked: its protocols, a file each, make messages of the bytes and name the
 // fields in them, and it writes lines from templates. The slaves of a Modbus line have to be asked, which is a dialect of its own
 // (polled): package modbus has the frames, and package profile the tables of devices that are sold.

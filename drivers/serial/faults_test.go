@@ -3,6 +3,7 @@ package serial_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -162,6 +163,105 @@ func TestOneOwner(t *testing.T) {
 	if up, cause := first.Linked("greenhouse"); !up {
 		t.Errorf("the first is down: %v", cause)
 	}
+}
+
+// TestMeterFaults: whatever comes between the telegrams of a meter, or is missing in them, what is read is right.
+func TestMeterFaults(t *testing.T) {
+	t.Parallel()
+	for name, kind := range map[string]sim.Kind{"meter": sim.Meter, "old": sim.OldMeter} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBoard(t, sim.Options{Kind: kind})
+			for _, f := range []sim.Fault{sim.Garbage, sim.Cut, sim.Corrupt} {
+				b.set(f, true)
+			}
+			config := fmt.Sprintf("[drivers.meter]\nport = %q\nprotocol = \"p1\"\n[devices.meter]\n", b.Path())
+			d, sink := drivertest.Build(t, serial.Type(nil), config), &drivertest.Sink{}
+			drivertest.Start(t, d, sink)
+			for range 30 {
+				sink.WaitReadingAfter(t, sink.Mark(), "meter", "power_import", nil)
+			}
+			for _, e := range sink.Events() {
+				if e.Kind != drivertest.Read {
+					continue
+				}
+				f, _ := e.Reading.Value.Number()
+				low, high := 0.0, 0.0
+				switch p := e.Reading.Point; {
+				case p == "power_import", p == "power_import_l1":
+					low, high = 0.19, 1.81
+				case p == "energy_import_t1":
+					low, high = 1581.123, 1582
+				case p == "energy_import_t2" && kind == sim.Meter:
+					low, high = 1435.706, 1435.706
+				case p == "energy_import_t2", p == "energy_export_t1" && kind == sim.OldMeter, p == "energy_export_t2" && kind == sim.OldMeter:
+					low, high = 1.001, 1.001
+				case p == "gas":
+					low, high = 981.443, 982
+				case p == "voltage_l1":
+					low, high = 230.1, 230.1
+				case p == "current_l1":
+					low, high = 0, 8
+				case p == "tariff":
+					low, high = 1, 1
+				case p == "gas_time":
+					continue
+				}
+				if e.Reading.Quality != devices.Good || f < low || f > high {
+					t.Errorf("%s", e)
+				}
+			}
+		})
+	}
+}
+
+// TestDustFaults is the same for a sensor of frames.
+func TestDustFaults(t *testing.T) {
+	t.Parallel()
+	b := newBoard(t, sim.Options{Kind: sim.Dust, Every: time.Millisecond})
+	for _, f := range []sim.Fault{sim.Garbage, sim.Cut, sim.Corrupt} {
+		b.set(f, true)
+	}
+	config := fmt.Sprintf("[drivers.dust]\nport = %q\nprotocol = \"sds011\"\n[devices.dust]\n", b.Path())
+	d, sink := drivertest.Build(t, serial.Type(nil), config), &drivertest.Sink{}
+	drivertest.Start(t, d, sink)
+	for range 100 {
+		sink.WaitReadingAfter(t, sink.Mark(), "dust", "pm10", nil)
+	}
+	for _, e := range sink.Events() {
+		if e.Kind != drivertest.Read {
+			continue
+		}
+		// Half the humidity and all of it: 42 to 54 %.
+		if f, ok := e.Reading.Value.Number(); !ok || e.Reading.Point == "pm25" && (f < 21 || f > 27) || e.Reading.Point == "pm10" && (f < 42 || f > 54) {
+			t.Errorf("%s", e)
+		}
+	}
+}
+
+// TestServerGone: a serial server that goes takes its devices down with the reason, and they come back with it.
+func TestServerGone(t *testing.T) {
+	t.Parallel()
+	b := newBoard(t, sim.Options{Listen: "127.0.0.1:0"})
+	d, sink := drivertest.Build(t, serial.Type(nil), greenhouseConfig(b.Path())), &drivertest.Sink{}
+	drivertest.Start(t, d, sink)
+	sink.WaitReading(t, "greenhouse", "temperature", nil)
+	if _, err := d.(devices.Actuator).Do(t.Context(), pumpOn); err != nil {
+		t.Fatal(err)
+	}
+	sink.WaitValue(t, "greenhouse", "pump", devices.Bool(true))
+	b.set(sim.Unplug, true)
+	cause := sink.WaitLink(t, "greenhouse", false)
+	if want := "serial attic: " + b.Path() + ": gone: the serial server closed the connection"; !strings.HasPrefix(cause.Error(), want) {
+		t.Errorf("cause %q, want %q…", cause, want)
+	}
+	err := sink.WaitHealth(t, func(err error) bool { return err != nil && strings.Contains(err.Error(), "refused") })
+	if want := "serial attic: " + b.Path() + ": connection refused: does the serial server run, on this port?"; err.Error() != want {
+		t.Errorf("health %q, want %q", err, want)
+	}
+	at := sink.Mark()
+	b.set(sim.Unplug, false)
+	sink.WaitReadingAfter(t, at, "greenhouse", "pump", is(devices.Bool(false)))
 }
 
 // TestFullPort: a board that takes nothing fills the port; the command ends with its context and the stop is prompt.

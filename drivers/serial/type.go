@@ -23,7 +23,7 @@ func Type(open port.Opener) devices.Type {
 			"Several devices may share a port; `where` says whose a line is, `slave` whose a Modbus address.",
 		Kind: devices.KindNumber,
 		Connection: slices.Concat([]schema.Key{
-			{Name: "port", Kind: schema.String, Required: true, Help: "the device file; one under /dev/serial/by-id stays the same whatever else is plugged in"},
+			{Name: "port", Kind: schema.String, Required: true, Help: "the device file; one under /dev/serial/by-id stays the same whatever else is plugged in; or tcp://host:port of a serial server"},
 			{Name: "baud", Kind: schema.Int, Default: "9600", Help: "bits a second, as the board has it; with p1 115200 is the default"},
 			{Name: "mode", Kind: schema.String, Default: "8N1", Help: "data bits, parity (N, E, O) and stop bits"},
 			{Name: "dtr", Kind: schema.Bool, Help: "what the line DTR is set to after opening; left alone without, as many boards reset when it moves"},
@@ -65,14 +65,12 @@ func build(c devices.Connection, open port.Opener) (*driver, bool) {
 	}
 	// A key that is missing or of another kind has been reported by the check of the keys already.
 	d := &driver{name: c.Name, port: t.String("port"), open: open, log: c.Log}
-	switch {
-	case strings.HasPrefix(d.port, "tcp://"):
-		mistake("port", "not in this version: port = %q", d.port)
-	case d.port == "":
-		ok = false
-		if t.Has("port") {
-			t.Errorf("port", "port is empty: it is the device file, such as /dev/ttyUSB0")
+	if t.Has("port") {
+		if err := port.Check(d.port); err != nil {
+			mistake("port", "port: %v", err)
 		}
+	} else {
+		ok = false
 	}
 	var err error
 	if d.mode, err = port.ParseMode(t.StringOr("mode", "8N1")); err != nil {

@@ -38,8 +38,15 @@ type Port interface {
 // An Opener opens a port by the name it has in the configuration. It gives up, with ctx's error, when ctx is done.
 type Opener func(ctx context.Context, name string, mode Mode) (Port, error)
 
-// Open opens a port: a device file of this machine.
-func Open(_ context.Context, name string, mode Mode) (Port, error) { return openTTY(name, mode) }
+// Open opens a port: a device file of this machine, or "tcp://host:port", one of a serial server. There, and only there,
+// a server that speaks RFC 2217 sets the line up; any other has it set up already, and what mode says does not count.
+// "rfc2217://host:port" fails with a server that does not.
+func Open(ctx context.Context, name string, mode Mode) (Port, error) {
+	if IsNetwork(name) {
+		return openTCP(ctx, name, mode)
+	}
+	return openTTY(name, mode)
+}
 
 // ParseMode reads "8N1"; the speed is not in it.
 func ParseMode(s string) (Mode, error) {
@@ -51,6 +58,12 @@ func ParseMode(s string) (Mode, error) {
 
 // Explain says in words what is wrong with a port and what to do about it.
 func Explain(port string, err error) error {
+	if IsNetwork(port) {
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+			return fmt.Errorf("%s: gone: the serial server closed the connection (%w)", port, err)
+		}
+		return explainNetwork(port, err)
+	}
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err
