@@ -672,3 +672,97 @@ kind = "action"
 		}
 	}
 }
+
+// Whatever comes and goes, and however often the configuration changes: with the last device the last of what was made of it is
+// gone, and what is there is what the configuration asks for.
+func TestDerivedComesAndGoes(t *testing.T) {
+	t.Parallel()
+	const people = "[access]\n\"alice@example.org\" = \"admin\"\n"
+	points := map[string]string{
+		"x": "", "on": "kind = \"switch\"\ndelay_off = \"20s\"\n",
+		"mean": "value = \"mean(x, '1m') + 1\"\n", "other": "value = \"max(devices.b.x, '30s')\"\n", "sum": "value = \"devices.a.x + devices.b.x\"\n",
+		"ran": "value = \"runtime(on)\"\n", "slow": "value = \"x > 3\"\ndelay_on = \"30s\"\n", "gone": "value = \"devices.a.offline\"\n",
+	}
+	alerts := map[string]string{
+		"own": "device = \"*\"\nwhen = \"mean(x, '1m') > 5\"\nuntil = \"min(x, '2m') < 5\"\n", "other": "device = \"a\"\nwhen = \"count(devices.b.on) > 3 or x > 3\"\n",
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		draw := func() string {
+			file := people
+			for _, id := range []string{"a", "b"} {
+				file += "[devices." + id + "]\ndriver = \"attic\"\n"
+				for _, name := range []string{"x", "on", "mean", "other", "sum", "ran", "slow", "gone"} {
+					if name == "x" || name == "on" || rapid.Bool().Draw(rt, name) {
+						file += "[devices." + id + ".points." + name + "]\n" + points[name]
+					}
+				}
+			}
+			for _, name := range []string{"own", "other"} {
+				if rapid.Bool().Draw(rt, "alert") {
+					file += "[alerts." + name + "]\nto = [\"alice@example.org\"]\n" + alerts[name]
+				}
+			}
+			return file
+		}
+		w := newWorld(t, draw())
+		here := map[devices.ID]bool{}
+		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
+			id := rapid.SampledFrom([]devices.ID{"a", "b"}).Draw(rt, "device")
+			switch rapid.IntRange(0, 6).Draw(rt, "what") {
+			case 0:
+				w.up(computedInfo(id, "x", "?on"))
+				here[id] = true
+			case 1:
+				w.step(Change{Withdraw: &Withdrawal{ID: id, Why: devices.Gone}})
+				delete(here, id)
+			case 2:
+				w.note(w.rules.Reload(mustParse(t, draw()), RulesOptions{}, w.now))
+			case 3:
+				w.link(id, rapid.Bool().Draw(rt, "up"), nil)
+			case 4:
+				w.read(id, "on", boo(rapid.Bool().Draw(rt, "on")))
+			default:
+				w.read(id, "x", num(float64(rapid.IntRange(0, 9).Draw(rt, "x"))))
+			}
+			w.wait(time.Duration(rapid.IntRange(0, 30).Draw(rt, "pause")) * time.Second)
+			users := 0
+			for _, all := range w.rules.series {
+				for _, s := range all {
+					users += s.users
+				}
+			}
+			want := 0
+			for id := range here {
+				d := w.rules.devices[id]
+				state, _ := w.reg.State(id)
+				if len(state.Info.Points) != len(d.model.Points) {
+					rt.Fatalf("%s has %d points, and in the registry %d", id, len(d.model.Points), len(state.Info.Points))
+				}
+				count := func(e *expression) {
+					for _, r := range e.refs {
+						if r.fold != present {
+							want++
+						}
+					}
+				}
+				if of := w.rules.derived[d]; of != nil {
+					for _, c := range of.computed {
+						count(c.config.value)
+					}
+				}
+				for _, e := range conditions(d.alerts) {
+					count(e)
+				}
+			}
+			if users != want {
+				rt.Fatalf("%d users of series, and %d were found", users, want)
+			}
+		}
+		for _, id := range []devices.ID{"a", "b"} {
+			w.step(Change{Withdraw: &Withdrawal{ID: id, Why: devices.Gone}})
+		}
+		if r := w.rules; len(r.series)+len(r.derived)+len(r.dependents)+len(r.watchers)+len(r.due) > 0 {
+			rt.Fatalf("left are %v, %v, %v, %v, %v", r.series, r.derived, r.dependents, r.watchers, r.due)
+		}
+	})
+}
