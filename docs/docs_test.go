@@ -189,6 +189,8 @@ var may = map[string][]string{
 	"drivers/drivertest":    {"devices/"},
 	"drivers/gpio":          {"devices/"},
 	"drivers/mqtt":          {"devices/", "drivers/mqtt/"},
+	"drivers/onewire":       {"devices/"},
+	"drivers/pwm":           {"devices/"},
 	"drivers/serial":        {"devices/", "drivers/serial/"},
 	"drivers/serial/modbus": {},
 	"mapping":               {"devices/"},
@@ -202,7 +204,8 @@ var may = map[string][]string{
 	"gateway/store":         {"devices/", "xmppbridge/"},
 	"firmware-sim":          {"firmware-sim/"},
 	"firmware-sim/chips":    {},
-	"firmware-sim/gpio":     {}, "firmware-sim/mqtt": {}, "firmware-sim/serial": {},
+	"firmware-sim/onewire":  {}, "firmware-sim/pwm": {},
+	"firmware-sim/gpio": {}, "firmware-sim/mqtt": {}, "firmware-sim/serial": {},
 	"packaging": {}, "docs": {},
 	"cmd": {"devices/", "drivers/", "mapping", "xmppbridge/", "gateway/", "firmware-sim/"},
 }

@@ -2,7 +2,6 @@ package chips
 
 import (
 	"errors"
-	"math"
 	"os"
 	"strings"
 	"sync"
@@ -216,116 +215,6 @@ func TestAnotherChip(t *testing.T) {
 	}
 }
 
-// expanderKeys is a chip with an active-low relay, a lamp and a button.
-const expanderKeys = `chip = "mcp23017"
-[devices.it.points.relay]
-source = "A0"
-direction = "out"
-active_low = true
-safe = false
-[devices.it.points.lamp]
-source = "B1"
-direction = "out"
-initial = true
-[devices.it.points.button]
-source = "GPB7"
-pull = "up"
-active_low = true
-`
-
-func TestExpander(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		bus, pins := sim.NewBus(), sim.NewMCP23017()
-		bus.Put(0x20, pins)
-		b := run(t, i2cOn(bus), chip(expanderKeys))
-		time.Sleep(time.Second)
-		is := func(point string, want bool) {
-			t.Helper()
-			synctest.Wait()
-			if r, _ := b.sink.Last("it", point); r.Value != devices.Bool(want) {
-				t.Errorf("%s is %v (%v), want %t", point, r.Value, r.Err, want)
-			}
-		}
-		is("relay", false)
-		is("lamp", true)
-		is("button", false)
-		if !pins.Level(0) || pins.Rises(0) != 1 {
-			t.Errorf("the relay's pin is %t and rose %d times: off is high, from the first moment", pins.Level(0), pins.Rises(0))
-		}
-		pins.Set(15, false)
-		time.Sleep(time.Second)
-		is("button", true)
-		mark := b.sink.Mark()
-		if err := b.do("relay", devices.Bool(true)); err != nil || pins.Level(0) {
-			t.Errorf("on: %v, the pin is %t", err, pins.Level(0))
-		}
-		b.sink.WaitReadingAfter(t, mark, "it", "relay", func(r devices.Reading) bool { return r.Value == devices.Bool(true) })
-		// A disturbed bus leaves outputs as they are; a chip that lost its power begins anew.
-		bus.SetFault(0x20, sim.Absent, true)
-		time.Sleep(3 * time.Second)
-		if err := b.do("relay", devices.Bool(false)); !errors.Is(err, devices.ErrDown) {
-			t.Errorf("do while it is away: %v", err)
-		}
-		bus.SetFault(0x20, sim.Absent, false)
-		time.Sleep(lastRetry)
-		is("relay", true)
-		bus.PowerCycle(0x20)
-		time.Sleep(2 * time.Second)
-		is("relay", false)
-		is("lamp", true)
-		if err := b.do("relay", devices.Bool(true)); err != nil {
-			t.Error(err)
-		}
-		if err := b.do("lamp", devices.Bool(false)); err != nil {
-			t.Error(err)
-		}
-		b.stop()
-		if !pins.Level(0) || pins.Level(9) {
-			t.Errorf("stopped, and the relay's pin is %t, the lamp's %t", pins.Level(0), pins.Level(9))
-		}
-	})
-}
-
-func TestPWM(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		bus, out := sim.NewBus(), sim.NewPCA9685()
-		bus.Put(0x40, out)
-		b := run(t, i2cOn(bus), chip("chip = \"pca9685\"\nfrequency = 50\n[devices.it.points.fan]\nsource = 15\nsafe = 0\n[devices.it.points.light]\nsource = 0\ninitial = 25\n"))
-		time.Sleep(time.Second)
-		if f := out.Frequency(); math.Abs(f-50) > 0.2 {
-			t.Errorf("%v Hz", f)
-		}
-		b.reads("fan", 0, 0)
-		b.reads("light", 25, 0)
-		for _, percent := range []float64{0.01, 0.02, 33.3, 50, 99.99, 100, 0, 12.5} {
-			if err := b.do("fan", devices.Number(percent)); err != nil {
-				t.Fatal(err)
-			}
-			b.reads("fan", percent, 0)
-			if got := out.Duty(15); math.Abs(got-percent) > 50.0/4096 {
-				t.Errorf("%v %% is %v", percent, got)
-			}
-		}
-		for _, v := range []devices.Value{devices.Number(100.1), devices.Number(-1), devices.Bool(true)} {
-			if err := b.do("fan", v); !errors.Is(err, devices.ErrValue) {
-				t.Errorf("%v: %v", v, err)
-			}
-		}
-		bus.PowerCycle(0x40)
-		time.Sleep(2 * time.Second)
-		b.reads("light", 25, 0)
-		if err := b.do("fan", devices.Number(80)); err != nil {
-			t.Error(err)
-		}
-		b.stop()
-		if out.Duty(15) != 0 || out.Duty(0) != 25 {
-			t.Errorf("stopped at %v and %v %%", out.Duty(15), out.Duty(0))
-		}
-	})
-}
-
 // remembers is a Memory.
 type remembers struct {
 	mu   sync.Mutex
@@ -416,55 +305,6 @@ func TestChecksum(t *testing.T) {
 	t.Parallel()
 	if crc := crc8([]byte{0xBE, 0xEF}); crc != 0x92 {
 		t.Errorf("0x%02x", crc)
-	}
-}
-
-func TestMistakes(t *testing.T) {
-	t.Parallel()
-	spi := func(keys string) []string { return drivertest.Problems(t, SPI(nil), chip(keys)) }
-	i2c := func(keys string) []string { return drivertest.Problems(t, I2C(nil), chip(keys)) }
-	for _, c := range []struct {
-		problems []string
-		want     string // empty: none
-	}{
-		{i2c(``), "chip is missing: it says which chip this is, as in chip = \"ads1015\""},
-		{i2c(`chip = "bme208"`), `chip: "bme208" is none of`},
-		{i2c(`chip = "mcp23s17"`), `chip: "mcp23s17" is none of`},
-		{i2c("chip = \"bme280\"\naddress = 0x20"), "address is 0x20: Bosch BME280 can be at 0x76, 0x77"},
-		{i2c("chip = \"bme280\"\n[devices.other]\nchip = \"bmp280\""), "address 0x76 is already that of it"},
-		{i2c("chip = \"bme280\"\nshunt = 1.0"), "shunt is not a matter of Bosch BME280"},
-		{i2c("chip = \"bme280\"\npoll = \"1ms\""), "poll is 1ms: from 10ms to 24h0m0s"},
-		{i2c("chip = \"bme280\"\nonly = [\"heat\"]"), `only: Bosch BME280 has no point "heat": it has temperature, humidity, pressure`},
-		{i2c("chip = \"bme280\"\n[devices.it.points.temprature]\nprecision = 1"), `Bosch BME280 measures no "temprature": did you mean "temperature"?`},
-		{i2c("chip = \"bme280\"\n[devices.it.points.temperature]\nkind = \"switch\""), "kind is switch, and temperature of Bosch BME280 is a number"},
-		{i2c("chip = \"bme280\"\n[devices.it.points.temperature]\npull = \"up\""), "pull is not a matter of Bosch BME280"},
-		{i2c("chip = \"bme280\"\n[devices.it.points.temperature]\nsafe = 5"), "safe is 5, and temperature cannot be set to that"},
-		{i2c("chip = \"ina219\"\nmax_current = 100"), "TI INA219 measures 0.32 V at most"},
-		{i2c("chip = \"ina219\"\nmax_current = 0.1"), "which TI INA219 cannot be calibrated for"},
-		{i2c("chip = \"ina219\"\nshunt = -1"), "both are more than nothing"},
-		{i2c("chip = \"ads1115\"\n[devices.it.points.a]\nsource = \"A4\""), `source is "A4": write a pin of TI ADS1115 as in 0, "A0", or the difference "0-1"`},
-		{i2c("chip = \"ads1115\"\n[devices.it.points.a]\nsource = 0\nfull_scale = 10"), "a: full_scale is 10: it is more than nothing and at most 6.144"},
-		{i2c("chip = \"mcp23017\""), "Microchip MCP23017 needs points, each with a source such as \"A0\" to \"B7\", or 0 to 15"},
-		{i2c("chip = \"mcp23017\"\n[devices.it.points.a]\nsource = \"A8\""), `source is "A8"`},
-		{i2c("chip = \"mcp23017\"\n[devices.it.points.a]\nsource = \"A0\"\n[devices.it.points.b]\nsource = \"A0\""), "A0 is already a"},
-		{i2c("chip = \"mcp23017\"\n[devices.it.points.a]\nsource = 0\n[devices.it.points.b]\nsource = \"GPA0\""), "GPA0 is already a"},
-		{i2c("chip = \"mcp23008\"\n[devices.it.points.a]\nsource = 8"), `source is "8"`},
-		{i2c("chip = \"mcp23017\"\n[devices.it.points.a]\nsource = 0\ninitial = true"), "initial is for outputs: say direction"},
-		{i2c("chip = \"mcp23017\"\n[devices.it.points.a]\nsource = 0\ndirection = \"out\"\npull = \"up\""), "pull is for inputs, and 0 is an output"},
-		{i2c("chip = \"mcp23017\"\n[devices.it.points.a]\nsource = 0\ndirection = \"out\"\ninitial = 5"), "initial is 5, and 0 cannot be set to that"},
-		{i2c("chip = \"pca9685\"\n[devices.it.points.a]\nsource = 16"), `source is "16"`},
-		{i2c("chip = \"pca9685\"\nfrequency = 5000\n[devices.it.points.a]\nsource = 1"), "frequency is 5000: NXP PCA9685 makes 24 to 1526 Hz"},
-		{i2c("chip = \"pca9685\"\n[devices.it.points.a]\nsource = 1\nsafe = 101"), "safe is 101, and 1 cannot be set to that"},
-		{spi("chip = \"bme280\"\n[devices.other]\nchip = \"bmp280\""), "it is behind this chip select already: one chip each"},
-		{spi(`chip = "aht20"`), `chip: "aht20" is none of`},
-		{drivertest.Problems(t, I2C(nil), "[drivers.bus]\nbus = \"\"\n"), "bus is empty"},
-		{i2c(expanderKeys), ""},
-		{i2c("chip = \"BME280\"\naddress = 119\n[devices.it.points.temperature]\nprecision = 2\n[devices.it.points.dewpoint]\nvalue = \"temperature - 5\""), `"BME280" is none of`},
-		{i2c("chip = \"bme280\"\naddress = 119\n[devices.it.points.temperature]\nprecision = 2\n[devices.it.points.dewpoint]\nvalue = \"temperature - 5\""), ""},
-	} {
-		if got := strings.Join(c.problems, "\n"); c.want == "" && got != "" || len(c.problems) > 1 || !strings.Contains(got, c.want) {
-			t.Errorf("%q, want %q", c.problems, c.want)
-		}
 	}
 }
 

@@ -69,7 +69,7 @@ func testKey(t *testing.T, of string, k schema.Key) {
 
 // declaredKeys are the names a driver may read: its own, and those of every table.
 func declaredKeys(typ devices.Type) []string {
-	names := []string{"type", "offline_after", "points", "value"}
+	names := []string{"type", "offline_after", "match", "points", "value"}
 	var add func([]schema.Key)
 	add = func(keys []schema.Key) {
 		for _, k := range keys {

@@ -68,7 +68,7 @@ func TestSample(t *testing.T) {
 			t.Errorf("%s was not built", d.Name)
 		}
 	}
-	if all := loadSample(t, full); len(all.Drivers) != 6 || all.Control.Socket != "/run/tidings/tidings.sock" {
+	if all := loadSample(t, full); len(all.Drivers) != 8 || all.Control.Socket != "/run/tidings/tidings.sock" {
 		t.Errorf("with everything: %+v", all)
 	}
 	modes := ""
