@@ -3,7 +3,6 @@ package component
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"tidings/drivers/mqtt/discovery"
 )
@@ -38,8 +37,13 @@ func (b *builder) availability() (available *discovery.Availability, signature s
 	if len(topics) > maxAvailability {
 		return nil, "", fmt.Errorf("it has %d topics of availability, of which at most %d are read", len(topics), maxAvailability)
 	}
-	available = &discovery.Availability{}
-	switch mode := b.Text("availability_mode", "latest"); mode {
+	mode := b.Text("availability_mode", "latest")
+	signature = fmt.Sprintf("%s %q", mode, topics)
+	if last := b.templates.last; last.signature == signature { // the components of a device come one after the other
+		return last.available, last.signature, nil
+	}
+	available = &discovery.Availability{Topics: make([]discovery.AvailabilityTopic, len(topics))}
+	switch mode {
 	case "all":
 		available.Mode = discovery.All
 	case "any":
@@ -48,9 +52,8 @@ func (b *builder) availability() (available *discovery.Availability, signature s
 	default:
 		return nil, "", fmt.Errorf("its availability_mode %q is none of all, any, latest", mode)
 	}
-	var sign strings.Builder
-	fmt.Fprintf(&sign, "%d", available.Mode)
-	for _, t := range topics {
+	whole := true
+	for i, t := range topics {
 		if !goodTopic(t.topic) {
 			return nil, "", fmt.Errorf("its availability: %s is not a topic that can be read", discovery.Quote([]byte(t.topic)))
 		}
@@ -59,12 +62,15 @@ func (b *builder) availability() (available *discovery.Availability, signature s
 			if r.template, r.err = b.templates.parse(t.template); r.err != nil {
 				r.err = fmt.Errorf("availability: %w", r.err)
 				b.note("%v", r.err)
+				whole = false
 			}
 		}
-		available.Topics = append(available.Topics, discovery.AvailabilityTopic{Topic: t.topic, Read: online(r, t.on, t.off)})
-		fmt.Fprintf(&sign, " %q", t)
+		available.Topics[i] = discovery.AvailabilityTopic{Topic: t.topic, Read: online(r, t.on, t.off)}
 	}
-	return available, sign.String(), nil
+	if whole {
+		b.templates.last.available, b.templates.last.signature = available, signature
+	}
+	return available, signature, nil
 }
 
 // online reads whether a message says that something is there.

@@ -146,9 +146,14 @@ func (b *builder) add(suffix string, p devices.Point, sources []discovery.Source
 	return &b.parts[len(b.parts)-1]
 }
 
-// Templates are compiled templates by their source: a house has the same few again and again. They belong to one goroutine.
+// Templates are compiled templates by their source, of which a house has the same few again and again, and the availability
+// that was made of some last. They belong to one goroutine.
 type Templates struct {
 	known map[string]*template.Template
+	last  struct {
+		available *discovery.Availability
+		signature string
+	}
 }
 
 const (
