@@ -1,6 +1,6 @@
-// Package mapping is what a reading means: it gives the points of the drivers their units, names and ranges, decides
-// when a device is online and what its presence says, computes points from others, runs the alerts, knows who may see and do what, and which
-// address belongs to which device.
+// Package mapping is what a reading means: it gives the points of the drivers their units, names and ranges, computes
+// points from others, decides when a device is online and what its presence says, runs the alerts, knows who may see and
+// do what, and which address belongs to which device.
 //
 // The package is pure. It has no goroutine, no clock of its own, does no input or output and knows nothing of XML:
 // [Rules.Step] takes the present time and one [Change] and answers with [Intent]s; [Rules.Next] says when it wants
