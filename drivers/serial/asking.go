@@ -117,6 +117,7 @@ func (a *asking) poll(ctx context.Context, t *task, late time.Duration) error {
 	now := time.Now()
 	switch refused, isException := errors.AsType[modbus.Exception](err); {
 	case err == nil:
+		t.good = true
 		a.present(s)
 		a.publish(s, t.block, answer)
 		t.done(now)
@@ -176,6 +177,21 @@ func (a *asking) refused(t *task, e modbus.Exception, at, now time.Time) {
 	}
 }
 
+// blame deals with a task that a slave does not answer to while it answers to others.
+func (a *asking) blame(t *task) {
+	s, now := t.slave, time.Now()
+	if a.split(t) {
+		return
+	}
+	t.due = now.Add(max(t.every, refusedPoll))
+	for _, i := range t.block.Items {
+		r, d := s.registers[i], s.owners[i]
+		err := fmt.Errorf("%s: no answer, though it answers to other questions: does it have that?", r.at)
+		a.out.Publish(devices.Reading{Device: d.info.ID, Point: r.Name, Quality: devices.Faulty, At: now, Err: err})
+		a.note(d, fmt.Sprintf("%s: slave %d does not answer when it is asked for %s: is source right?", r.Name, s.address, r.at))
+	}
+}
+
 // note adds to what is told of a device.
 func (a *asking) note(d *polledDevice, text string) {
 	if slices.Contains(a.notes[d], text) {
@@ -189,7 +205,7 @@ func (a *asking) note(d *polledDevice, text string) {
 
 // present says that a slave answers.
 func (a *asking) present(s *slave) {
-	s.answered()
+	accused := s.answered()
 	if !s.up || !s.said {
 		s.up, s.said, s.cause = true, true, nil
 		for _, d := range s.devices {
@@ -200,13 +216,16 @@ func (a *asking) present(s *slave) {
 		a.ill = false
 		a.out.Health(nil)
 	}
+	if accused != nil {
+		a.blame(accused)
+	}
 }
 
 // trouble notes that a question was not answered and, when that was often enough, says that the slave is gone.
 func (a *asking) trouble(t *task, err error, now time.Time) {
 	s := t.slave
 	a.log.Debug("no answer", "slave", s.address, "err", err, "try", s.tries+1)
-	if t.due = now; !s.silent(t, a.tries, now) {
+	if t.due = now; !s.silent(t, a.tasks, a.tries, now) {
 		return
 	}
 	a.gone(s, a.explain(s, err))

@@ -262,6 +262,80 @@ func TestModbusMissingRegister(t *testing.T) {
 	})
 }
 
+// TestModbusMuteSlave: one that says nothing when it is asked for what it does not have is there all the same, and what it does
+// not have is found.
+func TestModbusMuteSlave(t *testing.T) {
+	t.Parallel()
+	for name, missing := range map[string]uint16{"first": 0, "last": 3, "alone": 100} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				bus := newBus(t, sim.Options{})
+				slave := bus.Slave(1)
+				config := meterLine + "[devices.d]\nslave = 1\n"
+				for _, i := range []uint16{0, 1, 2, 3, 50, 100} {
+					if i != missing {
+						slave.Set(sim.Holding, i, 100+i)
+					}
+					config += fmt.Sprintf("[devices.d.points.p%d]\nsource = \"holding:%d\"\n", i, i)
+				}
+				if err := slave.SetFault(sim.Mute, true); err != nil {
+					t.Fatal(err)
+				}
+				_, sink, stop := busline(t, bus, config)
+				begun := time.Now()
+				for _, i := range []uint16{0, 1, 2, 3, 50, 100} {
+					if i != missing {
+						sink.WaitValue(t, "d", fmt.Sprintf("p%d", i), float(float64(100+i)))
+					}
+				}
+				point := fmt.Sprintf("p%d", missing)
+				r := sink.WaitReading(t, "d", point, func(r devices.Reading) bool { return r.Quality == devices.Faulty })
+				if want := fmt.Sprintf("holding:%d: no answer, though it answers to other questions: does it have that?", missing); r.Err.Error() != want {
+					t.Error(r.Err)
+				}
+				if took := time.Since(begun); took > 20*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				info, _ := sink.Announced("d")
+				if want := []string{fmt.Sprintf("%s: slave 1 does not answer when it is asked for holding:%d: is source right?", point, missing)}; !slices.Equal(info.Notes, want) {
+					t.Errorf("notes %q", info.Notes)
+				}
+				mark, heard := sink.Mark(), len(slave.Heard())
+				time.Sleep(10 * time.Minute)
+				for _, e := range sink.Events()[mark:] {
+					if e.Kind == drivertest.Linked {
+						t.Errorf("link %t %v", e.Up, e.Err)
+					}
+				}
+				asked := 0
+				for _, r := range slave.Heard()[heard:] {
+					if r.Address == 50 {
+						asked++
+					}
+				}
+				if asked < 550 {
+					t.Errorf("another register was asked for %d times in ten minutes", asked)
+				}
+				if err := slave.SetFault(sim.Dead, true); err != nil {
+					t.Fatal(err)
+				}
+				sink.WaitLink(t, "d", false)
+				time.Sleep(3 * time.Minute)
+				if err := slave.SetFault(sim.Dead, false); err != nil {
+					t.Fatal(err)
+				}
+				back := time.Now()
+				sink.WaitLink(t, "d", true)
+				if took := time.Since(back); took > 2*restMost+time.Second {
+					t.Errorf("it was back for %v before anybody noticed", took)
+				}
+				stop()
+			})
+		})
+	}
+}
+
 // TestModbusGap: what no point has is read only where a key allows it, and a block is no longer than the slave takes.
 func TestModbusGap(t *testing.T) {
 	t.Parallel()

@@ -70,17 +70,7 @@ safe = false
 			ReadOnly: drivertest.Point{Device: "meter", Point: "power"},
 			Holds: func(ctx context.Context, want devices.Value) error {
 				on, _ := want.Bool()
-				for {
-					changed := relays.Changed()
-					if relays.Get(sim.Coil, 2) == 1 == on {
-						return nil
-					}
-					select {
-					case <-changed:
-					case <-ctx.Done():
-						return ctx.Err()
-					}
-				}
+				return holds(ctx, relays, sim.Coil, 2, on)
 			},
 		}
 	}})

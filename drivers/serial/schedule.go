@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"slices"
 	"time"
 
 	"tidings/drivers/serial/modbus"
@@ -26,6 +27,7 @@ type slave struct {
 	cause    error         // why it is not
 	tries    int           // of the question that was not answered
 	failing  *task         // that question; nothing else is asked until it is
+	accused  *task         // one that was asked in vain before failing: it may be at fault, and not the slave
 	rest     time.Duration // how long it is left alone
 	until    time.Time     // and until when
 }
@@ -36,6 +38,7 @@ type task struct {
 	block modbus.Block // its items are of slave.items
 	every time.Duration
 	due   time.Time
+	good  bool // it was answered once
 }
 
 // slaves groups the devices by their slaves, in the order of the configuration.
@@ -134,19 +137,49 @@ func (t *task) done(now time.Time) {
 	}
 }
 
-// answered notes that the slave is there.
-func (s *slave) answered() {
-	s.tries, s.failing, s.rest, s.until = 0, nil, 0, time.Time{}
+// answered notes that the slave is there. It returns the task that was asked in vain before, if one was.
+func (s *slave) answered() (accused *task) {
+	accused = s.accused
+	s.tries, s.failing, s.accused, s.rest, s.until = 0, nil, nil, 0, time.Time{}
+	return accused
 }
 
-// silent notes that a question was not answered, and reports whether the slave is taken for gone: after so many tries, and at
-// once when it was gone already.
-func (s *slave) silent(t *task, tries int, now time.Time) bool {
+// silent notes that a question was not answered, and reports whether the slave is taken for gone. It is not before it was asked
+// so many times, and then something else as often: there are devices that do not answer when they are asked for what they
+// do not have. What is asked of one that is gone goes around.
+func (s *slave) silent(t *task, tasks []*task, tries int, now time.Time) bool {
 	s.failing = t
-	if s.tries++; s.tries < tries && s.rest == 0 {
+	s.tries++
+	other := s.other(t, tasks)
+	switch {
+	case s.rest > 0:
+		s.failing = other
+	case s.tries < tries:
+		return false
+	case s.accused == nil && other != t:
+		s.accused, s.failing, s.tries = t, other, 0
+		other.due = now
 		return false
 	}
+	s.accused = nil
 	s.rest = min(max(2*s.rest, restFirst), restMost)
 	s.until = now.Add(s.rest)
 	return true
+}
+
+// other is a task of the slave beside t: the next one of those that were answered once, else the next one, else t itself.
+func (s *slave) other(t *task, tasks []*task) *task {
+	at := slices.Index(tasks, t)
+	best := t
+	for i := range tasks {
+		o := tasks[(at+1+i)%len(tasks)]
+		switch {
+		case o.slave != s || o == t:
+		case o.good:
+			return o
+		case best == t:
+			best = o
+		}
+	}
+	return best
 }

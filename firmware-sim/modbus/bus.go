@@ -264,7 +264,11 @@ func (s *Slave) reply(o Options, address byte, pdu, head []byte, hushed bool) (o
 		s.hear(Request{At: now, Function: pdu[0], Address: binary.BigEndian.Uint16(pdu[1:])})
 		return nil, 0
 	}
-	out = frame(address, s.answer(pdu, now), head)
+	answer := s.answer(pdu, now)
+	if s.faults[Mute] && answer[0]&0x80 != 0 {
+		return nil, 0
+	}
+	out = frame(address, answer, head)
 	s.turn++
 	switch {
 	case s.faults[Late] && s.turn%3 == 0:

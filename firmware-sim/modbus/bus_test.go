@@ -149,6 +149,7 @@ func TestFaults(t *testing.T) {
 		Partial: {good, good[:len(good)/2], good},
 		Noisy:   {append(raw("00 FF 01"), good...)},
 		Busy:    {frame(1, raw("84 06"), nil)},
+		Mute:    {good},
 	} {
 		b.Slave(1).rewind()
 		if err := b.Slave(1).SetFault(fault, true); err != nil {
@@ -166,6 +167,12 @@ func TestFaults(t *testing.T) {
 		if err := b.Slave(1).SetFault(fault, false); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := b.Slave(1).SetFault(Mute, true); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, port, frame(1, raw("04 00 09 00 02"), nil), 1, 50*time.Millisecond); len(got) > 0 {
+		t.Errorf("mute, it says % X", got)
 	}
 	if err := b.Slave(1).SetFault("fire", true); err == nil {
 		t.Error("there is a fault called fire")

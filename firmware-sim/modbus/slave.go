@@ -32,10 +32,11 @@ const (
 	Noisy   Fault = "noisy"   // there are bytes on the line before each answer
 	Busy    Fault = "busy"    // it says that it is busy
 	Stuck   Fault = "stuck"   // writes are acknowledged and not done
+	Mute    Fault = "mute"    // asked for what it does not have, it says nothing
 )
 
 // Faults are all faults of a slave.
-func Faults() []Fault { return []Fault{Dead, Slow, Late, Damaged, Partial, Noisy, Busy, Stuck} }
+func Faults() []Fault { return []Fault{Dead, Slow, Late, Damaged, Partial, Noisy, Busy, Stuck, Mute} }
 
 // A Request is a question that a slave heard, for tests.
 type Request struct {
