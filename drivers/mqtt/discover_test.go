@@ -2,6 +2,7 @@ package mqtt_test
 
 import (
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -228,6 +229,91 @@ func TestIgnore(t *testing.T) {
 	for _, id := range []devices.ID{"fake:lamp2", "fake:lamp3"} {
 		if _, there := sink.Announced(id); there {
 			t.Errorf("%s is there", id)
+		}
+	}
+}
+
+// TestFaultyConvention: a mistake in a convention is a fault of what it is about, and nothing else notices.
+func TestFaultyConvention(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, broker.Options{})
+	do, sink, _ := run(t, s, discover)
+	s.say("fake/taken/config", announcement{Panic: "take"}.text(), true)
+	s.say("fake/made/config", announcement{Panic: "device"}.text(), true)
+	s.say("fake/good/config", announcement{Points: []fakePoint{
+		{Name: "reads", Kind: "number", State: "good/state", Panic: "read"},
+		{Name: "writes", Kind: "number", State: "good/state", Command: []string{"good/set"}, Panic: "write"},
+		{Name: "writes", Kind: "number", State: "good/state"},
+		{Name: "No Name!", Kind: "number", State: "good/state"},
+		{Name: "odd", Kind: "image", State: "good/state"},
+		{Name: "other", Kind: "number", State: "good/state"},
+	}}.text(), true)
+	const id = "fake:good"
+	info := sink.WaitAnnounced(t, id)
+	if !slices.Equal(pointNames(info), []string{"reads", "writes", "odd", "other"}) || len(info.Notes) != 2 {
+		t.Errorf("%q, notes %q", pointNames(info), info.Notes)
+	}
+	sink.WaitLink(t, id, true)
+	s.say("good/state", "3", false)
+	sink.WaitValue(t, id, "other", devices.Number(3))
+	faulty := sink.WaitReading(t, id, "reads", func(r devices.Reading) bool { return r.Quality == devices.Faulty })
+	says(t, faulty.Err, "by a mistake in the gateway")
+	_, err := do.Do(t.Context(), devices.Command{Device: id, Point: "writes", Value: devices.Number(1)})
+	says(t, err, "by a mistake in the gateway")
+	if asked(err) {
+		t.Errorf("%v: nothing was sent", err)
+	}
+	for _, id := range []devices.ID{"fake:taken", "fake:made"} {
+		if _, there := sink.Announced(id); there {
+			t.Errorf("%s is there", id)
+		}
+	}
+}
+
+// TestCommandOfSeveralMessages: they are published in order, each as it says.
+func TestCommandOfSeveralMessages(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, broker.Options{})
+	s.listen("c/#")
+	do, sink, _ := run(t, s, discover)
+	s.say("fake/c/config", announcement{Points: []fakePoint{
+		{Name: "level", Kind: "number", Command: []string{"c/on=ON", "c/level", "c/done=1"}, QoS: 2, Retain: true},
+	}}.text(), true)
+	info := sink.WaitAnnounced(t, "fake:c")
+	if p := info.Points[0]; p.Readable || p.Confirms || !p.Writable {
+		t.Errorf("%+v", p)
+	}
+	sink.WaitLink(t, "fake:c", true)
+	for _, level := range []string{"1", "2"} {
+		v, _ := devices.ParseValue(devices.KindNumber, level)
+		if _, err := do.Do(t.Context(), devices.Command{Device: "fake:c", Point: "level", Value: v}); err != nil {
+			t.Fatal(err)
+		}
+		s.expect("c/on=ON")
+		s.expect("c/level=" + level)
+		s.expect("c/done=1")
+	}
+	late := make(chan string, 10)
+	c := connectClient(t, "late", late, func() (net.Conn, error) { return s.broker.Dial(t.Context()) })
+	done(t, c.Subscribe("c/level", 1, nil))
+	if got := <-late; got != "c/level=2" {
+		t.Errorf("retained: %s", got)
+	}
+}
+
+// TestKeysOfStrangers: what cannot be a name is none.
+func TestKeysOfStrangers(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, broker.Options{})
+	_, sink, _ := run(t, s, discover)
+	for _, key := range []string{strings.Repeat("x", 201), "a\u202eb", "a\tb", "\u00a0"} {
+		s.say("fake/"+key+"/config", lamp().text(), true)
+	}
+	s.say("fake/last one, ü/config", lamp().text(), true)
+	sink.WaitAnnounced(t, "fake:last one, ü")
+	for _, e := range sink.Events() {
+		if e.Kind == drivertest.Announced && e.ID != "fake:last one, ü" {
+			t.Errorf("%q was announced", e.ID)
 		}
 	}
 }

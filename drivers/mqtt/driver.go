@@ -197,7 +197,9 @@ func (d *driver) connected(s *session) {
 	if d.config.birth {
 		filters = append(filters, d.config.statusTopic())
 	}
-	s.wire.subscribe(filters)
+	// With quality of service 0: of the others brokers keep a thousand or so for a client and drop the rest, and a filter may stand
+	// for many thousand announcements. These come over a connection that loses none.
+	s.wire.subscribe(filters, 0)
 	d.begin(s)
 	for name, t := range d.topics {
 		*t = topic{name: name, uses: t.uses}

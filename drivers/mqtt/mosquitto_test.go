@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
+
 	"tidings/devices"
 	firmware "tidings/firmware-sim/mqtt"
 )
@@ -255,5 +257,22 @@ func TestMosquittoRefuses(t *testing.T) {
 		if e.Reading.Value == devices.Bool(true) {
 			t.Error("the command of a user who may only read was done")
 		}
+	}
+}
+
+// TestMosquittoStorm: a broker that retains fifty thousand announcements, most of strangers, loses none of the thousand that count.
+func TestMosquittoStorm(t *testing.T) {
+	m := newMosquitto(t)
+	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + m.plain).SetClientID("devices").SetUsername("gateway").SetPassword("gateway's password"))
+	done(t, c.Connect())
+	defer c.Disconnect(250)
+	fill(t, c, 50_000, 50)
+	for _, qos := range []string{"qos = 0", "qos = 1"} {
+		_, sink, stop := run(t, nil, mosquittoLamp("mqtt://"+m.plain, "gateway", "discovery = [\"fake\"]\n"+qos))
+		waitDevices(t, sink, 1000)
+		mark := sink.Mark()
+		done(t, c.Publish("state/0", 1, false, "7"))
+		sink.WaitReadingAfter(t, mark, "fake:0", "p", nil)
+		stop()
 	}
 }

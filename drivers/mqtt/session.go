@@ -101,13 +101,9 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 }
 
 // subscribe asks for at most subscribeBatch topics and returns those the broker refuses.
-func (s *session) subscribe(ctx context.Context, topics []string) (refused map[string]bool, err error) {
+func (s *session) subscribe(ctx context.Context, filters map[string]byte) (refused map[string]bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, subscribeWait)
 	defer cancel()
-	filters := make(map[string]byte, len(topics))
-	for _, name := range topics {
-		filters[name] = s.qos
-	}
 	s.conn.asked.Store(int32(len(filters)))
 	token := s.client.SubscribeMultiple(filters, nil)
 	select {

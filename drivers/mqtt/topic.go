@@ -101,7 +101,7 @@ func (d *driver) ask() {
 	}
 	if len(d.wanted) > 0 {
 		if d.session != nil {
-			d.session.wire.subscribe(sorted(d.wanted))
+			d.session.wire.subscribe(sorted(d.wanted), d.config.qos)
 		}
 		clear(d.wanted)
 	}

@@ -26,6 +26,7 @@ type wire struct {
 type asked struct {
 	kind    askedKind
 	topic   string            // to subscribe to, or not
+	qos     byte              // of a subscription
 	message discovery.Message // to publish
 }
 
@@ -62,13 +63,13 @@ func (w *wire) add(list ...asked) {
 	}
 }
 
-func (w *wire) subscribe(topics []string)   { w.topics(subscribing, topics) }
-func (w *wire) unsubscribe(topics []string) { w.topics(unsubscribing, topics) }
+func (w *wire) subscribe(topics []string, qos byte) { w.topics(subscribing, topics, qos) }
+func (w *wire) unsubscribe(topics []string)         { w.topics(unsubscribing, topics, 0) }
 
-func (w *wire) topics(kind askedKind, topics []string) {
+func (w *wire) topics(kind askedKind, topics []string, qos byte) {
 	list := make([]asked, len(topics))
 	for i, t := range topics {
-		list[i] = asked{kind: kind, topic: t}
+		list[i] = asked{kind: kind, topic: t, qos: qos}
 	}
 	w.add(list...)
 }
@@ -113,9 +114,10 @@ func (w *wire) run(ctx context.Context) {
 				return
 			}
 		}
-		topics := make([]string, len(list))
+		topics, filters := make([]string, len(list)), make(map[string]byte, len(list))
 		for i, a := range list {
 			topics[i] = a.topic
+			filters[a.topic] = max(filters[a.topic], a.qos)
 		}
 		switch list[0].kind {
 		case publishing:
@@ -125,7 +127,7 @@ func (w *wire) run(ctx context.Context) {
 		case unsubscribing:
 			w.session.unsubscribe(ctx, topics)
 		case subscribing:
-			refused, err := w.session.subscribe(ctx, topics)
+			refused, err := w.session.subscribe(ctx, filters)
 			if ctx.Err() != nil {
 				return
 			}

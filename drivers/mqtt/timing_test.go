@@ -1,0 +1,401 @@
+package mqtt_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"tidings/devices"
+	"tidings/drivers/drivertest"
+	"tidings/drivers/mqtt"
+)
+
+// pipeBroker is a broker for one client, over a pipe, so that time can be simulated around it.
+type pipeBroker struct {
+	mu       sync.Mutex
+	retained map[string]string
+	granted  map[string]bool
+	away     bool
+	client   net.Conn // nil: none is connected
+	heard    []string // topic=payload of what the client published
+}
+
+func newPipeBroker() *pipeBroker { return &pipeBroker{retained: map[string]string{}} }
+
+func (b *pipeBroker) dial(context.Context) (net.Conn, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away {
+		return nil, errors.New("the broker is away")
+	}
+	theirs, ours := net.Pipe()
+	b.client, b.granted = ours, map[string]bool{}
+	go b.serve(ours)
+	return theirs, nil
+}
+
+// serve answers one client until it goes.
+func (b *pipeBroker) serve(c net.Conn) {
+	out := make(chan packets.ControlPacket, 10_000)
+	go func() {
+		for p := range out {
+			_ = p.Write(c)
+		}
+	}()
+	defer close(out)
+	defer c.Close()
+	for {
+		p, err := packets.ReadPacket(c)
+		if err != nil {
+			return
+		}
+		switch p := p.(type) {
+		case *packets.ConnectPacket:
+			out <- packets.NewControlPacket(packets.Connack)
+		case *packets.PingreqPacket:
+			out <- packets.NewControlPacket(packets.Pingresp)
+		case *packets.SubscribePacket:
+			b.subscribe(p, out)
+		case *packets.UnsubscribePacket:
+			b.mu.Lock()
+			for _, topic := range p.Topics {
+				delete(b.granted, topic)
+			}
+			b.mu.Unlock()
+			ack := packets.NewControlPacket(packets.Unsuback).(*packets.UnsubackPacket)
+			ack.MessageID = p.MessageID
+			out <- ack
+		case *packets.PublishPacket:
+			b.mu.Lock()
+			b.heard = append(b.heard, p.TopicName+"="+string(p.Payload))
+			b.mu.Unlock()
+		case *packets.DisconnectPacket:
+			return
+		}
+	}
+}
+
+func (b *pipeBroker) subscribe(p *packets.SubscribePacket, out chan<- packets.ControlPacket) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
+	ack.MessageID, ack.ReturnCodes = p.MessageID, make([]byte, len(p.Topics))
+	out <- ack
+	for _, filter := range p.Topics {
+		b.granted[filter] = true
+		for topic, payload := range b.retained {
+			if fits(filter, topic) {
+				out <- publication(topic, payload, true)
+			}
+		}
+	}
+}
+
+func publication(topic, payload string, retained bool) *packets.PublishPacket {
+	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	p.TopicName, p.Payload, p.Retain = topic, []byte(payload), retained
+	return p
+}
+
+// fits: the tests have filters with + for one level only.
+func fits(filter, topic string) bool {
+	return slices.EqualFunc(strings.Split(filter, "/"), strings.Split(topic, "/"), func(f, t string) bool { return f == "+" || f == t })
+}
+
+// say publishes as a device, and waits until all of it was heard.
+func (b *pipeBroker) say(topic, payload string, retained bool) {
+	b.mu.Lock()
+	if retained && payload == "" {
+		delete(b.retained, topic)
+	} else if retained {
+		b.retained[topic] = payload
+	}
+	client := b.client
+	if !slices.ContainsFunc(slices.Collect(mapsKeys(b.granted)), func(f string) bool { return fits(f, topic) }) {
+		client = nil
+	}
+	b.mu.Unlock()
+	if client != nil {
+		_ = publication(topic, payload, false).Write(client)
+	}
+	synctest.Wait()
+}
+
+func mapsKeys(m map[string]bool) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// leave cuts the connection; the client cannot come back until back.
+func (b *pipeBroker) leave() {
+	b.mu.Lock()
+	b.away = true
+	_ = b.client.Close()
+	b.mu.Unlock()
+	synctest.Wait()
+}
+
+func (b *pipeBroker) back() {
+	b.mu.Lock()
+	b.away = false
+	b.mu.Unlock()
+	time.Sleep(time.Minute) // however long the client waits between attempts
+	synctest.Wait()
+}
+
+// times says how often something was published.
+func (b *pipeBroker) times(text string) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, h := range b.heard {
+		if h == text {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *pipeBroker) has(topic string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.granted[topic]
+}
+
+// simulate runs a driver of a configuration in simulated time.
+func simulate(t *testing.T, config string, test func(*testing.T, *pipeBroker, *drivertest.Sink, devices.Actuator)) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newPipeBroker()
+		d := drivertest.Build(t, mqtt.Type(mqtt.Options{Local: b.dial}), config)
+		sink := &drivertest.Sink{}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- d.Run(ctx, sink) }()
+		synctest.Wait()
+		test(t, b, sink, d.(devices.Actuator))
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if broken := sink.Violations(); len(broken) > 0 {
+			t.Errorf("contract: %s", strings.Join(broken, "\n"))
+		}
+	})
+}
+
+// told are the readings of a point, as "21.5", "unknown: why", …
+func told(sink *drivertest.Sink, id devices.ID, point string) (out []string) {
+	for _, e := range sink.Events() {
+		switch r := e.Reading; {
+		case e.Kind != drivertest.Read || e.ID != id || r.Point != point:
+		case r.Quality == devices.Good:
+			out = append(out, r.Value.String())
+		case r.Err == nil:
+			out = append(out, r.Quality.String())
+		default:
+			out = append(out, r.Quality.String()+": "+r.Err.Error())
+		}
+	}
+	return out
+}
+
+func wantTold(t *testing.T, sink *drivertest.Sink, id devices.ID, point string, want ...string) {
+	t.Helper()
+	got := told(sink, id, point)
+	if !slices.EqualFunc(got, want, func(got, want string) bool { return got == want || len(want) > 9 && strings.HasPrefix(got, want) }) {
+		t.Errorf("%s %s: %q, want %q", id, point, got, want)
+	}
+}
+
+func kinds(sink *drivertest.Sink, id devices.ID, kind drivertest.EventKind) (n int) {
+	for _, e := range sink.Events() {
+		if e.Kind == kind && e.ID == id {
+			n++
+		}
+	}
+	return n
+}
+
+// TestSettling: one device is made of many announcements, when they have calmed down or after two seconds.
+func TestSettling(t *testing.T) {
+	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
+		a := lamp()
+		for range 5 {
+			a.Notes = append(a.Notes, "more")
+			b.say("fake/lamp1/config", a.text(), true)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := kinds(sink, "fake:lamp1", drivertest.Announced); n != 0 {
+			t.Errorf("announced %d times while it was speaking", n)
+		}
+		time.Sleep(200 * time.Millisecond)
+		synctest.Wait()
+		if info, _ := sink.Announced("fake:lamp1"); kinds(sink, "fake:lamp1", drivertest.Announced) != 1 || len(info.Notes) != 6 {
+			t.Errorf("announced %d times, %d notes", kinds(sink, "fake:lamp1", drivertest.Announced), len(info.Notes))
+		}
+		for range 40 { // one that never stops
+			a.Notes = append(a.Notes, "more")
+			b.say("fake/lamp1/config", a.text(), true)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := kinds(sink, "fake:lamp1", drivertest.Announced); n != 2 && n != 3 {
+			t.Errorf("announced %d times in four seconds of speaking", n)
+		}
+		if info, _ := sink.Announced("fake:lamp1"); len(info.Notes) > 20 {
+			t.Errorf("%d notes", len(info.Notes))
+		}
+	})
+}
+
+// TestExpireAndOffDelay: readings go stale, and what only ever says on goes off by itself.
+func TestExpireAndOffDelay(t *testing.T) {
+	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
+		b.say("fake/s/config", announcement{Points: []fakePoint{
+			{Name: "temperature", Kind: "number", State: "s/t", Expire: time.Minute},
+			{Name: "motion", Kind: "switch", State: "s/motion", OffDelay: 10 * time.Second},
+		}}.text(), true)
+		time.Sleep(time.Second)
+		for range 3 {
+			b.say("s/t", "20", false)
+			time.Sleep(50 * time.Second)
+		}
+		wantTold(t, sink, "fake:s", "temperature", "20", "20", "20")
+		time.Sleep(11 * time.Second)
+		wantTold(t, sink, "fake:s", "temperature", "20", "20", "20", "stale: nothing new for 1m0s")
+		time.Sleep(time.Hour)
+		b.say("s/t", "21", false)
+		wantTold(t, sink, "fake:s", "temperature", "20", "20", "20", "stale: nothing new for 1m0s", "21")
+
+		b.say("s/motion", "true", false)
+		time.Sleep(6 * time.Second)
+		b.say("s/motion", "true", false)
+		time.Sleep(6 * time.Second)
+		wantTold(t, sink, "fake:s", "motion", "true", "true")
+		time.Sleep(5 * time.Second)
+		wantTold(t, sink, "fake:s", "motion", "true", "true", "false")
+		b.say("s/motion", "true", false)
+		b.leave() // what is due while the broker is away is done when it is back
+		time.Sleep(time.Minute)
+		wantTold(t, sink, "fake:s", "motion", "true", "true", "false", "true")
+		b.back()
+		wantTold(t, sink, "fake:s", "motion", "true", "true", "false", "true", "false")
+	})
+}
+
+// TestPointAvailability: a point that is not there is not believed, and takes no commands.
+func TestPointAvailability(t *testing.T) {
+	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, do devices.Actuator) {
+		b.say("p/there", "online", true)
+		b.say("fake/p/config", announcement{Points: []fakePoint{
+			{Name: "level", Kind: "number", State: "p/level", Command: []string{"p/set"}, Availability: []string{"p/there"}, QoS: -1},
+			{Name: "other", Kind: "number", State: "p/other"},
+			{Name: "late", Kind: "number", State: "p/late", Availability: []string{"p/nothing"}},
+		}}.text(), true)
+		b.say("p/level", "1", true)
+		time.Sleep(time.Second)
+		wantTold(t, sink, "fake:p", "level", "unknown: nothing heard from it: p/there says nothing yet", "1")
+		wantTold(t, sink, "fake:p", "late", "unknown: nothing heard from it: p/nothing says nothing yet")
+		b.say("p/there", "offline", true)
+		b.say("p/other", "7", false)
+		wantTold(t, sink, "fake:p", "level", "unknown: nothing", "1", `unknown: p/there says "offline"`)
+		wantTold(t, sink, "fake:p", "other", "7")
+		set := devices.Command{Device: "fake:p", Point: "level", Value: devices.Number(3)}
+		if _, err := do.Do(t.Context(), set); !errors.Is(err, devices.ErrDown) || !strings.Contains(err.Error(), `p/there says "offline"`) {
+			t.Errorf("a command: %v", err)
+		}
+		b.say("p/there", "online", true)
+		wantTold(t, sink, "fake:p", "level", "unknown: nothing", "1", `unknown: p/there says "offline"`, "1")
+		b.say("p/there", "offline", true)
+		b.say("p/level", "2", true)
+		b.say("p/there", "online", true)
+		if got := told(sink, "fake:p", "level"); got[len(got)-1] != "2" {
+			t.Errorf("what it said meanwhile: %q", got)
+		}
+		if _, err := do.Do(t.Context(), set); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if b.times("p/set=3") != 1 {
+			t.Errorf("heard %q", b.heard)
+		}
+	})
+}
+
+// TestReconnect: devices stay while the broker is away; those that were removed meanwhile go, after a time.
+func TestReconnect(t *testing.T) {
+	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
+		for _, key := range []string{"a", "b", "c"} {
+			b.retained["fake/"+key+"/config"] = announcement{Name: key, Points: []fakePoint{{Name: "p", Kind: "number", State: key + "/p"}}}.text()
+		}
+		b.leave()
+		b.back()
+		b.say("fake/live/config", announcement{Name: "live"}.text(), false) // announced, and not retained
+		time.Sleep(time.Second)
+		for _, id := range []devices.ID{"fake:a", "fake:b", "fake:c", "fake:live"} {
+			if up, cause := sink.Linked(id); !up {
+				t.Errorf("%s: %v", id, cause)
+			}
+		}
+		b.leave()
+		if up, cause := sink.Linked("fake:a"); up || cause == nil {
+			t.Errorf("up without a broker: %v", cause)
+		}
+		delete(b.retained, "fake/c/config")
+		time.Sleep(time.Hour)
+		b.back()
+		if up, _ := sink.Linked("fake:a"); !up || !b.has("a/p") || kinds(sink, "fake:a", drivertest.Announced) != 1 {
+			t.Errorf("after the reconnect: %t, %t, announced %d times", up, b.has("a/p"), kinds(sink, "fake:a", drivertest.Announced))
+		}
+		if _, there := sink.Announced("fake:c"); !there {
+			t.Error("c was given up at once")
+		}
+		time.Sleep(3 * time.Minute)
+		for id, want := range map[devices.ID]bool{"fake:a": true, "fake:b": true, "fake:c": false, "fake:live": true} {
+			if _, there := sink.Announced(id); there != want {
+				t.Errorf("%s is there: %t", id, there)
+			}
+		}
+		if b.has("c/p") || !b.has("a/p") {
+			t.Errorf("subscribed: %v", b.granted)
+		}
+		b.leave() // a broker without a memory
+		clear(b.retained)
+		b.back()
+		time.Sleep(time.Hour)
+		for _, id := range []devices.ID{"fake:a", "fake:b"} {
+			if _, there := sink.Announced(id); !there {
+				t.Errorf("%s is gone with the memory of the broker", id)
+			}
+		}
+		if b.times("fake/ask=who is there?") != 4 {
+			t.Errorf("asked %d times in 4 connections", b.times("fake/ask=who is there?"))
+		}
+	})
+}
+
+// TestEvents: what happens is told each time, and what was retained has not happened now.
+func TestEvents(t *testing.T) {
+	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
+		b.say("button/action", "old", true)
+		b.say("fake/button/config", announcement{Points: []fakePoint{{Name: "action", Kind: "event", State: "button/action"}}}.text(), true)
+		time.Sleep(time.Second)
+		wantTold(t, sink, "fake:button", "action")
+		for range 3 {
+			b.say("button/action", "single", false)
+		}
+		wantTold(t, sink, "fake:button", "action", "single", "single", "single")
+	})
+}
