@@ -34,10 +34,11 @@ type device struct {
 type point struct {
 	*discovery.Point
 	device    *device
-	available *watch // nil: it can be believed while its device is there
-	down      error  // why it cannot
-	heard     bool   // a reading has come on this connection
-	timed     *timed // nil: nothing of it depends on time
+	available *watch        // nil: it can be believed while its device is there
+	down      error         // why it cannot
+	heard     bool          // a reading has come on this connection
+	told      devices.Value // of Value: what was told since the device came up
+	timed     *timed        // nil: nothing of it depends on time
 }
 
 // timed is what a point has that goes off, goes stale or is not believed at times.
@@ -145,7 +146,7 @@ func (dev *device) resume(before *device) {
 				continue
 			}
 			p.available.resume(was.available)
-			p.heard, p.down = was.heard, was.down
+			p.heard, p.down, p.told = was.heard, was.down, was.told
 			if p.timed != nil && was.timed != nil {
 				p.timed.last, p.timed.offAt, p.timed.staleAt = was.timed.last, was.timed.offAt, was.timed.staleAt
 			}
@@ -256,6 +257,10 @@ func (d *driver) judgePoint(p *point, fresh bool) {
 		}
 	}
 	was, why := p.down, p.available.down()
+	if !p.Value.IsZero() && (fresh || p.told != p.Value) && why == nil {
+		p.told = p.Value
+		d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, Value: p.Value, At: time.Now()})
+	}
 	if why == nil && was == nil || why != nil && was != nil && why.Error() == was.Error() && !fresh {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,12 +30,13 @@ type driver struct {
 
 	out         devices.Sink
 	conventions []*convention
-	topics      map[string]*topic // by name: those that devices want
-	wanted      map[string]bool   // of topics: to be subscribed to, once more where they are
-	unwanted    map[string]bool   // no device's any more
-	refused     map[string]bool   // by the broker
-	health      error             // as it was told last
-	held        int               // bytes of the messages that topics hold
+	topics      map[string]*topic   // by name: those that devices want
+	wild        map[string][]*topic // those with a +, by their last level
+	wanted      map[string]bool     // of topics: to be subscribed to, once more where they are
+	unwanted    map[string]bool     // no device's any more
+	refused     map[string]bool     // by the broker
+	health      error               // as it was told last
+	held        int                 // bytes of the messages that topics hold
 	alarms      alarms
 	began       time.Time       // of the session
 	warned      map[string]bool // by text
@@ -71,6 +73,7 @@ func (d *driver) reset() {
 	defer d.mu.Unlock()
 	d.session, d.reason = nil, errNotRunning
 	d.topics, d.wanted, d.unwanted, d.refused = map[string]*topic{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	d.wild = map[string][]*topic{}
 	d.devices, d.events, d.warned = make(map[devices.ID]*device, len(d.tables)), map[string]int{}, map[string]bool{}
 	d.conventions, d.alarms, d.held, d.health = nil, nil, 0, nil
 	for _, name := range d.config.discovery {
@@ -252,14 +255,18 @@ func (d *driver) setSession(s *session, reason error) {
 // whole reports whether messages on a topic do not stand for each other: what happens, and announcements, of which several may
 // come on one.
 func (d *driver) whole(topic string) bool {
-	d.mu.Lock()
-	event := d.events[topic] > 0
-	d.mu.Unlock()
-	if event {
-		return true
-	}
 	for _, c := range d.conventions {
 		if c.matches(topic) {
+			return true
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.events[topic] > 0 {
+		return true
+	}
+	for name := range d.events {
+		if strings.Contains(name, "+") && matches(name, topic) {
 			return true
 		}
 	}

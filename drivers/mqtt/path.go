@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"errors"
-	"strconv"
 	"strings"
 )
 
@@ -44,27 +43,4 @@ func (p path) String() string {
 		steps[i] = strings.NewReplacer(`\`, `\\`, `.`, `\.`).Replace(s)
 	}
 	return strings.Join(steps, ".")
-}
-
-// in finds the value in a document that encoding/json decoded, and reports whether it is there.
-func (p path) in(doc any) (any, bool) {
-	for _, step := range p {
-		switch d := doc.(type) {
-		case map[string]any:
-			v, ok := d[step]
-			if !ok {
-				return nil, false
-			}
-			doc = v
-		case []any:
-			i, err := strconv.ParseUint(step, 10, 31)
-			if err != nil || i >= uint64(len(d)) {
-				return nil, false
-			}
-			doc = d[i]
-		default:
-			return nil, false
-		}
-	}
-	return doc, true
 }

@@ -42,7 +42,7 @@ func (p *codec) read(m *discovery.Message) (devices.Value, error) {
 		if err != nil {
 			return devices.Value{}, err
 		}
-		v, ok := p.path.in(tree)
+		v, ok := discovery.In(tree, p.path...)
 		if !ok {
 			return devices.Value{}, fmt.Errorf("%w: %s in %s", discovery.ErrAbsent, p.path, discovery.Quote(m.Payload))
 		}

@@ -399,3 +399,51 @@ func TestEvents(t *testing.T) {
 		wantTold(t, sink, "fake:button", "action", "single", "single", "single")
 	})
 }
+
+// TestBirth: where Home Assistant is not there, devices are asked to announce themselves, once a connection.
+func TestBirth(t *testing.T) {
+	simulate(t, local+"discovery = [\"homeassistant\"]\ndiscovery_prefix = \"ha\"\nbirth = true\n", func(t *testing.T, b *pipeBroker, _ *drivertest.Sink, _ devices.Actuator) {
+		times := func(want int) {
+			t.Helper()
+			if got := b.times("ha/status=online"); got != want {
+				t.Errorf("asked %d times, want %d", got, want)
+			}
+		}
+		time.Sleep(900 * time.Millisecond)
+		times(0)
+		time.Sleep(5 * time.Second)
+		times(1)
+		b.leave()
+		b.back()
+		times(2)
+		b.leave()
+		b.retained["ha/status"] = "online" // Home Assistant is there
+		b.back()
+		times(2)
+	})
+}
+
+// TestWildcardSource: what several receivers hear of a device, each on a topic of its own, is a reading all the same.
+func TestWildcardSource(t *testing.T) {
+	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
+		a := announcement{Points: []fakePoint{{Name: "t", Kind: "number", State: "+/BT/tag"}, {Name: "version", Kind: "number", Says: 3}}}
+		b.say("fake/tag/config", a.text(), true)
+		time.Sleep(time.Second)
+		wantTold(t, sink, "fake:tag", "version", "3")
+		b.say("hall/BT/tag", "1", false)
+		b.say("attic/BT/tag", "2", false)
+		b.say("attic/BT/other", "3", false)
+		wantTold(t, sink, "fake:tag", "t", "1", "2")
+		a.Points[1].Says = 4
+		b.say("fake/tag/config", a.text(), true)
+		time.Sleep(time.Second)
+		wantTold(t, sink, "fake:tag", "version", "3", "4")
+		b.say("hall/BT/tag", "5", false)
+		wantTold(t, sink, "fake:tag", "t", "1", "2", "5")
+		b.say("fake/tag/config", "", true)
+		time.Sleep(time.Second)
+		if b.has("+/BT/tag") {
+			t.Error("still subscribed")
+		}
+	})
+}

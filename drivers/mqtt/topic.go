@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tidings/devices"
@@ -12,7 +13,7 @@ import (
 
 // A topic is one that some device wants, subscribed to once however many do.
 type topic struct {
-	name     string
+	name     string // of a source it may have + for some levels
 	uses     []*use
 	answered bool     // the broker has said whether it is granted, on this connection
 	refused  error    // that it is not
@@ -41,6 +42,9 @@ func (d *driver) put(dev *device) {
 		if t == nil {
 			t = &topic{name: name}
 			d.topics[name] = t
+			if strings.Contains(name, "+") {
+				d.wild[last(name)] = append(d.wild[last(name)], t)
+			}
 		}
 		u.topic = t
 		t.uses = append(t.uses, u)
@@ -80,6 +84,12 @@ func (d *driver) detach(dev *device) {
 		d.release(u)
 		if len(t.uses) == 0 {
 			delete(d.topics, t.name)
+			if strings.Contains(t.name, "+") {
+				d.wild[last(t.name)] = slices.DeleteFunc(d.wild[last(t.name)], func(other *topic) bool { return other == t })
+				if len(d.wild[last(t.name)]) == 0 {
+					delete(d.wild, last(t.name))
+				}
+			}
 			delete(d.wanted, t.name)
 			d.unwanted[t.name] = true
 		}
@@ -150,14 +160,27 @@ func (d *driver) handle(in incoming) {
 	m := &message{at: in.at}
 	m.Message = discovery.Message{Topic: in.topic, Payload: in.payload, Retained: in.retained, QoS: -1}
 	ours := d.announcement(m)
-	t := d.topics[in.topic]
-	if t == nil {
-		if !ours {
-			d.strange(in.topic)
-		}
-		return
+	if t := d.topics[in.topic]; t != nil {
+		d.deliver(t, m)
+		ours = true
 	}
-	if len(in.payload) == 0 { // takes a retained message back; it is no state
+	for _, t := range d.wild[last(in.topic)] {
+		if matches(t.name, in.topic) {
+			d.deliver(t, m)
+			ours = true
+		}
+	}
+	if !ours {
+		d.strange(in.topic)
+	}
+}
+
+// last is the last level of a topic.
+func last(topic string) string { return topic[strings.LastIndexByte(topic, '/')+1:] }
+
+// deliver hands a message to those who want its topic.
+func (d *driver) deliver(t *topic, m *message) {
+	if len(m.Payload) == 0 { // takes a retained message back; it is no state
 		return
 	}
 	for _, u := range slices.Clone(t.uses) {
