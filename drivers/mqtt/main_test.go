@@ -11,6 +11,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func testLog(t testing.TB) *slog.Logger {
+	if _, ok := t.(*testing.B); ok { // the log of a benchmark is shown even when it passes
+		return slog.New(slog.DiscardHandler)
+	}
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
