@@ -29,6 +29,7 @@ type config struct {
 
 	discovery []string // the conventions by which devices announce themselves
 	prefix    string   // of Home Assistant's topics
+	domain    string   // of Homie's
 	birth     bool
 	ignore    patterns
 
@@ -146,21 +147,27 @@ func (b *builder) discover(t *schema.Table, c *config) {
 		}
 	}
 	b.discovery = c.discovery
-	c.prefix = strings.TrimSuffix(t.StringOr("discovery_prefix", "homeassistant"), "/")
-	if err := checkTopic(c.prefix); err != nil {
-		b.mistake(t, "discovery_prefix", "discovery_prefix: %v", err)
-	}
-	homeAssistant := slices.Contains(c.discovery, "homeassistant")
-	for _, key := range []string{"discovery_prefix", "birth"} {
-		if t.Has(key) && !homeAssistant {
-			b.mistake(t, key, "%s: is of Home Assistant's convention: add \"homeassistant\" to discovery", key)
-		}
+	c.prefix = b.prefix(t, "discovery_prefix", "homeassistant", t.StringOr("discovery_prefix", "homeassistant"))
+	c.domain = b.prefix(t, "homie_domain", "homie", t.StringOr("homie_domain", "homie"))
+	if t.Has("birth") && !slices.Contains(c.discovery, "homeassistant") {
+		b.mistake(t, "birth", "birth: is of Home Assistant's convention: add \"homeassistant\" to discovery")
 	}
 	c.birth = t.Bool("birth", false)
 	var err error
 	if c.ignore, err = parsePatterns(t.Strings("ignore")); err != nil {
 		b.mistake(t, "ignore", "ignore: %v", err)
 	}
+}
+
+// prefix checks what the topics of a convention begin with.
+func (b *builder) prefix(t *schema.Table, key, convention, prefix string) string {
+	if err := checkTopic(prefix); err != nil {
+		b.mistake(t, key, "%s: %v", key, err)
+	}
+	if t.Has(key) && !slices.Contains(b.discovery, convention) {
+		b.mistake(t, key, "%s: nothing is discovered by %q here: add it to discovery", key, convention)
+	}
+	return strings.Trim(prefix, "/")
 }
 
 // statusTopic is where Home Assistant says that it is there.

@@ -37,6 +37,8 @@ func TestMistakes(t *testing.T) {
 		{ok + `discovery = ["fake", "fake"]`, `"fake" is there twice`},
 		{ok + `birth = true`, `birth: is of Home Assistant's convention: add "homeassistant" to discovery`},
 		{ok + `discovery_prefix = "ha/#"`, "has a wildcard"},
+		{ok + "discovery = [\"homie\"]\ndiscovery_prefix = \"ha\"", `discovery_prefix: nothing is discovered by "homeassistant" here`},
+		{ok + `homie_domain = "h"`, `homie_domain: nothing is discovered by "homie" here`},
 		{ok + `ignore = ["[a"]`, `"[a" is no pattern`},
 		{ok + `user = "x"`, `unknown key "user"`},
 		{ok + `username = "a\u0000b"` + "\n" + `client_id = "a\u0000b"`, `client_id: "a\x00b" is no text`},

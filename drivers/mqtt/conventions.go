@@ -7,6 +7,7 @@ import (
 	"tidings/devices/schema"
 	"tidings/drivers/mqtt/discovery"
 	"tidings/drivers/mqtt/discovery/homeassistant"
+	"tidings/drivers/mqtt/discovery/homie"
 )
 
 // A conventionType is a convention by which devices announce themselves.
@@ -18,6 +19,7 @@ type conventionType struct {
 // conventions are those there are.
 var conventions = []conventionType{
 	{"homeassistant", func(c config) discovery.Convention { return homeassistant.New(homeassistant.Options{Prefix: c.prefix}) }},
+	{"homie", func(c config) discovery.Convention { return homie.New(homie.Options{Prefix: c.domain}) }},
 }
 
 // conventionNamed finds one by its name, or returns nil.

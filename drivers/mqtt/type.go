@@ -18,7 +18,7 @@ type Options struct {
 func Type(o Options) devices.Type {
 	return devices.Type{
 		Name: "mqtt",
-		Help: "Devices behind an MQTT broker, each point by its topics. Payloads are plain (`ON`, `21.5`) or JSON with a " +
+		Help: "Devices behind an MQTT broker: those that announce themselves by a convention, and others with each point by its topics. Payloads are plain (`ON`, `21.5`) or JSON with a " +
 			"path. With an availability topic, such as a last will, the device itself says whether it is there. " +
 			"`broker = \"local\"` is the broker inside the gateway.",
 		Kind: devices.KindNumber,
@@ -32,8 +32,9 @@ func Type(o Options) devices.Type {
 			{Name: "tls_ca_file", Kind: schema.String, Help: "the authority that signed the broker's certificate, in PEM; the system's by default"},
 			{Name: "tls_cert_file", Kind: schema.String, Help: "a client certificate, in PEM, with tls_key_file"},
 			{Name: "tls_key_file", Kind: schema.String, Help: "the key of the client certificate"},
-			{Name: "discovery", Kind: schema.Strings, Help: "conventions by which devices announce themselves"},
+			{Name: "discovery", Kind: schema.Strings, Help: "conventions by which devices announce themselves: homeassistant, homie"},
 			{Name: "discovery_prefix", Kind: schema.String, Default: "homeassistant", Help: "what the topics of Home Assistant's announcements begin with"},
+			{Name: "homie_domain", Kind: schema.String, Default: "homie", Help: "what the topics of Homie begin with"},
 			{Name: "birth", Kind: schema.Bool, Default: "false", Help: "ask devices to announce themselves, as Home Assistant does when it starts, where there is none that does"},
 			{Name: "ignore", Kind: schema.Strings, Help: "discovered devices and points that are left out: patterns such as \"*_linkquality\""},
 		},
