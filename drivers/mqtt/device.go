@@ -34,11 +34,10 @@ type device struct {
 type point struct {
 	*discovery.Point
 	device    *device
-	available *watch        // nil: it can be believed while its device is there
-	down      error         // why it cannot
-	heard     bool          // a reading has come on this connection
-	told      devices.Value // of Value: what was told since the device came up
-	timed     *timed        // nil: nothing of it depends on time
+	available *watch // nil: it can be believed while its device is there
+	down      error  // why it cannot
+	heard     bool   // a reading has come on this connection
+	timed     *timed // nil: nothing of it depends on time
 }
 
 // timed is what a point has that goes off, goes stale or is not believed at times.
@@ -146,7 +145,7 @@ func (dev *device) resume(before *device) {
 				continue
 			}
 			p.available.resume(was.available)
-			p.heard, p.down, p.told = was.heard, was.down, was.told
+			p.heard, p.down = was.heard, was.down
 			if p.timed != nil && was.timed != nil {
 				p.timed.last, p.timed.offAt, p.timed.staleAt = was.timed.last, was.timed.offAt, was.timed.staleAt
 			}
@@ -192,8 +191,16 @@ func (d *driver) judge(dev *device) {
 // tellValues publishes what a device's announcement itself says of its points.
 func (d *driver) tellValues(dev *device) {
 	for i := range dev.points {
-		if p := &dev.points[i]; !p.Value.IsZero() {
-			d.out.Publish(devices.Reading{Device: dev.id, Point: p.Name, Value: p.Value, At: time.Now()})
+		p := &dev.points[i]
+		if p.Value.IsZero() {
+			continue
+		}
+		rd := devices.Reading{Device: dev.id, Point: p.Name, Value: p.Value, At: time.Now()}
+		if p.timed != nil {
+			d.schedule(p, rd)
+		}
+		if p.down == nil {
+			d.out.Publish(rd)
 		}
 	}
 }
@@ -257,10 +264,6 @@ func (d *driver) judgePoint(p *point, fresh bool) {
 		}
 	}
 	was, why := p.down, p.available.down()
-	if !p.Value.IsZero() && (fresh || p.told != p.Value) && why == nil {
-		p.told = p.Value
-		d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, Value: p.Value, At: time.Now()})
-	}
 	if why == nil && was == nil || why != nil && was != nil && why.Error() == was.Error() && !fresh {
 		return
 	}
@@ -268,7 +271,7 @@ func (d *driver) judgePoint(p *point, fresh bool) {
 	p.down = why
 	d.mu.Unlock()
 	switch {
-	case len(p.Sources) == 0 || p.Kind == devices.KindEvent:
+	case len(p.Sources) == 0 && p.Value.IsZero() || p.Kind == devices.KindEvent:
 	case why != nil:
 		d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, Quality: devices.Unknown, At: time.Now(), Err: why})
 	case p.timed != nil && !p.timed.last.At.IsZero(): // what it said before holds again, unless there is something newer

@@ -40,7 +40,6 @@ type fakePoint struct {
 	QoS              int8
 	Retain           bool
 	Panic            string
-	Says             float64 // what the announcement itself says that it has; 0: nothing
 }
 
 func (f *fake) Filters() []string { return []string{"fake/+/config", "fake/answers"} }
@@ -122,9 +121,6 @@ func (p fakePoint) point() discovery.Point {
 			}
 			return devices.ParseValue(kind, string(m.Payload))
 		}}}
-	}
-	if p.Says != 0 {
-		out.Value = devices.Number(p.Says)
 	}
 	if len(p.Command) > 0 {
 		out.Write = func(v devices.Value) ([]discovery.Message, error) {

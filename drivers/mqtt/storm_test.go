@@ -49,9 +49,9 @@ func waitDevices(t *testing.T, sink *drivertest.Sink, want int) {
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	s := newStation(t, broker.Options{})
-	fill(t, s.client, 900, 10)
+	fill(t, s.client, 9000, 10)
 	_, sink, _ := run(t, s, discover+"qos = 1\n")
-	waitDevices(t, sink, 90)
+	waitDevices(t, sink, 900)
 	s.say("state/0", "7", false)
 	sink.WaitReading(t, "fake:0", "p", nil)
 }

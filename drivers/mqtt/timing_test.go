@@ -426,7 +426,7 @@ func TestBirth(t *testing.T) {
 // TestWildcardSource: what several receivers hear of a device, each on a topic of its own, is a reading all the same.
 func TestWildcardSource(t *testing.T) {
 	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
-		a := announcement{Points: []fakePoint{{Name: "t", Kind: "number", State: "+/BT/tag"}, {Name: "version", Kind: "number", Says: 3}}}
+		a := announcement{Points: []fakePoint{{Name: "t", Kind: "number", State: "+/BT/tag"}, {Name: "version", Kind: "number", Value: "3"}}}
 		b.say("fake/tag/config", a.text(), true)
 		time.Sleep(time.Second)
 		wantTold(t, sink, "fake:tag", "version", "3")
@@ -434,7 +434,7 @@ func TestWildcardSource(t *testing.T) {
 		b.say("attic/BT/tag", "2", false)
 		b.say("attic/BT/other", "3", false)
 		wantTold(t, sink, "fake:tag", "t", "1", "2")
-		a.Points[1].Says = 4
+		a.Points[1].Value = "4"
 		b.say("fake/tag/config", a.text(), true)
 		time.Sleep(time.Second)
 		wantTold(t, sink, "fake:tag", "version", "3", "4")
