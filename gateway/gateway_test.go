@@ -26,6 +26,7 @@ const patience = 20 * time.Second
 
 // A trial is a gateway with the server inside and two simulated chips.
 type trial struct {
+	backends drivers.Backends // but for GPIO
 	*Gateway
 	t    *testing.T
 	dir  string
@@ -108,7 +109,8 @@ func (x *trial) context() context.Context {
 }
 
 func (x *trial) options() Options {
-	return Options{Config: x.file(), Version: "1.2.3", Log: slog.New(slog.DiscardHandler), Backends: drivers.Backends{GPIO: x.openChip}}
+	x.backends.GPIO = x.openChip
+	return Options{Config: x.file(), Version: "1.2.3", Log: slog.New(slog.DiscardHandler), Backends: x.backends}
 }
 
 func (x *trial) openChip(name string) (gpiodriver.Chip, error) {
