@@ -54,11 +54,8 @@ type patcher struct{ expression *expression }
 // Visit is called by ast.Walk for every node, its parts before it.
 func (p patcher) Visit(node *ast.Node) {
 	if n, ok := (*node).(*ast.ConditionalNode); ok { // pump ? 1 : 2.5 is a number
-		for _, branch := range []*ast.Node{&n.Exp1, &n.Exp2} {
-			if i, ok := (*branch).(*ast.IntegerNode); ok {
-				ast.Patch(branch, &ast.FloatNode{Value: float64(i.Value)})
-			}
-		}
+		withFraction(&n.Exp1)
+		withFraction(&n.Exp2)
 		return
 	}
 	name, args, ok := call(*node)
@@ -74,6 +71,21 @@ func (p patcher) Visit(node *ast.Node) {
 			scale, offset, _ := conversion(from, to)
 			ast.Patch(node, &ast.BinaryNode{Operator: "+", Right: &ast.FloatNode{Value: offset},
 				Left: &ast.BinaryNode{Operator: "*", Left: args[0], Right: &ast.FloatNode{Value: scale}}})
+		}
+	}
+}
+
+// withFraction makes numbers of one type of those that an arithmetic term is written with, which decide what it results in.
+func withFraction(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.IntegerNode:
+		ast.Patch(node, &ast.FloatNode{Value: float64(n.Value)})
+	case *ast.UnaryNode:
+		withFraction(&n.Node)
+	case *ast.BinaryNode:
+		if n.Operator != "%" { // of whole numbers alone
+			withFraction(&n.Left)
+			withFraction(&n.Right)
 		}
 	}
 }
