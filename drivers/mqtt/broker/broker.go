@@ -158,6 +158,7 @@ func (b *Broker) run(ctx context.Context) (err error) {
 		return fmt.Errorf("broker: %w", err)
 	}
 	for _, l := range all {
+		l.lost = h.lost
 		if err := server.AddListener(l); err != nil {
 			closeAll()
 			return fmt.Errorf("broker: %w", err)

@@ -193,6 +193,25 @@ func (h *hook) OnDisconnect(cl *mochi.Client, _ error, _ bool) {
 	}
 }
 
+// lost does what mochi does when a connection ends, for one that ended in a panic: it publishes the last will, and forgets
+// the session.
+func (h *hook) lost(s *session) {
+	cl := s.client
+	s.feed.end()
+	cl.Stop(packets.ErrMalformedPacket)
+	if now, ok := h.server.Clients.Get(cl.ID); !ok || now != cl {
+		return
+	}
+	if will := cl.Properties.Will; will.Flag != 0 && mochi.IsValidFilter(will.TopicName, true) && !tooDeep(will.TopicName) {
+		// With QoS 0, for nobody acknowledges it. It is under the client's rules like any message.
+		_ = h.server.InjectPacket(cl, packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Publish, Retain: will.Retain}, TopicName: will.TopicName, Payload: will.Payload,
+			Properties: packets.Properties{User: will.User},
+		})
+	}
+	h.forget(cl.ID, cl)
+}
+
 // OnClientExpired takes the subscriptions of an expired session out of the index, which mochi forgets.
 func (h *hook) OnClientExpired(cl *mochi.Client) {
 	cl.ClearInflights()

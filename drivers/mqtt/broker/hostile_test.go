@@ -344,3 +344,21 @@ func TestLastWillOfAnOldConnection(t *testing.T) {
 		want(t, got, "LWT=Online retained=false")
 	}
 }
+
+// A packet that mochi panics of is as the end of the connection: the last will is published, and the client forgotten.
+func TestPacketThatEndsEarly(t *testing.T) {
+	t.Parallel()
+	b, _ := start(t, broker.Options{Listen: []string{"127.0.0.1:0"}})
+	watcher, got := mustClient(t, b, nil)
+	do(t, watcher.Subscribe("LWT", 1, nil))
+	for range 3 {
+		c := raw(t, b, "")
+		send(t, c, packet(0x10, "\x00\x04MQTT\x05\x26\x00\x00\x00"+str("v5")+"\x00"+str("LWT")+str("Offline")))
+		send(t, c, packet(0x82, "\x00\x01\x00"+str("a"))) // without the byte of options
+		cutOff(t, c)
+		want(t, got, "LWT=Offline retained=false")
+	}
+	late, gotLate := mustClient(t, b, nil)
+	do(t, late.Subscribe("#", 1, nil))
+	want(t, gotLate, "LWT=Offline retained=true")
+}

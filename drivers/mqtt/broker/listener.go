@@ -27,13 +27,15 @@ type listener struct {
 
 	login time.Duration // loginTimeout
 
-	gate    *gate   // nil: for everyone who can get here
-	queue   int     // bytes that may wait for one client
-	waiting *budget // and for all of them
+	lost    func(*session) // does what mochi left undone when it panicked
+	gate    *gate          // nil: for everyone who can get here
+	queue   int            // bytes that may wait for one client
+	waiting *budget        // and for all of them
 
 	wg     sync.WaitGroup // the goroutines of each connection
 	mu     sync.Mutex
 	closed bool
+	told   time.Time // when a panic was logged with its stack
 	conns  map[*conn]struct{}
 	done   chan struct{} // closed by Close
 }
@@ -90,9 +92,9 @@ func (l *listener) start(nc net.Conn, establish listeners.EstablishFn) {
 	l.wg.Go(c.drain)
 	l.wg.Go(func() {
 		defer func() {
-			// What a client sends must not end the gateway, whatever it is.
+			// What a client sends must not end the gateway, whatever it is: mochi does not look where some packets end.
 			if p := recover(); p != nil {
-				l.log.Error("panic", "listener", l.id, "remote", c.RemoteAddr(), "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+				l.panicked(c, p, debug.Stack())
 			}
 			_ = c.Close()
 			c.gate()
@@ -107,6 +109,25 @@ func (l *listener) start(nc net.Conn, establish listeners.EstablishFn) {
 		}
 		l.log.Debug("mqtt client gone", "listener", l.id, "remote", c.RemoteAddr(), "err", cmp.Or(c.why(), err))
 	})
+}
+
+// panicked tells of a panic, with the stack once a minute, and has the client forgotten.
+func (l *listener) panicked(c *conn, p any, stack []byte) {
+	l.mu.Lock()
+	often := time.Since(l.told) < time.Minute
+	if !often {
+		l.told = time.Now()
+	}
+	l.mu.Unlock()
+	if often {
+		l.log.Debug("panic once more", "listener", l.id, "remote", c.RemoteAddr(), "err", fmt.Sprint(p))
+	} else {
+		l.log.Error("panic", "listener", l.id, "remote", c.RemoteAddr(), "err", fmt.Sprint(p), "stack", string(stack))
+	}
+	_ = c.Close()
+	if s := c.session.Load(); s != nil && l.lost != nil {
+		l.lost(s)
+	}
 }
 
 // Close stops listening and closes every connection, logged in or not.

@@ -157,3 +157,17 @@ func TestFiltersAgree(t *testing.T) {
 		}
 	})
 }
+
+func BenchmarkRules(b *testing.B) {
+	table, err := parseUsers([]byte("lamp:" + decoy + "\nread cmnd/%u/#\nwrite stat/%u/#\nwrite tele/%u/#\ndeny +/other/#\n"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := table.rights("lamp", "c")
+	b.ReportAllocs()
+	for b.Loop() {
+		if !r.may("tele/lamp/SENSOR", true) {
+			b.Fatal("not allowed")
+		}
+	}
+}
