@@ -97,10 +97,13 @@ func FuzzLines(f *testing.F) {
 	} {
 		f.Add([]byte(seed), uint16(3))
 	}
+	listeners := map[string]*listener{}
+	for _, protocol := range []string{"json", "keyvalue", "csv", "regexp"} {
+		listeners[protocol] = built(f, codecConfigs[protocol])
+	}
 	f.Fuzz(func(t *testing.T, input []byte, size uint16) {
-		for _, protocol := range []string{"json", "keyvalue", "csv", "regexp"} {
-			config := codecConfigs[protocol]
-			whole, pieces := fed(t, config, input, len(input)+1), fed(t, config, input, int(size%64)+1)
+		for protocol, l := range listeners {
+			whole, pieces := fed(t, l, input, len(input)+1), fed(t, l, input, int(size%64)+1)
 			if whole.tally != pieces.tally {
 				t.Fatalf("%s: whole %+v, in pieces of %d %+v", protocol, whole.tally, int(size%64)+1, pieces.tally)
 			}
@@ -129,10 +132,10 @@ func FuzzFrames(f *testing.F) {
 	good := []byte{0xAA, 0xC0, 0xD4, 0x04, 0x3A, 0x0A, 0xA1, 0x60, 0x1D, 0xAB}
 	f.Add(slices.Concat(good, good[:5], good, []byte{0xAA, 0xAA, 0xC0}, good), uint16(3))
 	f.Add([]byte("/X5\r\n1-0:1.7.0(0.1*kW)\r\n!\r\n/X5\r\n1-0:1.7.0(0.2*kW)\r\n!\r\n"), uint16(1))
+	listeners := map[string]*listener{"p1": built(f, codecConfigs["p1"]), "sds011": built(f, codecConfigs["sds011"])}
 	f.Fuzz(func(t *testing.T, input []byte, size uint16) {
-		for _, protocol := range []string{"p1", "sds011"} {
-			config := codecConfigs[protocol]
-			whole, pieces := fed(t, config, input, len(input)+1), fed(t, config, input, int(size%64)+1)
+		for protocol, l := range listeners {
+			whole, pieces := fed(t, l, input, len(input)+1), fed(t, l, input, int(size%64)+1)
 			if whole.tally != pieces.tally {
 				t.Fatalf("%s: whole %+v, in pieces of %d %+v", protocol, whole.tally, int(size%64)+1, pieces.tally)
 			}
@@ -154,8 +157,8 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-func fed(t *testing.T, config string, input []byte, size int) *reader {
-	d, sink := built(t, config), &drivertest.Sink{}
+func fed(t *testing.T, d *listener, input []byte, size int) *reader {
+	sink := &drivertest.Sink{}
 	sink.Announce(d.info(d.devices[0]))
 	sink.Link("node", true, nil)
 	r := newReader(d, sink)

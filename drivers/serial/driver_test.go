@@ -182,6 +182,12 @@ write = '{"text":{{.Value}}}'
 [devices.node.points.ring]
 kind  = "action"
 write = '{"ring":{{.Value}}}'
+[devices.node.points.light]
+kind  = "color"
+write = '{"rgb":{{.Value}}}'
+[devices.node.points.wake]
+kind  = "time"
+write = '{"at":{{.Value}}}'
 `)
 	board := <-b.boards
 	sink.WaitLink(t, "node", true)
@@ -200,6 +206,8 @@ write = '{"ring":{{.Value}}}'
 		{"mode", devices.Text("cool"), `{"mode":"cool"}`},
 		{"text", devices.Text("a \"b\"\n<ü>"), `{"text":"a \"b\"\n<ü>"}`},
 		{"ring", devices.Value{}, `{"ring":true}`},
+		{"light", devices.Color(255, 136, 0), `{"rgb":"#ff8800"}`},
+		{"wake", devices.Time(time.Date(2024, 5, 1, 6, 30, 0, 0, time.UTC)), `{"at":"2024-05-01T06:30:00Z"}`},
 	} {
 		done := make(chan error, 1)
 		go func() {

@@ -139,7 +139,7 @@ func TestNotUnderstood(t *testing.T) {
 		"p1":     `the last 20 telegrams on /dev/ttyUSB0 were not understood: are baud, mode and protocol right?`,
 		"sds011": `the last 20 frames on /dev/ttyUSB0 were not understood: are baud and protocol right? The last one: "\x01"`,
 	} {
-		r := fed(t, codecConfigs[protocol], nil, 1)
+		r := fed(t, built(t, codecConfigs[protocol]), nil, 1)
 		for range 25 * 1024 {
 			r.decoder.feed([]byte("\x01\n"), time.Now())
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"time"
 
 	"tidings/devices"
 	"tidings/devices/schema"
@@ -108,7 +109,8 @@ func (p *point) command(v devices.Value) (string, error) {
 	return line, nil
 }
 
-// operand is what a template knows: .Value, a number, true or false, or a text as the protocol writes one.
+// operand is what a template knows: .Value, a number, true or false, or a text as the protocol writes one; a colour is
+// "#ff8800", a time as RFC 3339 has it.
 type operand struct{ Value any }
 
 // number prints without an exponent where it can: boards read numbers with simple means.
@@ -133,6 +135,9 @@ func (p *point) operand(v devices.Value) (operand, error) {
 		s, _ := v.Text()
 		text, err := p.proto.text(s)
 		return operand{word(text)}, err
+	case v.Kind() == devices.ColorKind && p.Kind == devices.KindColor, v.Kind() == devices.TimeKind && p.Kind == devices.KindTime:
+		text, err := p.proto.text(v.String())
+		return operand{word(text)}, err
 	}
 	return operand{}, fmt.Errorf("%q for a point of kind %s", v, p.Kind)
 }
@@ -152,6 +157,10 @@ func (p *point) samples() []devices.Value {
 		return out
 	case devices.KindText:
 		return []devices.Value{devices.Text("text")}
+	case devices.KindColor:
+		return []devices.Value{devices.Color(0, 0, 0)}
+	case devices.KindTime:
+		return []devices.Value{devices.Time(time.Unix(1e9, 0))}
 	}
 	return []devices.Value{{}}
 }
@@ -205,6 +214,9 @@ func buildPoint(pc devices.PointConfig, proto protocol) (*point, bool) {
 		return p, false
 	case p.source == "" && write == "":
 		mistake("source", "source is missing: the field this point is read from")
+	case p.Kind == devices.KindEvent && p.Writable:
+		mistake("write", "write: what happens cannot be written: kind = \"event\" is only read")
+		return p, false
 	case p.Kind == devices.KindImage:
 		mistake("kind", "kind: no picture comes over a serial line: pictures are for mqtt")
 	case t.Has("on") != t.Has("off"):
