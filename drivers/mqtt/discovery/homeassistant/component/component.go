@@ -17,12 +17,11 @@ type Built struct {
 	// Main: the component is a thing of several parts, and maybe all there is to its device.
 	Main bool
 	// Class is what a device is that has such a component: "light", "cover"; empty when that says nothing.
-	Class string
-	// Available is nil for a component that is always there; Apart, that it cannot say.
-	Available *discovery.Availability
-	Signature string // equal for availabilities that are the same
-	Apart     bool
-	Notes     []string // what was not understood
+	Class     string
+	Available *discovery.Availability // nil: it is always there
+	Signature string                  // equal for availabilities that are the same
+	Apart     bool                    // it is of a kind that has no availability
+	Notes     []string                // what was not understood
 }
 
 // A Part is one point of a component. Its name is still to be made.
