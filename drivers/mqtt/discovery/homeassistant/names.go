@@ -43,6 +43,9 @@ func baseName(e *entry, said *parsed, class string) string {
 	if class != "" && len(rest) < 3 && !strings.ContainsFunc(rest, unicode.IsDigit) {
 		rest = plainName(class) // "t" says less
 	}
+	if rest != "" && strings.Trim(rest, "0123456789") == "" {
+		rest = plainName(e.kind) + "_" + rest
+	}
 	if rest == "" {
 		switch e.kind {
 		case "sensor":
