@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -28,9 +27,9 @@ type asking struct {
 	slaves []*slave
 	tasks  []*task
 	checks []*check
-	notes  map[*polledDevice][]string
-	ill    bool // what was said by Health last
-	slow   bool // it was said that the line is too slow
+	notes  map[*register]string // what is told of a point, beside its reading
+	ill    bool                 // what was said by Health last
+	slow   bool                 // it was said that the line is too slow
 
 	mu    sync.Mutex
 	queue []*command
@@ -62,7 +61,7 @@ type check struct {
 }
 
 func newAsking(p *polled, m *modbus.Master, out devices.Sink) *asking {
-	a := &asking{polled: p, master: m, out: out, slaves: slaves(p.devices), notes: map[*polledDevice][]string{}}
+	a := &asking{polled: p, master: m, out: out, slaves: slaves(p.devices), notes: map[*register]string{}}
 	now := time.Now()
 	for _, s := range a.slaves {
 		a.tasks = append(a.tasks, s.tasks(now)...)
@@ -172,7 +171,7 @@ func (a *asking) refused(t *task, e modbus.Exception, at, now time.Time) {
 		r, d := s.registers[i], s.owners[i]
 		a.out.Publish(devices.Reading{Device: d.info.ID, Point: r.Name, Quality: devices.Faulty, At: at, Err: fmt.Errorf("%s: %w", r.at, e)})
 		if e.Refuses() {
-			a.note(d, fmt.Sprintf("%s: slave %d refuses %s: %v", r.Name, s.address, r.at, e))
+			a.note(d, r, fmt.Sprintf("%s: slave %d refuses %s: %v", r.Name, s.address, r.at, e))
 		}
 	}
 }
@@ -180,7 +179,11 @@ func (a *asking) refused(t *task, e modbus.Exception, at, now time.Time) {
 // blame deals with a task that a slave does not answer to while it answers to others.
 func (a *asking) blame(t *task) {
 	s, now := t.slave, time.Now()
-	if a.split(t) {
+	switch {
+	case !errors.Is(t.failed, modbus.ErrNoAnswer):
+		t.done(now) // it does answer, only badly
+		return
+	case a.split(t):
 		return
 	}
 	t.due = now.Add(max(t.every, refusedPoll))
@@ -188,18 +191,22 @@ func (a *asking) blame(t *task) {
 		r, d := s.registers[i], s.owners[i]
 		err := fmt.Errorf("%s: no answer, though it answers to other questions: does it have that?", r.at)
 		a.out.Publish(devices.Reading{Device: d.info.ID, Point: r.Name, Quality: devices.Faulty, At: now, Err: err})
-		a.note(d, fmt.Sprintf("%s: slave %d does not answer when it is asked for %s: is source right?", r.Name, s.address, r.at))
+		a.note(d, r, fmt.Sprintf("%s: slave %d does not answer when it is asked for %s: is source right?", r.Name, s.address, r.at))
 	}
 }
 
-// note adds to what is told of a device.
-func (a *asking) note(d *polledDevice, text string) {
-	if slices.Contains(a.notes[d], text) {
+// note tells of a point on its device, or takes back what was told where text is empty.
+func (a *asking) note(d *polledDevice, r *register, text string) {
+	if a.notes[r] == text {
 		return
 	}
-	a.notes[d] = append(a.notes[d], text)
+	a.notes[r] = text
 	info := d.info
-	info.Notes = slices.Clone(a.notes[d])
+	for _, other := range d.registers {
+		if a.notes[other] != "" {
+			info.Notes = append(info.Notes, a.notes[other])
+		}
+	}
 	a.out.Announce(info)
 }
 
@@ -225,6 +232,7 @@ func (a *asking) present(s *slave) {
 func (a *asking) trouble(t *task, err error, now time.Time) {
 	s := t.slave
 	a.log.Debug("no answer", "slave", s.address, "err", err, "try", s.tries+1)
+	t.failed = err
 	if t.due = now; !s.silent(t, a.tasks, a.tries, now) {
 		return
 	}
@@ -269,6 +277,7 @@ func (a *asking) publish(s *slave, b modbus.Block, answer modbus.Answer) {
 		r := s.registers[i]
 		v, q, err := r.value(b.Part(answer.Data, r.at))
 		readings = append(readings, devices.Reading{Device: s.owners[i].info.ID, Point: r.Name, Value: v, Quality: q, At: answer.Sent, Err: err})
+		a.note(s.owners[i], r, "")
 	}
 	if len(readings) > 0 {
 		a.out.Publish(readings...)
@@ -277,8 +286,10 @@ func (a *asking) publish(s *slave, b modbus.Block, answer modbus.Answer) {
 
 // end refuses every command that waits or comes later, and takes the notes back: what comes next may be other devices.
 func (a *asking) end() {
-	for d := range a.notes {
-		a.out.Announce(d.info)
+	for _, d := range a.devices {
+		for _, r := range d.registers {
+			a.note(d, r, "")
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -255,10 +255,11 @@ func TestModbusMissingRegister(t *testing.T) {
 		}
 		slave.Set(sim.Holding, 6, 106) // it learns
 		sink.WaitValue(t, "d", "p6", float(106))
-		stop()
+		synctest.Wait()
 		if info, _ := sink.Announced("d"); len(info.Notes) > 0 {
-			t.Errorf("the line is gone, and there are notes %q", info.Notes)
+			t.Errorf("it has it, and there are notes %q", info.Notes)
 		}
+		stop()
 	})
 }
 
@@ -331,6 +332,9 @@ func TestModbusMuteSlave(t *testing.T) {
 					t.Errorf("it was back for %v before anybody noticed", took)
 				}
 				stop()
+				if info, _ := sink.Announced("d"); len(info.Notes) > 0 {
+					t.Errorf("the line is gone, and there are notes %q", info.Notes)
+				}
 			})
 		})
 	}

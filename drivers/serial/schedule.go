@@ -38,7 +38,9 @@ type task struct {
 	block modbus.Block // its items are of slave.items
 	every time.Duration
 	due   time.Time
-	good  bool // it was answered once
+
+	good   bool  // it was answered once
+	failed error // how it was not the last time
 }
 
 // slaves groups the devices by their slaves, in the order of the configuration.
