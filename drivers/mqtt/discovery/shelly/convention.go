@@ -1,0 +1,259 @@
+package shelly
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"tidings/drivers/mqtt/discovery"
+)
+
+// Options are what can be set.
+type Options struct {
+	Source string // the topic that answers come below; it is this gateway's alone
+}
+
+const (
+	maxPrefix  = 200 // bytes of a topic's prefix
+	maxPending = 1000
+	who        = "who" // the level of answers of devices that are not known yet
+)
+
+// A Convention asks Shelly devices what they are. It belongs to one goroutine.
+type Convention struct {
+	source  string
+	devices map[string]*device // by key
+	at      map[string]string  // keys by prefix
+	pending map[int]asked      // by the id of a request
+	last    int
+}
+
+// asked is a request without an answer yet.
+type asked struct{ prefix, method string }
+
+// A device is what is known of one.
+type device struct {
+	key, prefix string
+	info        info
+	config      map[string]any
+	status      map[string]any
+	problem     string // why it says nothing of itself
+}
+
+// info is what Shelly.GetDeviceInfo answers.
+type info struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Model   string `json:"model"`
+	App     string `json:"app"`
+	Version string `json:"ver"`
+	Gen     int    `json:"gen"`
+}
+
+// New makes the convention.
+func New(o Options) *Convention {
+	return &Convention{source: o.Source, devices: map[string]*device{}, at: map[string]string{}, pending: map[int]asked{}}
+}
+
+// Filters are the topics on which devices say that they are there, and answer; a prefix may have two levels. What of their other
+// messages changes what they are comes by their events.
+func (c *Convention) Filters() []string {
+	return []string{"+/online", "+/+/online", "+/events/rpc", "+/+/events/rpc", c.source + "/+/rpc"}
+}
+
+// Start has nothing to ask for: who is there has said so, retained.
+func (c *Convention) Start() []discovery.Message { return nil }
+
+// Take hears that a device is there, what it answers, and that it is set up otherwise.
+func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) {
+	if rest, ok := strings.CutPrefix(m.Topic, c.source+"/"); ok && strings.HasSuffix(rest, "/rpc") {
+		return c.answer(m)
+	}
+	if prefix, ok := strings.CutSuffix(m.Topic, "/events/rpc"); ok {
+		if key := c.at[prefix]; key != "" && reconfigured(m) {
+			return nil, c.askAll(prefix)
+		}
+		return nil, nil
+	}
+	prefix, ok := strings.CutSuffix(m.Topic, "/online")
+	if !ok || len(prefix) > maxPrefix || strings.HasPrefix(prefix, "shellies/") { // those are the first generation's
+		return nil, nil
+	}
+	switch string(m.Payload) {
+	case "true":
+		return nil, c.askAll(prefix)
+	case "":
+		key := c.at[prefix]
+		if key == "" {
+			return nil, nil
+		}
+		delete(c.at, prefix)
+		delete(c.devices, key)
+		return []string{key}, nil
+	}
+	return nil, nil
+}
+
+// reconfigured reports whether a message says that a device is set up otherwise than before.
+func reconfigured(m *discovery.Message) bool {
+	doc, err := m.JSON()
+	if err != nil {
+		return false
+	}
+	events, _ := discovery.In(doc, "params", "events")
+	list, _ := events.([]any)
+	for _, e := range list {
+		if what, _ := discovery.In(e, "event"); what == "config_changed" || what == "component_added" || what == "component_removed" {
+			return true
+		}
+	}
+	return false
+}
+
+// askAll asks a device all that there is to know.
+func (c *Convention) askAll(prefix string) []discovery.Message {
+	var out []discovery.Message
+	for _, method := range []string{"Shelly.GetDeviceInfo", "Shelly.GetConfig", "Shelly.GetStatus"} {
+		if len(c.pending) >= maxPending { // of those that never answered
+			clear(c.pending)
+		}
+		c.last++
+		c.pending[c.last] = asked{prefix, method}
+		out = append(out, request(prefix, c.source+"/"+who, c.last, method, nil))
+	}
+	return out
+}
+
+// request is a call of a method. See https://shelly-api-docs.shelly.cloud/gen2/General/RPCProtocol.
+func request(prefix, source string, id int, method string, params map[string]any) discovery.Message {
+	call := struct {
+		ID     int            `json:"id"`
+		Source string         `json:"src"`
+		Method string         `json:"method"`
+		Params map[string]any `json:"params,omitempty"`
+	}{id, source, method, params}
+	payload, _ := json.Marshal(call) // of plain values: it cannot fail
+	return *discovery.NewMessage(prefix+"/rpc", payload)
+}
+
+// answer hears what a device answers to the questions of askAll.
+func (c *Convention) answer(m *discovery.Message) ([]string, []discovery.Message) {
+	if m.Topic != c.source+"/"+who+"/rpc" || len(m.Payload) > discovery.MaxAnnouncement {
+		return nil, nil
+	}
+	doc, err := m.JSON()
+	if err != nil {
+		return nil, nil
+	}
+	number, _ := discovery.In(doc, "id")
+	text, _ := discovery.Scalar(number)
+	id, err := strconv.Atoi(text)
+	question, ours := c.pending[id]
+	if err != nil || !ours {
+		return nil, nil
+	}
+	delete(c.pending, id)
+	source, _ := discovery.In(doc, "src")
+	d := c.known(question.prefix, discovery.Text(source))
+	if d == nil {
+		return nil, nil
+	}
+	if failure, ok := discovery.In(doc, "error"); ok {
+		d.problem = refusal(failure)
+		return []string{d.key}, nil
+	}
+	result, _ := discovery.In(doc, "result")
+	what, _ := result.(map[string]any)
+	switch question.method {
+	case "Shelly.GetDeviceInfo":
+		var answer struct {
+			Result info `json:"result"`
+		}
+		if json.Unmarshal(m.Payload, &answer) == nil {
+			d.info, d.problem = answer.Result, ""
+		}
+	case "Shelly.GetConfig":
+		d.config = what
+	case "Shelly.GetStatus":
+		d.status = what
+	}
+	return []string{d.key}, nil
+}
+
+func refusal(failure any) string {
+	if code, _ := discovery.In(failure, "code"); code == json.Number("401") {
+		return "it wants a password for what is asked of it: turn its authentication off, which the broker's users stand in for"
+	}
+	message, _ := discovery.In(failure, "message")
+	return fmt.Sprintf("it does not say what it is: %.100v", message)
+}
+
+// known is the device with a prefix, by the id that it answers with.
+func (c *Convention) known(prefix, key string) *device {
+	if !isID(key) {
+		return nil
+	}
+	if was := c.at[prefix]; was != "" && was != key {
+		return nil // a device is at one place, and a place has one device, until it is taken back
+	}
+	d := c.devices[key]
+	switch {
+	case d != nil && d.prefix == prefix:
+		return d
+	case d != nil: // its prefix was changed
+		delete(c.at, d.prefix)
+	case len(c.devices) >= discovery.MaxDevices:
+		return nil
+	}
+	d = &device{key: key, prefix: prefix}
+	c.devices[key], c.at[prefix] = d, key
+	return d
+}
+
+// isID reports whether a text is an id of the maker's, "shellyplus1pm-a8032ab12345", which is also a level of a topic.
+func isID(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+}
+
+// Device makes a device of what it has answered.
+func (c *Convention) Device(key string) *discovery.Device {
+	d := c.devices[key]
+	if d == nil {
+		return nil
+	}
+	out := &discovery.Device{Key: key, Name: d.info.Name, Model: strings.TrimSpace("Shelly " + d.info.App), Version: d.info.Version, Address: d.prefix}
+	if d.info.Model != "" {
+		out.Model += " (" + d.info.Model + ")"
+	}
+	out.Available = &discovery.Availability{Topics: []discovery.AvailabilityTopic{{Topic: d.prefix + "/online", Read: there}}}
+	switch {
+	case d.problem != "":
+		out.Notes = []string{d.problem}
+		return out
+	case d.info.ID == "" || d.config == nil || d.status == nil: // its other answers are under way
+		return nil
+	}
+	if out.Name == "" {
+		name, _ := discovery.In(d.config, "sys", "device", "name")
+		out.Name = discovery.Text(name)
+	}
+	b := &builder{device: d, source: c.source + "/" + key, out: out, taken: map[string]bool{}}
+	b.build()
+	if sleep := d.sleeps(); sleep > 0 {
+		out.Available, out.Silence = nil, 2*sleep
+		return out
+	}
+	out.Ask = []discovery.Message{request(d.prefix, b.source, 0, "Shelly.GetStatus", nil)}
+	return out
+}
+
+func there(m *discovery.Message) (bool, error) {
+	switch string(m.Payload) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("online says %s, which is neither true nor false", discovery.Quote(m.Payload))
+}

@@ -1,0 +1,123 @@
+package shelly
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tidings/devices"
+	"tidings/drivers/mqtt/discovery"
+	"tidings/drivers/mqtt/discovery/discoverytest"
+)
+
+func newTest() *Convention { return New(Options{Source: "tidings-test"}) }
+
+func TestCorpus(t *testing.T) {
+	t.Parallel()
+	discoverytest.Run(t, "testdata", func() discovery.Convention { return newTest() })
+}
+
+// hear has a convention hear a topic and a payload a time.
+func hear(c *Convention, lines ...string) (changed []string) {
+	for i := 0; i < len(lines); i += 2 {
+		changed, _ = c.Take(discovery.NewMessage(lines[i], []byte(lines[i+1])))
+	}
+	return changed
+}
+
+// A device that sleeps is there while it has not been silent for too long, and is asked nothing when it comes.
+func TestSleeper(t *testing.T) {
+	t.Parallel()
+	c := newTest()
+	hear(c, "ht/online", "true", "tidings-test/who/rpc", `{"id":1,"src":"ht-1","result":{"id":"ht-1"}}`,
+		"tidings-test/who/rpc", `{"id":2,"src":"ht-1","result":{}}`,
+		"tidings-test/who/rpc", `{"id":3,"src":"ht-1","result":{"sys":{"wakeup_period":7200}}}`)
+	d := c.Device("ht-1")
+	if d == nil || d.Available != nil || d.Silence != 4*time.Hour || d.Ask != nil {
+		t.Errorf("%+v", d)
+	}
+}
+
+// What is not asked for is no answer, and no device can take the place of another.
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	c := newTest()
+	info := func(id, src string) []string {
+		return []string{"tidings-test/who/rpc", `{"id":` + id + `,"src":"` + src + `","result":{"id":"` + src + `"}}`}
+	}
+	if changed := hear(c, info("1", "x-1")...); changed != nil {
+		t.Errorf("an answer to nothing: %v", changed)
+	}
+	hear(c, "a/online", "true")
+	if changed := hear(c, info("1", "x-1")...); len(changed) != 1 {
+		t.Errorf("an answer: %v", changed)
+	}
+	if changed := hear(c, info("1", "x-1")...); changed != nil {
+		t.Errorf("an answer twice: %v", changed)
+	}
+	if changed := hear(c, info("2", "x-2")...); changed != nil {
+		t.Errorf("another device at the same place: %v", changed)
+	}
+	if changed := hear(c, info("3", "#/+")...); changed != nil {
+		t.Errorf("an id that is none: %v", changed)
+	}
+	if _, publish := c.Take(discovery.NewMessage("shellies/shelly1-AABBCC/online", []byte("true"))); publish != nil {
+		t.Errorf("the first generation is asked: %v", publish)
+	}
+	// One that wants a password says so.
+	hear(c, "b/online", "true", "tidings-test/who/rpc", `{"id":4,"src":"y-1","error":{"code":401,"message":"{}"}}`)
+	if d := c.Device("y-1"); d == nil || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "password") {
+		t.Errorf("%+v", d)
+	}
+}
+
+// A device whose prefix was changed is the same device at another place.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	c := newTest()
+	all := func(prefix string, first int, lines ...string) {
+		hear(c, prefix+"/online", "true")
+		for i, result := range []string{`{"id":"x-1","name":"X"}`, `{}`, `{"switch:0":{"output":true}}`} {
+			hear(c, "tidings-test/who/rpc", `{"id":`+string(rune('0'+first+i))+`,"src":"x-1","result":`+result+`}`)
+		}
+	}
+	all("old", 1)
+	all("new", 4)
+	if d := c.Device("x-1"); d == nil || d.Address != "new" {
+		t.Errorf("%+v", d)
+	}
+	if changed := hear(c, "old/online", ""); changed != nil {
+		t.Errorf("the old place takes it along: %v", changed)
+	}
+}
+
+func FuzzAnswers(f *testing.F) {
+	for _, m := range discoverytest.Announcements(f, "testdata") {
+		f.Add(m.Payload, []byte(`{"params":{"switch:0":{"output":true}}}`))
+	}
+	f.Fuzz(func(t *testing.T, answer, state []byte) {
+		c := newTest()
+		hear(c, "x/online", "true", "tidings-test/who/rpc", `{"id":1,"src":"x-1","result":{"id":"x-1"}}`)
+		for _, id := range []string{"2", "3"} {
+			payload := `{"id":` + id + `,"src":"x-1","result":` + string(answer) + `}`
+			hear(c, "tidings-test/who/rpc", payload)
+		}
+		c.Take(discovery.NewMessage("tidings-test/who/rpc", answer))
+		for key := range c.devices {
+			d := c.Device(key)
+			if d == nil {
+				continue
+			}
+			for _, p := range d.Points {
+				for _, s := range p.Sources {
+					_, _ = s.Read(discovery.NewMessage(s.Topic, state))
+				}
+				if p.Write != nil {
+					for _, v := range []devices.Value{devices.Number(1e9), devices.Bool(true), devices.Text("open"), devices.Color(1, 2, 3)} {
+						_, _ = p.Write(v)
+					}
+				}
+			}
+		}
+	})
+}
