@@ -2,12 +2,15 @@ package mqtt
 
 import (
 	"fmt"
+	"hash/fnv"
 	"strings"
 
 	"tidings/devices/schema"
 	"tidings/drivers/mqtt/discovery"
 	"tidings/drivers/mqtt/discovery/homeassistant"
 	"tidings/drivers/mqtt/discovery/homie"
+	"tidings/drivers/mqtt/discovery/shelly"
+	"tidings/drivers/mqtt/discovery/tasmota"
 )
 
 // A conventionType is a convention by which devices announce themselves.
@@ -20,6 +23,15 @@ type conventionType struct {
 var conventions = []conventionType{
 	{"homeassistant", func(c config) discovery.Convention { return homeassistant.New(homeassistant.Options{Prefix: c.prefix}) }},
 	{"homie", func(c config) discovery.Convention { return homie.New(homie.Options{Prefix: c.domain}) }},
+	{"tasmota", func(config) discovery.Convention { return tasmota.New() }},
+	{"shelly", func(c config) discovery.Convention { return shelly.New(shelly.Options{Source: c.answers()}) }},
+}
+
+// answers is the topic below which devices answer to this connection alone, the same at the next start where the client id is.
+func (c config) answers() string {
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(c.clientID))
+	return fmt.Sprintf("tidings-%08x", sum.Sum32())
 }
 
 // conventionNamed finds one by its name, or returns nil.

@@ -32,7 +32,7 @@ func Type(o Options) devices.Type {
 			{Name: "tls_ca_file", Kind: schema.String, Help: "the authority that signed the broker's certificate, in PEM; the system's by default"},
 			{Name: "tls_cert_file", Kind: schema.String, Help: "a client certificate, in PEM, with tls_key_file"},
 			{Name: "tls_key_file", Kind: schema.String, Help: "the key of the client certificate"},
-			{Name: "discovery", Kind: schema.Strings, Help: "conventions by which devices announce themselves: homeassistant, homie"},
+			{Name: "discovery", Kind: schema.Strings, Help: "conventions by which devices announce themselves: homeassistant, homie, tasmota, shelly"},
 			{Name: "discovery_prefix", Kind: schema.String, Default: "homeassistant", Help: "what the topics of Home Assistant's announcements begin with"},
 			{Name: "homie_domain", Kind: schema.String, Default: "homie", Help: "what the topics of Homie begin with"},
 			{Name: "birth", Kind: schema.Bool, Default: "false", Help: "ask devices to announce themselves, as Home Assistant does when it starts, where there is none that does"},
