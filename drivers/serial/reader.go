@@ -137,10 +137,14 @@ func (d *device) learn(said fields) (news bool) {
 			d.model, news = model, true
 		}
 	}
-	o, ok := said.(offerer)
-	if !ok || !d.open {
-		return news
+	if o, ok := said.(offerer); ok && d.open && d.accept(o) {
+		news = true
 	}
+	return news
+}
+
+// accept takes the points that a message offers and the device does not have, and reports whether there are any.
+func (d *device) accept(o offerer) (news bool) {
 	for source, p := range o.offers() {
 		if len(d.points) < mostPoints && d.point(p.Name) == nil {
 			d.points, news = append(d.points, &point{Point: p, source: source}), true
