@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"time"
@@ -19,7 +20,7 @@ type device struct {
 	info      devices.Info
 	table     *table // nil: discovered, and nothing is said of it
 	points    []point
-	uses      []*use
+	uses      []use
 	available *watch              // nil: it is there while the broker is
 	ask       []discovery.Message // see discovery.Device.Ask
 	absent    error               // of a table with match: why it is not there, because nothing has announced itself by that name
@@ -30,21 +31,51 @@ type device struct {
 	cause  error
 }
 
-// A point is one point of a device.
+// A point is one point of a device. There may be many thousands: what few have is apart, and what is announced of them is
+// shared with other devices that are alike.
 type point struct {
-	*discovery.Point
-	device    *device
-	available *watch // nil: it can be believed while its device is there
-	down      error  // why it cannot
-	heard     bool   // a reading has come on this connection
-	timed     *timed // nil: nothing of it depends on time
+	*devices.Point // one of device.info.Points
+	sources        []discovery.Source
+	write          func(devices.Value) ([]discovery.Message, error)
+	device         *device
+	down           error   // why it cannot be believed
+	heard          bool    // a reading has come on this connection
+	extras         *extras // nil: it has none
 }
 
-// timed is what a point has that goes off, goes stale or is not believed at times.
-type timed struct {
+// extras are what few points have.
+type extras struct {
+	available        *watch        // nil: it can be believed while its device is there
+	value            devices.Value // what the announcement itself says
+	expire, offDelay time.Duration
+
 	last           devices.Reading // the last good one
-	offAt, staleAt time.Time       // zero: never
+	offAt, staleAt time.Time       // when it goes off, or stale; zero: never
 	set            bool            // an alarm will look
+}
+
+func newExtras(p *discovery.Point) *extras {
+	x := &extras{available: newWatch(p.Available), value: p.Value, expire: p.Expire, offDelay: p.OffDelay}
+	if x.available == nil && x.value.IsZero() && x.expire <= 0 && x.offDelay <= 0 {
+		return nil
+	}
+	return x
+}
+
+// watch is the availability of the point alone; nil: it has none.
+func (p *point) watch() *watch {
+	if p.extras == nil {
+		return nil
+	}
+	return p.extras.available
+}
+
+// value is what the announcement itself says of the point.
+func (p *point) value() devices.Value {
+	if p.extras == nil {
+		return devices.Value{}
+	}
+	return p.extras.value
 }
 
 // A use is what a topic is good for: a source of a point, or a word on the availability of a point or of its device.
@@ -58,8 +89,9 @@ type use struct {
 	waiting bool              // the message that the topic holds is to be read once it can be
 }
 
-// newDevice makes the device that said describes. Its topics are not subscribed to yet.
-func newDevice(driver string, id devices.ID, match string, t *table, said *discovery.Device) *device {
+// newDevice makes the device that said describes. Its topics are not subscribed to yet. Where its points are like those of
+// another device, it has them in common with that.
+func newDevice(driver string, id devices.ID, match string, t *table, said *discovery.Device, other []devices.Point) *device {
 	dev := &device{id: id, table: t, available: newWatch(said.Available), ask: said.Ask}
 	dev.info = devices.Info{
 		ID: id, Driver: driver, Match: match,
@@ -67,7 +99,8 @@ func newDevice(driver string, id devices.ID, match string, t *table, said *disco
 		Address: clean(said.Address), Silence: said.Silence,
 	}
 	notes := slices.Clip(said.Notes)
-	dev.points = make([]point, 0, min(len(said.Points), discovery.MaxPoints))
+	most := min(len(said.Points), discovery.MaxPoints)
+	dev.points, dev.info.Points = make([]point, 0, most), make([]devices.Point, 0, most)
 	for i := range said.Points {
 		p := &said.Points[i]
 		if len(dev.points) == discovery.MaxPoints {
@@ -78,18 +111,17 @@ func newDevice(driver string, id devices.ID, match string, t *table, said *disco
 			notes = append(notes, fmt.Sprintf("%s: is no name for a point, or that of another", clean(p.Name)))
 			continue
 		}
-		dev.points = append(dev.points, point{Point: p, device: dev, available: newWatch(p.Available)})
+		dev.info.Points = append(dev.info.Points, announced(p))
+		dev.points = append(dev.points, point{Point: &dev.info.Points[len(dev.points)], sources: p.Sources, write: p.Write, device: dev, extras: newExtras(p)})
+	}
+	if reflect.DeepEqual(dev.info.Points, other) {
+		dev.info.Points = other
+		for i := range dev.points {
+			dev.points[i].Point = &other[i]
+		}
 	}
 	for _, note := range notes[:min(len(notes), discovery.MaxNotes)] {
 		dev.info.Notes = append(dev.info.Notes, clean(note))
-	}
-	dev.info.Points = make([]devices.Point, len(dev.points))
-	for i := range dev.points {
-		p := &dev.points[i]
-		if p.Expire > 0 || p.OffDelay > 0 || p.available != nil {
-			p.timed = &timed{}
-		}
-		dev.info.Points[i] = announced(p.Point)
 	}
 	dev.use()
 	return dev
@@ -109,19 +141,24 @@ func announced(p *discovery.Point) devices.Point {
 
 // use lists what the device wants of topics: availability first, so that what comes on the same topic is read by it.
 func (dev *device) use() {
+	n := len(dev.available.topics())
+	for i := range dev.points {
+		n += len(dev.points[i].watch().topics()) + len(dev.points[i].sources)
+	}
+	dev.uses = make([]use, 0, n)
 	watch := func(p *point, w *watch) {
 		for i := range w.topics() {
-			dev.uses = append(dev.uses, &use{device: dev, point: p, watch: w, word: i})
+			dev.uses = append(dev.uses, use{device: dev, point: p, watch: w, word: i})
 		}
 	}
 	watch(nil, dev.available)
 	for i := range dev.points {
-		watch(&dev.points[i], dev.points[i].available)
+		watch(&dev.points[i], dev.points[i].watch())
 	}
 	for i := range dev.points {
 		p := &dev.points[i]
-		for j := range p.Sources {
-			dev.uses = append(dev.uses, &use{device: dev, point: p, source: &p.Sources[j]})
+		for j := range p.sources {
+			dev.uses = append(dev.uses, use{device: dev, point: p, source: &p.sources[j]})
 		}
 	}
 }
@@ -144,12 +181,24 @@ func (dev *device) resume(before *device) {
 			if p.Name != was.Name {
 				continue
 			}
-			p.available.resume(was.available)
+			p.watch().resume(was.watch())
 			p.heard, p.down = was.heard, was.down
-			if p.timed != nil && was.timed != nil {
-				p.timed.last, p.timed.offAt, p.timed.staleAt = was.timed.last, was.timed.offAt, was.timed.staleAt
+			if p.extras != nil && was.extras != nil {
+				p.extras.last, p.extras.offAt, p.extras.staleAt = was.extras.last, was.extras.offAt, was.extras.staleAt
 			}
 		}
+	}
+}
+
+// restart has the device heard nothing, as when it was made.
+func (dev *device) restart() {
+	dev.gone, dev.linked, dev.up, dev.cause = false, false, false, nil
+	dev.available.forget()
+	for i := range dev.points {
+		dev.points[i].down, dev.points[i].heard = nil, false // by hand it has no extras
+	}
+	for i := range dev.uses {
+		dev.uses[i].topic, dev.uses[i].waiting = nil, false
 	}
 }
 
@@ -180,8 +229,8 @@ func (d *driver) judge(dev *device) {
 	}
 	d.tellValues(dev)
 	d.session.wire.publish(dev.ask)
-	for _, u := range dev.uses {
-		d.catchUp(u)
+	for i := range dev.uses {
+		d.catchUp(&dev.uses[i])
 	}
 	for i := range dev.points {
 		d.overdue(&dev.points[i], time.Now())
@@ -192,13 +241,11 @@ func (d *driver) judge(dev *device) {
 func (d *driver) tellValues(dev *device) {
 	for i := range dev.points {
 		p := &dev.points[i]
-		if p.Value.IsZero() {
+		if p.value().IsZero() {
 			continue
 		}
-		rd := devices.Reading{Device: dev.id, Point: p.Name, Value: p.Value, At: time.Now()}
-		if p.timed != nil {
-			d.schedule(p, rd)
-		}
+		rd := devices.Reading{Device: dev.id, Point: p.Name, Value: p.value(), At: time.Now()}
+		d.schedule(p, rd)
 		if p.down == nil {
 			d.out.Publish(rd)
 		}
@@ -215,7 +262,8 @@ func (d *driver) causeOf(dev *device) error {
 	}
 	var refused error
 	readable, denied := 0, 0
-	for _, u := range dev.uses {
+	for i := range dev.uses {
+		u := &dev.uses[i]
 		switch {
 		case !u.topic.answered && !dev.up:
 			return errAsking
@@ -248,9 +296,10 @@ func (d *driver) link(dev *device, cause error) {
 
 // judgePoint says of a point of a device that is up whether it can be believed. fresh: the device has just come up.
 func (d *driver) judgePoint(p *point, fresh bool) {
-	if len(p.Sources) > 0 && fresh {
+	if len(p.sources) > 0 && fresh {
 		var refused error
-		for _, u := range p.device.uses {
+		for i := range p.device.uses {
+			u := &p.device.uses[i]
 			if u.point != p || u.source == nil {
 				continue
 			}
@@ -263,7 +312,7 @@ func (d *driver) judgePoint(p *point, fresh bool) {
 			return
 		}
 	}
-	was, why := p.down, p.available.down()
+	was, why := p.down, p.watch().down()
 	if why == nil && was == nil || why != nil && was != nil && why.Error() == was.Error() && !fresh {
 		return
 	}
@@ -271,15 +320,15 @@ func (d *driver) judgePoint(p *point, fresh bool) {
 	p.down = why
 	d.mu.Unlock()
 	switch {
-	case len(p.Sources) == 0 && p.Value.IsZero() || p.Kind == devices.KindEvent:
+	case len(p.sources) == 0 && p.value().IsZero() || p.Kind == devices.KindEvent:
 	case why != nil:
 		d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, Quality: devices.Unknown, At: time.Now(), Err: why})
-	case p.timed != nil && !p.timed.last.At.IsZero(): // what it said before holds again, unless there is something newer
-		d.out.Publish(p.timed.last)
+	case p.extras != nil && !p.extras.last.At.IsZero(): // what it said before holds again, unless there is something newer
+		d.out.Publish(p.extras.last)
 		fallthrough
 	default:
-		for _, u := range p.device.uses {
-			if u.point == p {
+		for i := range p.device.uses {
+			if u := &p.device.uses[i]; u.point == p {
 				d.catchUp(u)
 			}
 		}

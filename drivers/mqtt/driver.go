@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -88,18 +87,21 @@ func (d *driver) reset() {
 
 // newDevice makes a device, sharing its list of points with the one before where they are the same.
 func (d *driver) newDevice(id devices.ID, match string, t *table, said *discovery.Device) *device {
-	dev := newDevice(d.name, id, match, t, said)
-	if reflect.DeepEqual(dev.info.Points, d.alike) {
-		dev.info.Points = d.alike
-	}
+	dev := newDevice(d.name, id, match, t, said, d.alike)
 	d.alike = dev.info.Points
 	return dev
 }
 
-// fromTable is the device as its table alone has it.
+// fromTable is the device as its table alone has it. That of a device by hand is made once.
 func (d *driver) fromTable(t *table) *device {
+	if t.device != nil {
+		t.device.restart()
+		return t.device
+	}
 	dev := d.newDevice(t.id, t.match, t, t.hand)
-	if t.match != "" {
+	if t.match == "" {
+		t.device, t.hand = dev, nil
+	} else {
 		dev.absent, dev.uses = t.absent(), nil
 	}
 	return dev
@@ -212,11 +214,11 @@ func (d *driver) connected(s *session) {
 	for _, dev := range d.devices {
 		dev.available.forget()
 		for i := range dev.points {
-			dev.points[i].available.forget()
+			dev.points[i].watch().forget()
 			dev.points[i].heard = false
 		}
-		for _, u := range dev.uses {
-			u.waiting = false
+		for i := range dev.uses {
+			dev.uses[i].waiting = false
 		}
 		d.judge(dev)
 	}
@@ -306,7 +308,7 @@ func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, e
 	if err != nil {
 		return devices.Result{}, err
 	}
-	messages, err := write(p.Point, cmd.Value)
+	messages, err := write(p, cmd.Value)
 	if err != nil {
 		return devices.Result{}, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, err)
 	}
@@ -343,7 +345,7 @@ func (d *driver) find(cmd devices.Command) (*session, *point, error) {
 		return nil, nil, down(dev.absent)
 	case p == nil:
 		return nil, nil, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, devices.ErrUnknownPoint)
-	case p.Write == nil:
+	case p.write == nil:
 		return nil, nil, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, devices.ErrNotWritable)
 	case d.session == nil:
 		return nil, nil, down(d.reason)
@@ -367,11 +369,11 @@ func (d *driver) makeSafe(s *session) {
 		}
 		for name, v := range t.safe {
 			p := dev.find(name)
-			if p == nil || p.Write == nil {
+			if p == nil || p.write == nil {
 				continue
 			}
 			all.Go(func() {
-				messages, err := write(p.Point, v)
+				messages, err := write(p, v)
 				for i := 0; err == nil && i < len(messages); i++ {
 					_, err = s.publish(ctx, messages[i])
 				}

@@ -225,7 +225,7 @@ kind = "switch"`)
 	var tokens []paho.Token
 	for i := 1; i <= flood; i++ {
 		tokens = append(tokens, s.client.Publish("meter", 1, false, strconv.Itoa(i)))
-		if len(tokens) == 100 { // the broker drops what is too much at once; that is not what is tested
+		if len(tokens) == 10 { // the broker drops what is too much at once; that is not what is tested
 			for _, token := range tokens {
 				done(t, token)
 			}

@@ -12,7 +12,7 @@ import (
 // device brought along, is a fault of a point and not the end of the driver.
 
 // read makes a value of a message.
-func read(point *discovery.Point, s *discovery.Source, m *discovery.Message) (v devices.Value, err error) {
+func read(point *point, s *discovery.Source, m *discovery.Message) (v devices.Value, err error) {
 	defer failed(&err, "reading it")
 	v, err = s.Read(m)
 	if err == nil && !v.IsZero() && v.Kind() != valueKinds[point.Kind] {
@@ -32,9 +32,9 @@ var valueKinds = map[devices.PointKind]devices.ValueKind{
 }
 
 // write makes the messages of a command.
-func write(p *discovery.Point, v devices.Value) (messages []discovery.Message, err error) {
+func write(p *point, v devices.Value) (messages []discovery.Message, err error) {
 	defer failed(&err, "making the command")
-	return p.Write(v)
+	return p.write(v)
 }
 
 func readAvailability(read func(*discovery.Message) (bool, error), m *discovery.Message) (up bool, err error) {

@@ -21,7 +21,8 @@ type table struct {
 	id       devices.ID
 	match    string            // empty: by hand
 	disabled bool              // with match: it is left out
-	hand     *discovery.Device // the device as the table alone has it
+	hand     *discovery.Device // the device as the table alone has it; nil when device is there
+	device   *device           // by hand
 	safe     map[string]devices.Value
 	entries  []*entry // with match: its points
 
@@ -31,7 +32,7 @@ type table struct {
 
 // An entry is the table of one point.
 type entry struct {
-	codec
+	*codec
 	name   string
 	kinded bool // the table says the kind
 	source string
@@ -67,17 +68,17 @@ func (t *table) over(said *discovery.Device) *discovery.Device {
 
 // over is a discovered point with what its table says.
 func (e *entry) over(p discovery.Point) discovery.Point {
-	c := &e.codec
+	c := e.codec
 	if !e.kinded {
-		c = &codec{}
-		*c = e.codec
-		c.kind = p.Kind
+		own := *e.codec
+		c, own.kind = &own, p.Kind
 	}
+	kind := p.Kind
 	p.Kind = c.kind
 	if len(c.options) > 0 {
 		p.Options = c.options
 	}
-	if e.given["source"] || e.given["path"] || e.given["on"] || e.given["off"] || e.given["max_size"] || e.kinded && c.kind != p.Point.Kind {
+	if e.given["source"] || e.given["path"] || e.given["on"] || e.given["off"] || e.given["max_size"] || e.kinded && c.kind != kind {
 		topics := []string{e.source}
 		if e.source == "" {
 			topics = topics[:0]
@@ -160,7 +161,7 @@ func (t *table) absent() error {
 func (b *builder) table(dc devices.DeviceConfig) *table {
 	t := dc.Table
 	out := &table{
-		id: dc.ID, match: t.String("match"), disabled: dc.Disabled, safe: map[string]devices.Value{},
+		id: dc.ID, match: t.String("match"), disabled: dc.Disabled,
 		availability: t.String("availability"), online: t.String("online"), offline: t.String("offline"),
 	}
 	matched := t.Has("match")
@@ -187,6 +188,9 @@ func (b *builder) table(dc devices.DeviceConfig) *table {
 			out.entries = append(out.entries, e)
 		}
 		if !pc.Safe.IsZero() {
+			if out.safe == nil {
+				out.safe = map[string]devices.Value{}
+			}
 			out.safe[pc.Name] = pc.Safe
 		}
 		if e.source == "" && e.command == "" {
@@ -223,7 +227,7 @@ func (b *builder) entry(pc devices.PointConfig, matched bool) *entry {
 	t := pc.Table
 	e := &entry{
 		name: pc.Name, kinded: !matched || pc.KindGiven, source: t.String("source"),
-		codec: codec{
+		codec: &codec{
 			kind: pc.Kind, options: pc.Options, command: t.String("command"),
 			on: scalar(t, "on"), off: scalar(t, "off"), retain: t.Bool("retain", false),
 		},

@@ -36,7 +36,8 @@ func (d *driver) put(dev *device) {
 	d.mu.Lock()
 	d.devices[dev.id] = dev
 	d.mu.Unlock()
-	for _, u := range dev.uses {
+	for i := range dev.uses {
+		u := &dev.uses[i]
 		name := u.topicName()
 		t := d.topics[name]
 		if t == nil {
@@ -59,6 +60,9 @@ func (d *driver) put(dev *device) {
 	d.out.Announce(dev.info)
 	if dev.up { // as the one before it
 		d.tellValues(dev)
+		for i := range dev.points {
+			d.overdue(&dev.points[i], time.Now())
+		}
 	}
 	d.judge(dev)
 }
@@ -75,7 +79,8 @@ func (d *driver) drop(dev *device) {
 // detach lets go of the topics of a device that is replaced or withdrawn.
 func (d *driver) detach(dev *device) {
 	dev.gone = true
-	for _, u := range dev.uses {
+	for i := range dev.uses {
+		u := &dev.uses[i]
 		t := u.topic
 		t.uses = slices.DeleteFunc(t.uses, func(other *use) bool { return other == u })
 		if u.point != nil && u.point.Kind == devices.KindEvent && u.source != nil {
@@ -264,7 +269,7 @@ func (u *use) read(d *driver, m *message, out []devices.Reading) []devices.Readi
 		return out
 	}
 	rd := devices.Reading{Device: u.device.id, Point: p.Name, At: m.at}
-	v, err := read(p.Point, u.source, &m.Message)
+	v, err := read(p, u.source, &m.Message)
 	if failure, ok := errors.AsType[*panicError](err); ok {
 		d.log.Error("mqtt reading failed", "device", u.device.id, "point", p.Name, "topic", m.Topic, "err", err, "stack", string(failure.stack))
 	}
@@ -284,25 +289,26 @@ func (u *use) read(d *driver, m *message, out []devices.Reading) []devices.Readi
 		rd.Value = v
 		p.heard = true
 	}
-	if p.timed != nil {
-		d.schedule(p, rd)
-	}
+	d.schedule(p, rd)
 	return append(out, rd)
 }
 
-// schedule keeps what time will do to a reading.
+// schedule keeps what time will do to a reading of a point that has something of the kind.
 func (d *driver) schedule(p *point, rd devices.Reading) {
-	t := p.timed
+	t := p.extras
+	if t == nil {
+		return
+	}
 	t.last, t.offAt, t.staleAt = devices.Reading{}, time.Time{}, time.Time{}
 	if rd.Quality != devices.Good {
 		return
 	}
 	t.last = rd
-	if on, ok := rd.Value.Bool(); ok && on && p.OffDelay > 0 {
-		t.offAt = rd.At.Add(p.OffDelay)
+	if on, ok := rd.Value.Bool(); ok && on && t.offDelay > 0 {
+		t.offAt = rd.At.Add(t.offDelay)
 	}
-	if p.Expire > 0 {
-		t.staleAt = rd.At.Add(p.Expire)
+	if t.expire > 0 {
+		t.staleAt = rd.At.Add(t.expire)
 	}
 	if at := t.next(); !at.IsZero() && !t.set {
 		t.set = true
@@ -311,7 +317,7 @@ func (d *driver) schedule(p *point, rd devices.Reading) {
 }
 
 // next is when there is something to do; zero: never.
-func (t *timed) next() time.Time {
+func (t *extras) next() time.Time {
 	if t.staleAt.IsZero() || !t.offAt.IsZero() && t.offAt.Before(t.staleAt) {
 		return t.offAt
 	}
@@ -320,7 +326,7 @@ func (t *timed) next() time.Time {
 
 // alarm looks at a point whose time has come, or was put off meanwhile.
 func (d *driver) alarm(p *point, now time.Time) {
-	p.timed.set = false
+	p.extras.set = false
 	if p.device.gone || !p.device.up { // what is due is done when it comes up
 		return
 	}
@@ -329,7 +335,7 @@ func (d *driver) alarm(p *point, now time.Time) {
 
 // overdue does what time has done to the reading of a point of a device that is up, and sees to the next alarm.
 func (d *driver) overdue(p *point, now time.Time) {
-	t := p.timed
+	t := p.extras
 	if t == nil {
 		return
 	}
@@ -345,7 +351,7 @@ func (d *driver) overdue(p *point, now time.Time) {
 	if !t.staleAt.IsZero() && !now.Before(t.staleAt) {
 		t.staleAt, t.offAt, t.last = time.Time{}, time.Time{}, devices.Reading{}
 		if p.down == nil {
-			d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, At: now, Quality: devices.Stale, Err: fmt.Errorf("nothing new for %v", p.Expire)})
+			d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, At: now, Quality: devices.Stale, Err: fmt.Errorf("nothing new for %v", t.expire)})
 		}
 	}
 	if at := t.next(); !at.IsZero() && !t.set {
