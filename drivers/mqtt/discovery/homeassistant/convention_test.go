@@ -1,6 +1,7 @@
 package homeassistant
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -271,6 +272,37 @@ func TestOnlyWhatIsWrongIsLeftOut(t *testing.T) {
 	}
 	if _, err := d.Points[0].Sources[0].Read(discovery.NewMessage("b", []byte("{}"))); err == nil || !strings.Contains(err.Error(), "value_template") {
 		t.Errorf("a template that does not compile reads %v", err)
+	}
+}
+
+// TestTemplates: what a template asks for that the message does not have says nothing; what no message can have is an error.
+func TestTemplates(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ template, message, want, err string }{
+		{"{{ value_json.w }}", `{"w": 12}`, "12", ""},
+		{"{{ value_json.w }}", `{"v": 12}`, "", "the message has no value of it"},
+		{"{{ value_json.w | float }}", `{"v": 12}`, "", "the message has no value of it"},
+		{"{{ value_json.w.x.y }}", `{"w": {}}`, "", "the message has no value of it"},
+		{"{{ value_json.w | default('None') }}", `{}`, "", ""},
+		{"{{ value_json.w }}", `{"w": null}`, "", ""},
+		{"{{ value_json.w }}", `{"w": ""}`, "", "the message has no value of it"},
+		{"{{ value_json.w }}", `{"w": "much"}`, "", `"much" is not a number`},
+		{"{{ value_json.w }}", `12`, "", "the message has no value of it"},
+		{"{{ value_json.w }}", `watts: 12`, "", "is not JSON"},
+		{"{{ value.split(' ')[1] }}", `watts: 12`, "12", ""},
+		{"{{ states('sensor.other') }}", `12`, "", "needs Home Assistant"},
+		{"{{ this.state }}", `12`, "", "is undefined"},
+		{"{{ entity_id }}", `12`, "", "is undefined"},
+		{"{{ value | shout }}", `12`, "", `no filter "shout"`},
+		{"{% for i in range(100000000) %}x{% endfor %}{{ value }}", `12`, "", "template: "},
+	} {
+		c := New(Options{})
+		source, _ := json.Marshal(test.template)
+		take(c, fmt.Sprintf(`sensor/a {"stat_t":"s","unit_of_meas":"W","val_tpl":%s,"dev":{"ids":["x"]}}`, source))
+		v, err := c.Device("x").Points[0].Sources[0].Read(discovery.NewMessage("s", []byte(test.message)))
+		if v.String() != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s of %s: %v, %v; want %q, %q", test.template, test.message, v, err, test.want, test.err)
+		}
 	}
 }
 

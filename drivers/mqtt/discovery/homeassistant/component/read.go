@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -58,7 +59,10 @@ func (r reader) read(m *discovery.Message) (string, error) {
 	case err == nil && out.Undefined == "":
 		return "", discovery.ErrAbsent
 	}
-	// What the template asked for is not in this message. It is in none if they are no JSON.
+	// What the template asked for is not in this message. It is in none if they are no JSON, or if it asks for what is not there.
+	if !strings.Contains(r.template.String(), "value") {
+		return "", fmt.Errorf("template: %s is undefined, and nothing of the message is asked for", cmp.Or(out.Undefined, "a variable"))
+	}
 	if strings.Contains(r.template.String(), "value_json") {
 		if _, err := m.JSON(); err != nil {
 			return "", err
