@@ -254,6 +254,32 @@ func TestAvailability(t *testing.T) {
 	if d.Available != nil || d.Points[0].Available == nil || d.Points[1].Available == nil || d.Points[2].Available != nil {
 		t.Error("an availability of some is not theirs")
 	}
+	for mode, want := range map[string]discovery.Mode{"": discovery.Latest, "latest": discovery.Latest, "all": discovery.All, "any": discovery.Any} {
+		c := New(Options{})
+		take(c, `sensor/a {"stat_t":"a","avty":[{"t":"~/x"},{"t":"y/~","pl_avail":"1","pl_not_avail":"0","val_tpl":"{{ value_json.up }}"}],"avty_mode":"`+mode+
+			`","~":"base","dev":{"ids":["x"]}}`)
+		if mode == "" {
+			take(c, `sensor/a {"stat_t":"a","avty":[{"t":"~/x"},{"t":"y/~","pl_avail":"1","pl_not_avail":"0","val_tpl":"{{ value_json.up }}"}],"~":"base","dev":{"ids":["x"]}}`)
+		}
+		a := c.Device("x").Available
+		if a == nil || a.Mode != want || len(a.Topics) != 2 || a.Topics[0].Topic != "base/x" || a.Topics[1].Topic != "y/base" {
+			t.Errorf("mode %q: %+v", mode, a)
+			continue
+		}
+		for payload, up := range map[string]bool{`{"up":1}`: true, `{"up":0}`: false} {
+			if got, err := a.Topics[1].Read(discovery.NewMessage("y/base", []byte(payload))); got != up || err != nil {
+				t.Errorf("mode %q, %s: %v, %v", mode, payload, got, err)
+			}
+		}
+		if _, err := a.Topics[1].Read(discovery.NewMessage("y/base", []byte("up"))); err == nil {
+			t.Errorf("mode %q: up is neither", mode)
+		}
+	}
+	c = New(Options{})
+	take(c, `sensor/a {"stat_t":"a","avty_t":"x","avty_mode":"most","dev":{"ids":["x"]}}`)
+	if d := c.Device("x"); len(d.Points) > 0 || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], `availability_mode "most" is none of all, any, latest`) {
+		t.Errorf("%v", d.Notes)
+	}
 }
 
 func TestOnlyWhatIsWrongIsLeftOut(t *testing.T) {
