@@ -205,7 +205,7 @@ var may = map[string][]string{
 	"firmware-sim":          {"firmware-sim/"},
 	"firmware-sim/chips":    {},
 	"firmware-sim/onewire":  {}, "firmware-sim/pwm": {},
-	"firmware-sim/gpio": {}, "firmware-sim/mqtt": {}, "firmware-sim/serial": {},
+	"firmware-sim/gpio": {}, "firmware-sim/mqtt": {"firmware-sim/mqtt/"}, "firmware-sim/serial": {},
 	"packaging": {}, "docs": {},
 	"cmd": {"devices/", "drivers/", "mapping", "xmppbridge/", "gateway/", "firmware-sim/"},
 }

@@ -55,7 +55,7 @@ func command(in io.Reader) *cobra.Command {
 		mqttCommand(in, mqtt.NewPlug, "plug", "A plug with a relay that meters power, as Tasmota speaks"),
 		mqttCommand(in, mqtt.NewCamera, "camera", "A camera that publishes what it sees as JPEG"),
 	)
-	root.AddCommand(ports, modbusCommand(in), topics, gpioCommands(in))
+	root.AddCommand(ports, modbusCommand(in), topics, gpioCommands(in), houseCommand(in))
 	return root
 }
 

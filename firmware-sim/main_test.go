@@ -181,6 +181,9 @@ func TestWrong(t *testing.T) {
 		{"mqtt plug --fault unplug", `"unplug" is no fault: there are garbage, silence, reboot, stuck`},
 		{"modbus --tcp", "tcp: Modbus TCP needs --listen"},
 		{"modbus --fault dead-9", `"dead-9" is no fault`},
+		{"house --broker 127.0.0.1 --count 1000", `broker: "127.0.0.1": write it as in mqtt://127.0.0.1:1883`},
+		{"house --fault fire-boiler", `"fire-boiler" is no fault: write FAULT-DEVICE`},
+		{"house --fault offline-castle", `"castle" is none of the devices`},
 		{"serial fire", `unknown command "fire"`},
 	} {
 		cmd := command(strings.NewReader(""))

@@ -1,5 +1,6 @@
-// Package mqtt simulates firmware of devices on MQTT, as Tasmota speaks it: a lamp with a relay, a plug that also
-// meters power, and a camera.
+// Package mqtt simulates devices on MQTT whose topics are written down by hand, as Tasmota has them: a lamp with a relay, a plug
+// that also meters power, and a camera. Devices that announce themselves are in the packages below it, one a dialect, and run on
+// a board.Board.
 //
 // With the topic "lamp" a device
 //
