@@ -153,7 +153,8 @@ type shape struct {
 	class   string // of the device; decides words
 	zone    *time.Location
 	points  []Point
-	primary []int // the default
+	primary []int // what is shown of it by default
+	telling []int // and of a device that announced itself
 	// readable: some point is read.
 	readable bool
 
@@ -180,6 +181,7 @@ func newShape(raw []devices.Point, config []*pointConfig, class string, zone *ti
 			s.primary = append(s.primary, i)
 		}
 	}
+	s.telling = s.most()
 	return s
 }
 
@@ -318,6 +320,9 @@ func (c *Config) model(info *devices.Info, s *shape) *Device {
 		Version: cutLine(info.Version, maxName), Match: info.Match, Address: info.Address, Notes: info.Notes,
 		Disabled: info.Disabled, Points: s.points, Primary: s.primary, OfflineAfter: info.Silence, Settle: defaultSettle,
 		readable: s.readable,
+	}
+	if info.Match != "" {
+		d.Primary = s.telling
 	}
 	if silence, ok := c.silence[info.Driver]; ok {
 		d.OfflineAfter = silence

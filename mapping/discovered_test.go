@@ -279,3 +279,35 @@ func TestIntroduce(t *testing.T) {
 		t.Errorf("after a restart it is %s", got)
 	}
 }
+
+// TestTelling has devices as they announce themselves: what presence shows is what one wants to know.
+func TestTelling(t *testing.T) {
+	t.Parallel()
+	number := func(class, unit string) devices.Point {
+		return devices.Point{Name: class, Kind: devices.KindNumber, Class: class, Unit: unit, Readable: true}
+	}
+	binary := func(class string) devices.Point {
+		return devices.Point{Name: class, Kind: devices.KindSwitch, Class: class, Readable: true}
+	}
+	relay := devices.Point{Name: "relay", Kind: devices.KindSwitch, Readable: true, Writable: true}
+	for want, points := range map[string][]devices.Point{
+		"temperature humidity":    {number("battery", "%"), number("humidity", "%"), number("atmospheric_pressure", "hPa"), number("temperature", "°C")},
+		"relay power":             {relay, number("current", "A"), number("energy", "kWh"), number("power", "W"), number("voltage", "V")},
+		"occupancy temperature":   {number("illuminance", "lx"), number("temperature", "°C"), binary("occupancy"), number("battery", "%")},
+		"door":                    {number("battery", "%"), number("voltage", "mV"), binary("door")},
+		"battery signal_strength": {number("battery", "%"), number("signal_strength", "dBm")},
+	} {
+		d := modelOf(t, devices.Info{ID: "homeassistant:0x2", Match: "homeassistant:0x2", Points: points}, "")
+		var names []string
+		for _, i := range d.Primary {
+			names = append(names, d.Points[i].Name)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	byHand := modelOf(t, devices.Info{ID: "weather", Points: []devices.Point{number("humidity", "%"), number("battery", "%"), number("temperature", "°C")}}, "")
+	if len(byHand.Primary) != 2 || byHand.Primary[0] != 0 || byHand.Primary[1] != 1 {
+		t.Error("of a device by hand not the first two:", byHand.Primary)
+	}
+}

@@ -1,0 +1,62 @@
+package mapping
+
+import (
+	"cmp"
+	"slices"
+
+	"tidings/devices"
+)
+
+// How much a reading says of a device at a glance: the lower, the more. What is not here says usual where it can be set or is no
+// number, and ordinary where it is a number that is only measured.
+const (
+	usual    = 1
+	ordinary = 3
+	electric = 5 // this and what follows is shown when there is nothing else
+	service  = 9 // how the device itself does
+)
+
+var tellingSwitches = map[string]int{
+	"carbon_monoxide": 0, "door": 0, "garage_door": 0, "gas": 0, "moisture": 0, "motion": 0, "occupancy": 0, "opening": 0, "presence": 0,
+	"smoke": 0, "sound": 0, "vibration": 0, "window": 0,
+	"battery": service, "battery_charging": service, "connectivity": service, "problem": service, "tamper": service, "update": service,
+}
+
+var tellingNumbers = map[string]int{
+	"power": usual, "temperature": usual,
+	"carbon_dioxide": 2, "humidity": 2, "pm10": 2, "pm25": 2, "precipitation": 2, "wind_speed": 2,
+	"atmospheric_pressure": 4, "pressure": 4,
+	"apparent_power": electric, "current": electric, "frequency": electric, "power_factor": electric, "reactive_power": electric, "voltage": electric,
+	"battery": service, "data_rate": service, "data_size": service, "duration": service, "signal_strength": service,
+}
+
+func (p *Point) telling() int {
+	weights, otherwise := tellingSwitches, usual
+	if p.Kind == devices.KindNumber {
+		weights = tellingNumbers
+		if !p.Writable {
+			otherwise = ordinary
+		}
+	}
+	if weight, ok := weights[p.Class]; ok {
+		return weight
+	}
+	return otherwise
+}
+
+// most are the two points that say most of a device, in its driver's order where they say as much: what is shown of one that
+// announced itself. Whoever writes a device down begins with what counts, so that of those it is the first two.
+func (s *shape) most() []int {
+	var all []int
+	for i := range s.points {
+		if p := &s.points[i]; p.Measured() && p.Kind != devices.KindEvent {
+			all = append(all, i)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b int) int { return cmp.Compare(s.points[a].telling(), s.points[b].telling()) })
+	all = all[:min(len(all), 2)]
+	if len(all) == 2 && s.points[all[0]].telling() < electric && s.points[all[1]].telling() >= electric {
+		all = all[:1]
+	}
+	return all
+}
