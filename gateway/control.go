@@ -328,7 +328,7 @@ func (g *Gateway) Send(ctx context.Context, r SendRequest) (SendResult, error) {
 	}
 	action, text := d.Understand(r.Words)
 	if action == nil {
-		return SendResult{}, notUnderstood(d, strings.Join(r.Words, " "))
+		return SendResult{}, notUnderstood(d, string(r.Device), strings.Join(r.Words, " "))
 	}
 	value := action.Value
 	if action.Ask {
@@ -360,8 +360,8 @@ func (g *Gateway) unknownDevice(id devices.ID) error {
 	return fmt.Errorf("%s: %w: `tidings devices` lists what there is", id, devices.ErrUnknownDevice)
 }
 
-// notUnderstood says that words mean nothing to a device, and which may have been meant.
-func notUnderstood(d *mapping.Device, said string) error {
+// notUnderstood says that words mean nothing to a device, by the name it was asked for, and which may have been meant.
+func notUnderstood(d *mapping.Device, name, said string) error {
 	var names []string
 	for _, a := range d.Actions() {
 		if !a.Really && !a.Ask {
@@ -370,9 +370,9 @@ func notUnderstood(d *mapping.Device, said string) error {
 		}
 	}
 	if near := schema.Nearest(strings.ToLower(said), names); near != "" {
-		return fmt.Errorf("%s does not understand %q: did you mean %q?", d.ID, said, near)
+		return fmt.Errorf("%s does not understand %q: did you mean %q?", name, said, near)
 	}
-	return fmt.Errorf("%s does not understand %q: `tidings devices %s` lists what it does", d.ID, said, d.ID)
+	return fmt.Errorf("%s does not understand %q: `tidings devices %s` lists what it does", name, said, name)
 }
 
 func sentWords(d *mapping.Device, p *mapping.Point, o devices.Outcome) string {

@@ -83,15 +83,29 @@ func printDevices(out io.Writer, list []gateway.DeviceStatus) error {
 	if err := t.print(out, widthOf(out)); err != nil {
 		return err
 	}
+	return printNotes(out, list)
+}
+
+// printNotes prints the first note of each device, once for all of which it says the same.
+func printNotes(out io.Writer, list []gateway.DeviceStatus) error {
+	var notes []string
+	of := map[string][]gateway.DeviceStatus{}
 	for _, d := range list {
-		if len(d.Notes) == 0 {
-			continue
+		if len(d.Notes) > 0 {
+			if of[d.Notes[0]] == nil {
+				notes = append(notes, d.Notes[0])
+			}
+			of[d.Notes[0]] = append(of[d.Notes[0]], d)
 		}
-		more := ""
-		if n := len(d.Notes) - 1; n > 0 {
-			more = fmt.Sprintf(" (and %d more: tidings devices %s)", n, d.Slug)
+	}
+	for _, note := range notes {
+		who, more := of[note][0].Slug, ""
+		if n := len(of[note]) - 1; n > 0 {
+			who += fmt.Sprintf(" and %d more", n)
+		} else if n := len(of[note][0].Notes) - 1; n > 0 {
+			more = fmt.Sprintf(" (and %d more: tidings devices %s)", n, who)
 		}
-		if _, err := fmt.Fprintf(out, "%s: %s%s\n", d.Slug, strings.Map(printable, d.Notes[0]), more); err != nil {
+		if _, err := fmt.Fprintf(out, "%s: %s%s\n", who, strings.Map(printable, note), more); err != nil {
 			return err
 		}
 	}
