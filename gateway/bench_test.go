@@ -83,53 +83,17 @@ humidity = { source = "d%[1]d/h", unit = "%%" }
 power = { source = "d%[1]d/p", on = "ON", off = "OFF", command = "d%[1]d/set" }
 `, i, i%20)
 	}
-	dir := b.TempDir()
-	file := filepath.Join(dir, "gateway.toml")
-	for name, content := range map[string]string{"gateway.toml": text.String(), "secret": "s"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			b.Fatal(err)
-		}
+	targets := make([]string, n)
+	for i := range targets {
+		targets[i] = fmt.Sprintf("d%d@things.example.org", i)
 	}
-	log := slog.New(slog.DiscardHandler)
-	g, err := New(b.Context(), Options{Config: file, Log: log})
-	if err != nil {
-		b.Fatal(err)
-	}
-	cfg := g.config.Load()
-	cfg.XMPP.PresenceInterval = 1 // every change shows, so that every reading goes the whole way
-	g.router.rules = g.newRules(cfg)
-	storing, posting, routing := start(g.store.Run), start(g.post.run), start(g.router.run)
-	for i := range n {
-		for _, target := range []string{fmt.Sprintf("d%d@things.example.org", i)} {
-			g.store.SaveSubscription(xmppbridge.Subscription{Target: target, Watcher: "alice@example.org", From: true, To: true})
-		}
-	}
-	waitFor(b, func() bool { // for the writer, which takes what is saved when it comes round
-		subs, err := g.store.Subscriptions(b.Context())
-		return err == nil && len(subs) == n
-	})
-	net := &counter{}
-	on := &presenceOn{config: cfg.XMPP, network: net}
-	on.bridge, err = xmppbridge.New(b.Context(), xmppbridge.Options{Name: "Bench", Audience: xmppbridge.Subscribers,
-		Addresses: g.addresses.Load(), Access: g.access.Load(), House: g.router, Executor: g.executor, Network: net, Store: g.store,
-		Log: log, Pace: 1 << 30})
-	if err != nil {
-		b.Fatal(err)
-	}
-	g.xmpp.Store(on)
-	on.begin(g)
+	g, net := benchParts(b, text.String(), targets)
 	// The driver is not run: the benchmark is the driver.
-	c := &connection{driver: cfg.Drivers[0], inbox: g.router.inbox, log: log, announced: map[devices.ID]struct{}{}, unit: start(func(ctx context.Context) error { <-ctx.Done(); return nil })}
+	c := &connection{driver: g.config.Load().Drivers[0], inbox: g.router.inbox, log: g.log, announced: map[devices.ID]struct{}{}, unit: start(func(ctx context.Context) error { <-ctx.Done(); return nil })}
 	g.mu.Lock()
 	g.connections["house"] = c
 	g.mu.Unlock()
-	b.Cleanup(func() {
-		c.unit.stop()
-		on.end()
-		routing.stop()
-		posting.stop()
-		storing.stop()
-	})
+	b.Cleanup(func() { c.unit.stop() })
 	points := []devices.Point{
 		{Name: "temperature", Readable: true}, {Name: "humidity", Readable: true},
 		{Name: "power", Kind: devices.KindSwitch, Readable: true, Writable: true, Confirms: true},
@@ -145,6 +109,52 @@ power = { source = "d%[1]d/p", on = "ON", off = "OFF", command = "d%[1]d/set" }
 	}
 	waitFor(b, func() bool { return net.stanzas.Load() >= int64(n) })
 	return g, net, c
+}
+
+// benchParts are the parts of a gateway with a configuration, running, with one person watching each target. Its drivers are not
+// run, and its network is a counter.
+func benchParts(b *testing.B, text string, targets []string) (*Gateway, *counter) {
+	b.Helper()
+	dir := b.TempDir()
+	file := filepath.Join(dir, "gateway.toml")
+	for name, content := range map[string]string{"gateway.toml": text, "secret": "s"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	log := slog.New(slog.DiscardHandler)
+	g, err := New(b.Context(), Options{Config: file, Log: log})
+	if err != nil {
+		b.Fatal(err)
+	}
+	cfg := g.config.Load()
+	cfg.XMPP.PresenceInterval = 1 // every change shows, so that every reading goes the whole way
+	g.router.rules = g.newRules(cfg)
+	storing, posting, routing := start(g.store.Run), start(g.post.run), start(g.router.run)
+	for _, target := range targets {
+		g.store.SaveSubscription(xmppbridge.Subscription{Target: target, Watcher: "alice@example.org", From: true, To: true})
+	}
+	waitFor(b, func() bool { // for the writer, which takes what is saved when it comes round
+		subs, err := g.store.Subscriptions(b.Context())
+		return err == nil && len(subs) == len(targets)
+	})
+	net := &counter{}
+	on := &presenceOn{config: cfg.XMPP, network: net}
+	on.bridge, err = xmppbridge.New(b.Context(), xmppbridge.Options{Name: "Bench", Audience: xmppbridge.Subscribers,
+		Addresses: g.addresses.Load(), Access: g.access.Load(), House: g.router, Executor: g.executor, Network: net, Store: g.store,
+		Log: log, Pace: 1 << 30})
+	if err != nil {
+		b.Fatal(err)
+	}
+	g.xmpp.Store(on)
+	on.begin(g)
+	b.Cleanup(func() {
+		on.end()
+		routing.stop()
+		posting.stop()
+		storing.stop()
+	})
+	return g, net
 }
 
 func waitFor(b *testing.B, done func() bool) {
