@@ -57,6 +57,7 @@ func runGateway(ctx context.Context, file string) error {
 	supervisor := newSupervisor(journal.log)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { reloadOnHangup(helping, hangup, g, supervisor) })
+	helpers.Go(func() { giveBack(helping, g.Ready(), journal.log) })
 	helpers.Go(func() { supervisor.follow(helping, ctx.Done(), g.Ready(), g.Alive) })
 	err = g.Run(ctx)
 	end()
