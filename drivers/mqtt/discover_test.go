@@ -9,6 +9,7 @@ import (
 
 	"tidings/devices"
 	"tidings/drivers/drivertest"
+	"tidings/drivers/mqtt"
 	"tidings/drivers/mqtt/broker"
 )
 
@@ -207,6 +208,25 @@ path = "x"`)
 	for _, e := range sink.Events() {
 		if e.ID == "fake:lamp1" || e.Kind == drivertest.Withdrawn {
 			t.Errorf("%s", e)
+		}
+	}
+}
+
+// TestDisabled: a device that is taken out by its table stays out, though it announces itself.
+func TestDisabled(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, broker.Options{})
+	typ := mqtt.Type(mqtt.Options{Local: s.broker.Dial})
+	c := drivertest.Connection(t, typ, discover+"[devices.porch]\nmatch = \"fake:lamp1\"\n")
+	c.Devices[0].Disabled = true
+	sink := &drivertest.Sink{}
+	drivertest.Start(t, typ.Build(c), sink)
+	s.say("fake/lamp1/config", lamp().text(), true)
+	s.say("fake/lamp2/config", lamp().text(), true)
+	sink.WaitAnnounced(t, "fake:lamp2")
+	for _, id := range []devices.ID{"porch", "fake:lamp1"} {
+		if _, there := sink.Announced(id); there {
+			t.Errorf("%s is there", id)
 		}
 	}
 }

@@ -34,7 +34,6 @@ type driver struct {
 	wanted      map[string]bool     // of topics: to be subscribed to, once more where they are
 	unwanted    map[string]bool     // no device's any more
 	refused     map[string]bool     // by the broker
-	health      error               // as it was told last
 	held        int                 // bytes of the messages that topics hold
 	alarms      alarms
 	began       time.Time       // of the session
@@ -74,7 +73,7 @@ func (d *driver) reset() {
 	d.topics, d.wanted, d.unwanted, d.refused = map[string]*topic{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	d.wild = map[string][]*topic{}
 	d.devices, d.events, d.warned = make(map[devices.ID]*device, len(d.tables)), map[string]int{}, map[string]bool{}
-	d.conventions, d.alarms, d.held, d.health = nil, nil, 0, nil
+	d.conventions, d.alarms, d.held = nil, nil, 0
 	for _, name := range d.config.discovery {
 		d.conventions = append(d.conventions, newConvention(name, conventionNamed(name).make(d.config)))
 	}

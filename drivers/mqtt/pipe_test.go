@@ -1,0 +1,161 @@
+package mqtt_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// pipeBroker is a broker for one client, over a pipe, so that time can be simulated around it.
+type pipeBroker struct {
+	mu       sync.Mutex
+	retained map[string]string
+	granted  map[string]bool
+	away     bool
+	client   net.Conn // nil: none is connected
+	heard    []string // topic=payload of what the client published
+}
+
+func newPipeBroker() *pipeBroker { return &pipeBroker{retained: map[string]string{}} }
+
+func (b *pipeBroker) dial(context.Context) (net.Conn, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away {
+		return nil, errors.New("the broker is away")
+	}
+	theirs, ours := net.Pipe()
+	b.client, b.granted = ours, map[string]bool{}
+	go b.serve(ours)
+	return theirs, nil
+}
+
+// serve answers one client until it goes.
+func (b *pipeBroker) serve(c net.Conn) {
+	out := make(chan packets.ControlPacket, 10_000)
+	go func() {
+		for p := range out {
+			_ = p.Write(c)
+		}
+	}()
+	defer close(out)
+	defer c.Close()
+	for {
+		p, err := packets.ReadPacket(c)
+		if err != nil {
+			return
+		}
+		switch p := p.(type) {
+		case *packets.ConnectPacket:
+			out <- packets.NewControlPacket(packets.Connack)
+		case *packets.PingreqPacket:
+			out <- packets.NewControlPacket(packets.Pingresp)
+		case *packets.SubscribePacket:
+			b.subscribe(p, out)
+		case *packets.UnsubscribePacket:
+			b.mu.Lock()
+			for _, topic := range p.Topics {
+				delete(b.granted, topic)
+			}
+			b.mu.Unlock()
+			ack := packets.NewControlPacket(packets.Unsuback).(*packets.UnsubackPacket)
+			ack.MessageID = p.MessageID
+			out <- ack
+		case *packets.PublishPacket:
+			b.mu.Lock()
+			b.heard = append(b.heard, p.TopicName+"="+string(p.Payload))
+			b.mu.Unlock()
+		case *packets.DisconnectPacket:
+			return
+		}
+	}
+}
+
+func (b *pipeBroker) subscribe(p *packets.SubscribePacket, out chan<- packets.ControlPacket) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
+	ack.MessageID, ack.ReturnCodes = p.MessageID, make([]byte, len(p.Topics))
+	out <- ack
+	for _, filter := range p.Topics {
+		b.granted[filter] = true
+		for topic, payload := range b.retained {
+			if fits(filter, topic) {
+				out <- publication(topic, payload, true)
+			}
+		}
+	}
+}
+
+func publication(topic, payload string, retained bool) *packets.PublishPacket {
+	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	p.TopicName, p.Payload, p.Retain = topic, []byte(payload), retained
+	return p
+}
+
+// fits: the tests have filters with + for one level only.
+func fits(filter, topic string) bool {
+	return slices.EqualFunc(strings.Split(filter, "/"), strings.Split(topic, "/"), func(f, t string) bool { return f == "+" || f == t })
+}
+
+// say publishes as a device, and waits until all of it was heard.
+func (b *pipeBroker) say(topic, payload string, retained bool) {
+	b.mu.Lock()
+	if retained && payload == "" {
+		delete(b.retained, topic)
+	} else if retained {
+		b.retained[topic] = payload
+	}
+	client := b.client
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(b.granted)), func(f string) bool { return fits(f, topic) }) {
+		client = nil
+	}
+	b.mu.Unlock()
+	if client != nil {
+		_ = publication(topic, payload, false).Write(client)
+	}
+	synctest.Wait()
+}
+
+// leave cuts the connection; the client cannot come back until back.
+func (b *pipeBroker) leave() {
+	b.mu.Lock()
+	b.away = true
+	_ = b.client.Close()
+	b.mu.Unlock()
+	synctest.Wait()
+}
+
+func (b *pipeBroker) back() {
+	b.mu.Lock()
+	b.away = false
+	b.mu.Unlock()
+	time.Sleep(time.Minute) // however long the client waits between attempts
+	synctest.Wait()
+}
+
+// times says how often something was published.
+func (b *pipeBroker) times(text string) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, h := range b.heard {
+		if h == text {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *pipeBroker) has(topic string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.granted[topic]
+}
