@@ -6,7 +6,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode"
 
+	"golang.org/x/text/unicode/norm"
 	"mellium.im/xmpp/jid"
 
 	"tidings/devices"
@@ -80,21 +82,25 @@ const maxSlug = 64
 // nameless is the slug of a name of which nothing is left.
 const nameless = "device"
 
-// Slug makes a localpart of a name: lower-case letters, digits and single hyphens. It is "device" when nothing is left.
+// plainLetters are the letters of Europe that are no other letter with a mark.
+var plainLetters = map[rune]string{'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'đ': "d", 'ð': "d", 'þ': "th", 'ł': "l", 'ı': "i", 'ħ': "h"}
+
+// Slug makes a localpart of a name: lower-case letters without their marks, digits and single hyphens. It is "device" when
+// nothing is left.
 func Slug(name string) string {
 	var b strings.Builder
-	for _, r := range strings.ToLower(name) {
+	for _, r := range norm.NFKD.String(strings.ToLower(name[:min(len(name), 4*maxSlug)])) {
 		switch {
+		case unicode.Is(unicode.Mn, r):
+		case plainLetters[r] != "":
+			b.WriteString(plainLetters[r])
 		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
 			b.WriteRune(r)
 		case b.Len() > 0 && b.String()[b.Len()-1] != '-':
 			b.WriteByte('-')
 		}
-		if b.Len() == maxSlug {
-			break
-		}
 	}
-	if s := strings.TrimSuffix(b.String(), "-"); s != "" {
+	if s := strings.TrimSuffix(b.String()[:min(b.Len(), maxSlug)], "-"); s != "" {
 		return s
 	}
 	return nameless

@@ -88,7 +88,7 @@ func TestSlugs(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"lamp": "lamp", "Living Room: Lamp #2": "living-room-lamp-2", "homeassistant:0x00158D0001": "homeassistant-0x00158d0001",
-		"ÄÖÜ": "device", "": "device", "--a--": "a", "a_b": "a-b", strings.Repeat("x", 200): strings.Repeat("x", maxSlug),
+		"Heizung Büro": "heizung-buro", "Haustürschloß": "hausturschloss", "Łódź ÅØ": "lodz-ao", "u\u0308ber": "uber", "照明": "device", "": "device", "--a--": "a", "a_b": "a-b", strings.Repeat("x", 200): strings.Repeat("x", maxSlug),
 	} {
 		if got := Slug(name); got != want {
 			t.Errorf("Slug(%q) = %q, want %q", name, got, want)
