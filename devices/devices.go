@@ -64,6 +64,7 @@ type Point struct {
 	Writable bool    // commands are taken
 	// Confirms: after a command, a reading tells what the device then has. A device without is never "confirmed".
 	Confirms bool
+	Minor    bool // it configures the device or says how that itself does; what people have the device for are other points
 }
 
 // Info announces a device: what it is and what it can do.

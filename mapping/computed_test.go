@@ -115,7 +115,7 @@ func TestComputed(t *testing.T) {
 		t.Errorf("made %v", made)
 	}
 	w.wait(10 * time.Second)
-	w.want("0s greenhouse online: 21.4 °C", "10s greenhouse online: 21.4 °C · 11.0 °C")
+	w.want("0s greenhouse online: 21.4 °C", "10s greenhouse online: 21.4 °C · dewpoint 11.0 °C")
 
 	w.up(computedInfo("meter", "power"))
 	w.read("meter", "power", num(1500))

@@ -70,7 +70,8 @@ type Action struct {
 }
 
 // Actions are the commands of the device: first its switches and actions, in the order of the points and with two
-// commands for each switch and one for each state of what opens, locks or drives about, then the values that can be set.
+// commands for each switch and one for each state of what opens, locks or drives about, then the values that can be set; and
+// behind those, in the same order, what configures it.
 //
 // A command is named after its point, never after the device, also when the device has a single one: "Power on" reads
 // the same in every list and stays true when a second point comes. Points of classes that open or lock have verbs:
@@ -81,10 +82,14 @@ func (d *Device) Actions() []Action {
 	if d.Disabled {
 		return nil
 	}
-	var out []Action
+	return d.appendActions(d.appendActions(nil, false), true)
+}
+
+// appendActions appends those of the minor points, or of the others.
+func (d *Device) appendActions(out []Action, minor bool) []Action {
 	for i := range d.Points {
 		p := &d.Points[i]
-		if !p.Writable {
+		if !p.Writable || p.Minor != minor {
 			continue
 		}
 		switch p.Kind {
@@ -104,7 +109,7 @@ func (d *Device) Actions() []Action {
 	}
 	for i := range d.Points {
 		p := &d.Points[i]
-		if p.Writable && p.Kind != devices.KindSwitch && p.Kind != devices.KindAction && len(p.verbs()) == 0 {
+		if p.Writable && p.Minor == minor && p.Kind != devices.KindSwitch && p.Kind != devices.KindAction && len(p.verbs()) == 0 {
 			out = append(out, Action{Node: p.Name + "/set", Name: "Set " + p.name() + "…", Point: p, Ask: true, Confirm: p.Danger})
 		}
 	}
@@ -197,7 +202,7 @@ func findPoint(config []*pointConfig, name string) *pointConfig {
 func mergePoint(raw *devices.Point, c *pointConfig, deviceClass string) Point {
 	p := Point{
 		Name: raw.Name, Label: label(raw.Name), Kind: raw.Kind, Class: raw.Class, Unit: normalUnit(raw.Unit), Options: raw.Options,
-		States: raw.States, Readable: raw.Readable, Writable: raw.Writable, Confirms: raw.Confirms, Step: raw.Step,
+		States: raw.States, Readable: raw.Readable, Writable: raw.Writable, Confirms: raw.Confirms, Minor: raw.Minor, Step: raw.Step,
 		Precision: int(raw.Digits) - 1, Min: math.Inf(-1), Max: math.Inf(1), Scale: 1, ConfirmWithin: defaultConfirm, Programs: true, History: true,
 	}
 	if raw.Label != "" {
@@ -363,7 +368,7 @@ func appendPoints(dst []byte, points []devices.Point) []byte {
 	for i := range points {
 		p := &points[i]
 		dst = append(append(dst, p.Name...), 0, byte(p.Kind))
-		for _, flag := range [...]bool{p.Readable, p.Writable, p.Confirms} {
+		for _, flag := range [...]bool{p.Readable, p.Writable, p.Confirms, p.Minor} {
 			if flag {
 				dst = append(dst, 1)
 			} else {

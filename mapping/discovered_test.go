@@ -53,6 +53,7 @@ func TestDiscoveredDevice(t *testing.T) {
 	}
 	for said, want := range map[string]string{
 		"open": "cover/open ", "stop": "cover/stopped ", "CLOSE": "cover/closed ", "position 40": "position/set 40", "blind position to 40 %": "position/set 40 %",
+		"red": "led_color/set red", "#ff8800": "led_color/set #ff8800", "to 40 %": "position/set 40 %", "100": "", "colour red": "led_color/set red",
 		"color red": "led_color/set red", "set led color #ff8800": "led_color/set #ff8800", "halt": "", "blind 40": "",
 	} {
 		a, value := d.Understand(strings.Fields(said))

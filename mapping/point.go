@@ -42,6 +42,7 @@ type Point struct {
 	Readable bool
 	Writable bool
 	Confirms bool // a reading tells whether a command was obeyed
+	Minor    bool // it configures the device or says how that itself does: other points come first
 	Danger   bool // a command has to be confirmed by the person
 	Programs bool // IoT IQs may set it, unasked
 	History  bool // its readings are kept, where readings are

@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"tidings/devices"
@@ -222,7 +223,7 @@ func (r *Rules) appendStatus(dst []byte, d *device) []byte {
 			dst = append(dst, statusSeparator...)
 		}
 		written++
-		if len(d.model.Primary) > 1 && (state.Quality != devices.Good || p.needsName()) {
+		if len(d.model.Primary) > 1 && (state.Quality != devices.Good || d.model.needsName(k)) {
 			dst = append(append(dst, p.name()...), ' ')
 		}
 		dst = p.appendState(dst, state)
@@ -233,13 +234,15 @@ func (r *Rules) appendStatus(dst []byte, d *device) []byte {
 	return dst
 }
 
-// needsName reports whether a value of p says too little without the name of the point.
-func (p *Point) needsName() bool {
+// needsName reports whether a value of the primary point k says too little without the name of the point: a bare number, or one
+// beside another of its unit; a switch that is merely on, unless it is the device itself.
+func (d *Device) needsName(k int) bool {
+	p := &d.Points[d.Primary[k]]
 	switch p.Kind {
 	case devices.KindNumber:
-		return p.Unit == ""
+		return p.Unit == "" || slices.ContainsFunc(d.Primary[:k], func(i int) bool { return d.Points[i].Unit == p.Unit })
 	case devices.KindSwitch:
-		return wordsOf(p.Class) == plainWords
+		return wordsOf(p.Class) == plainWords && p.Name != d.Class
 	}
 	return false
 }

@@ -6,7 +6,7 @@ import "tidings/devices"
 // follow. It is empty when nothing was read yet.
 func (d *Device) Summary(s devices.State) string {
 	var dst []byte
-	for _, i := range d.Primary {
+	for k, i := range d.Primary {
 		p := &d.Points[i]
 		state, ok := s.Point(p.Name)
 		if !ok || state.At.IsZero() {
@@ -15,7 +15,7 @@ func (d *Device) Summary(s devices.State) string {
 		if len(dst) > 0 {
 			dst = append(dst, statusSeparator...)
 		}
-		if len(d.Primary) > 1 && (state.Quality != devices.Good || p.needsName()) {
+		if len(d.Primary) > 1 && (state.Quality != devices.Good || d.needsName(k)) {
 			dst = append(append(dst, p.name()...), ' ')
 		}
 		dst = p.appendState(dst, state)

@@ -31,7 +31,13 @@ var tellingNumbers = map[string]int{
 }
 
 func (p *Point) telling() int {
+	if p.Minor {
+		return service
+	}
 	weights, otherwise := tellingSwitches, usual
+	if p.Kind == devices.KindText && !p.Writable {
+		otherwise = ordinary // words beside a state: "not fully locked"
+	}
 	if p.Kind == devices.KindNumber {
 		weights = tellingNumbers
 		if !p.Writable {

@@ -3,12 +3,18 @@ package mapping
 import (
 	"slices"
 	"strings"
+	"unicode"
+
+	"tidings/devices"
 )
 
+// otherWords are what people call points that have another name.
+var otherWords = map[string]string{"dim": "brightness", "colour": "color", "temperature": "target"}
+
 // Understand finds the one action that words mean, in any case: its name or node; its verb alone ("on", "open") where only one
-// action has it; a value after "set", after the point's name or the end of it ("brightness 40" of the desk lamp's brightness, where
+// action has it, those apart that configure the device; a value after "set", after the point's name or the end of it ("brightness 40" of the desk lamp's brightness, where
 // no other ends so), or after both. It returns nil when they mean none, or more than one: nothing is ever guessed. The value is
-// for Point.Parse.
+// for Point.Parse; alone it is enough where it says by itself what it is and only one point takes it: "#ff8800", "heat", "40 %".
 func (d *Device) Understand(said []string) (action *Action, value string) {
 	if len(said) == 0 {
 		return nil, ""
@@ -37,27 +43,89 @@ func (d *Device) Understand(said []string) (action *Action, value string) {
 			short = append(short, a)
 		}
 	}
+	if slices.ContainsFunc(actions, func(a Action) bool { return !a.Point.Minor }) {
+		short = slices.DeleteFunc(short, func(a *Action) bool { return a.Point.Minor })
+	}
 	if len(short) == 1 {
 		return short[0], ""
 	}
 	if words[0] == "set" {
 		words, said = words[1:], said[1:]
 	}
-	for _, a := range asks {
-		for _, name := range []string{strings.ToLower(a.Point.Label), a.Point.Name} {
-			n := strings.Fields(name)
-			if len(words) > len(n) && slices.Equal(words[:len(n)], n) {
-				return a, withoutTo(said[len(n):])
-			}
-		}
+	if len(words) == 0 {
+		return nil, ""
 	}
-	if a, value := endsSo(asks, words, said); a != nil {
+	if a, value := called(asks, words, said); a != nil {
 		return a, value
 	}
-	if len(asks) == 1 && len(words) > 0 && strings.HasPrefix(all, "set ") {
+	if other := otherWords[words[0]]; other != "" {
+		if a, value := called(asks, append([]string{other}, words[1:]...), said); a != nil {
+			return a, value
+		}
+	}
+	if value := withoutTo(said); len(asks) > 0 {
+		if a := taking(asks, value); a != nil {
+			return a, value
+		}
+	}
+	if len(asks) == 1 && strings.HasPrefix(all, "set ") {
 		return asks[0], withoutTo(said)
 	}
 	return nil, ""
+}
+
+// called finds the point whose name the words begin with, the longest; else the one whose name ends so. What is left is the value.
+func called(asks []*Action, words, said []string) (found *Action, value string) {
+	longest := 0
+	for _, a := range asks {
+		for _, name := range []string{strings.ToLower(a.Point.Label), a.Point.Name, strings.ReplaceAll(a.Point.Name, "_", " ")} {
+			n := strings.Fields(name)
+			if len(n) > longest && len(words) > len(n) && slices.Equal(words[:len(n)], n) {
+				longest, found = len(n), a
+			}
+		}
+	}
+	if found == nil {
+		return endsSo(asks, words, said)
+	}
+	return found, withoutTo(said[longest:])
+}
+
+// taking finds the one point that takes a value which says by itself what it is: a colour, one of the words of a choice, a number with
+// its unit. Those that configure the device do not count, and of several choices one that is the mode does.
+func taking(asks []*Action, value string) *Action {
+	var found []*Action
+	for _, a := range asks {
+		if !a.Point.Minor && a.Point.takes(value) {
+			found = append(found, a)
+		}
+	}
+	if i := slices.IndexFunc(found, func(a *Action) bool { return a.Point.Name == "mode" }); i >= 0 {
+		return found[i]
+	}
+	if len(found) != 1 {
+		return nil
+	}
+	return found[0]
+}
+
+// takes reports whether it is plain that a value is one of the point.
+func (p *Point) takes(value string) bool {
+	switch p.Kind {
+	case devices.KindColor:
+		if !strings.HasPrefix(value, "#") && strings.ContainsFunc(value, unicode.IsDigit) {
+			return false // 100 is #110000, too
+		}
+	case devices.KindNumber:
+		if p.Unit == "" || !strings.ContainsFunc(value, func(r rune) bool { return unicode.IsLetter(r) || strings.ContainsRune("%°", r) }) {
+			return false
+		}
+	case devices.KindChoice:
+	default:
+		return false
+	}
+	_, err := p.Parse(value)
+	return err == nil
 }
 
 // endsSo finds the one point whose name ends in the first of the words; the others are the value.

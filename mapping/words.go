@@ -39,7 +39,7 @@ func silentFor(d time.Duration) string { return "silent for " + Duration(d) }
 // name is the point's label as it stands inside a sentence: "soil moisture". What a device writes in capitals, as "PM2.5", stays.
 func (p *Point) name() string {
 	if !p.called {
-		return strings.ReplaceAll(p.Name, "_", " ")
+		return spaced(p.Name)
 	}
 	_, n := utf8.DecodeRuneInString(p.Label)
 	if second, _ := utf8.DecodeRuneInString(p.Label[n:]); unicode.IsUpper(second) || unicode.IsDigit(second) {
@@ -51,9 +51,17 @@ func (p *Point) name() string {
 // maxLabel bounds what a device may call a point, in bytes.
 const maxLabel = 60
 
+// spaced is the name of a point as words, with one whole that lights cut short.
+func spaced(name string) string {
+	if before, ok := strings.CutSuffix(name, "color_temp"); ok {
+		name = before + "color_temperature"
+	}
+	return strings.ReplaceAll(name, "_", " ")
+}
+
 // label makes what people see of a point's name: "Soil moisture".
 func label(name string) string {
-	s := strings.ReplaceAll(name, "_", " ")
+	s := spaced(name)
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
 }

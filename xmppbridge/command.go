@@ -317,7 +317,14 @@ func valueField(p *mapping.Point, present devices.PointState) *stream.Element {
 		validateNumber(f, p.Range)
 		return required(f)
 	}
-	return required(newField("value", "text-single", p.Label, now))
+	f := newField("value", "text-single", p.Label, now)
+	switch p.Kind {
+	case devices.KindColor:
+		describe(f, `By its name, as "red" or "warm white", or as "#ff8800"`)
+	case devices.KindTime:
+		describe(f, `As "2026-01-31 18:30"`)
+	}
+	return required(f)
 }
 
 func formValue(p *mapping.Point, values []string) (devices.Value, error) {

@@ -35,6 +35,11 @@ func newField(name, typ, label string, values ...string) *stream.Element {
 	return f
 }
 
+// describe says what a field takes.
+func describe(field *stream.Element, text string) {
+	field.Add(stream.New(nsForm, "desc").AddText(text))
+}
+
 // addOption offers one value of a list field.
 func addOption(field *stream.Element, label, value string) {
 	field.Add(stream.New(nsForm, "option", "label", label).Add(stream.New(nsForm, "value").AddText(value)))

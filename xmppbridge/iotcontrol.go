@@ -196,8 +196,8 @@ var wants = map[devices.PointKind]struct {
 	devices.KindAction: {iot.BoolParam, "a boolean"},
 	devices.KindText:   {iot.TextParam, "a string"},
 	devices.KindChoice: {iot.TextParam, "a string or an enumeration"},
-	devices.KindColor:  {iot.TextParam, "a string such as #ff8800"},
-	devices.KindTime:   {iot.TextParam, "a string such as 2026-01-31T18:30:00Z"},
+	devices.KindColor:  {iot.TextParam, "a color or a string such as #ff8800"},
+	devices.KindTime:   {iot.TextParam, "a dateTime or a string such as 2026-01-31T18:30:00Z"},
 }
 
 // params takes the parameters of a set for one device. The type has to be the point's: nothing is guessed.
@@ -207,7 +207,8 @@ func (s *setting) params(d *mapping.Device) error {
 		if err != nil {
 			return err
 		}
-		if w := wants[p.Kind]; w.kind != param.Kind {
+		typed := param.Kind == iot.OtherParam && (p.Kind == devices.KindColor || p.Kind == devices.KindTime) // whose types are read by their words
+		if w := wants[p.Kind]; w.kind != param.Kind && !typed {
 			return &paramError{p.Name, fmt.Errorf("%s: this is %w, which takes %s", p.Name, devices.ErrValue, w.word)}
 		}
 		if on, _ := param.Value.Bool(); p.Kind == devices.KindAction && !on {

@@ -264,7 +264,7 @@ func (t *talk) sayDevices() {
 	t.say(strings.Join(lines, "\n"))
 }
 
-// allOff turns off every switch the asker may control.
+// allOff turns off every switch the asker may control, but for those that configure a device.
 func (t *talk) allOff() {
 	var requests []devices.Request
 	for _, d := range t.b.visible(t.asker) {
@@ -272,7 +272,7 @@ func (t *talk) allOff() {
 			continue
 		}
 		for _, a := range d.Actions() {
-			if off, ok := a.Value.Bool(); ok && !off && !a.Really && a.Point.Kind == devices.KindSwitch {
+			if off, ok := a.Value.Bool(); ok && !off && !a.Really && !a.Point.Minor && a.Point.Kind == devices.KindSwitch {
 				requests = append(requests, devices.Request{Device: d.ID, Point: a.Point.Name, Value: a.Value})
 			}
 		}

@@ -350,3 +350,15 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%v", changed)
 	}
 }
+
+// What configures a device or diagnoses it says so, and comes behind what the device is for.
+func TestMinor(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	take(c, `switch/a {"cmd_t":"a","stat_t":"a","uniq_id":"a","name":"Child lock","ent_cat":"config","dev":{"ids":["x"]}}`,
+		`sensor/b {"stat_t":"b","uniq_id":"b","name":"Temperature","dev":{"ids":["x"]}}`)
+	d := c.Device("x")
+	if len(d.Points) != 2 || d.Points[0].Minor || !d.Points[1].Minor || d.Points[1].Name != "a" && d.Points[1].Label != "Child lock" {
+		t.Errorf("%+v", d.Points)
+	}
+}

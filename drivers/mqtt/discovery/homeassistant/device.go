@@ -168,6 +168,7 @@ func (b *assembly) add(e *entry, label string, only, shared bool) {
 	}
 	for _, part := range e.built.Parts {
 		p := part.Point
+		p.Minor = e.minor
 		if !shared && !e.built.Apart {
 			p.Available = e.built.Available
 		}

@@ -1,0 +1,43 @@
+package mapping
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tidings/devices"
+)
+
+// What configures a device, or says how that does, is shown of it when there is nothing else; two numbers of one unit are told apart;
+// a light that is on is not called light again.
+func TestTellingLine(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]struct {
+		class string
+		said  map[string]devices.Value
+		all   []devices.Point
+	}{
+		"20.5 °C · target 21 °C": {"climate", map[string]devices.Value{"child_lock": devices.Bool(true), "current_temperature": num(20.5), "target": num(21)}, []devices.Point{
+			{Name: "child_lock", Kind: devices.KindSwitch, Minor: true, Readable: true, Writable: true},
+			{Name: "current_temperature", Kind: devices.KindNumber, Class: "temperature", Unit: "°C", Readable: true},
+			{Name: "target", Kind: devices.KindNumber, Class: "temperature", Unit: "°C", Readable: true, Writable: true}}},
+		"on · 50 %": {"light", map[string]devices.Value{"light": devices.Bool(true), "brightness": num(50)}, []devices.Point{
+			{Name: "light", Kind: devices.KindSwitch, Readable: true, Writable: true},
+			{Name: "brightness", Kind: devices.KindNumber, Unit: "%", Readable: true, Writable: true}}},
+		"closed": {"", map[string]devices.Value{"contact": devices.Bool(false), "device_temperature": num(23)}, []devices.Point{
+			{Name: "device_temperature", Kind: devices.KindNumber, Class: "temperature", Unit: "°C", Minor: true, Readable: true},
+			{Name: "contact", Kind: devices.KindSwitch, Class: "door", Readable: true}}},
+	} {
+		w := newWorld(t, "")
+		w.up(devices.Info{ID: "homeassistant:1", Match: "homeassistant:1", Class: c.class, Points: c.all})
+		var readings []devices.Reading
+		for point, v := range c.said {
+			readings = append(readings, devices.Reading{Device: "homeassistant:1", Point: point, Value: v})
+		}
+		w.step(Change{Readings: readings})
+		w.wait(time.Minute)
+		if got := strings.Join(w.take(), "\n"); !strings.HasSuffix(got, "online: "+want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
