@@ -2,6 +2,7 @@ package homie
 
 import (
 	"encoding/json"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -22,18 +23,19 @@ const (
 
 // A Convention is Homie, versions 5 and 4. It belongs to one goroutine.
 type Convention struct {
-	prefix   string
-	devices  map[string]*device
-	children map[string][]string // keys by their root
+	prefix  string
+	seed    maphash.Seed
+	devices map[string]*device
 }
 
 // A device is what is known of one.
 type device struct {
 	key    string
-	alerts map[string]string // version 5, with those that are over
+	alerts map[string]string // version 5, with those that are over; they may come before the description
 
 	description *description // version 5
 	problem     string       // why there is none
+	sum         uint64       // of what was said of it
 
 	attributes map[string]string // version 4, by what follows the device in their topics
 }
@@ -43,7 +45,7 @@ func New(o Options) *Convention {
 	if o.Prefix = strings.Trim(o.Prefix, "/"); o.Prefix == "" {
 		o.Prefix = "homie"
 	}
-	return &Convention{prefix: o.Prefix, devices: map[string]*device{}, children: map[string][]string{}}
+	return &Convention{prefix: o.Prefix, seed: maphash.MakeSeed(), devices: map[string]*device{}}
 }
 
 // The attributes of version 4 by their depth: those of a device, of a node and of a property.
@@ -76,7 +78,7 @@ func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) 
 	}
 	if five, ok := strings.CutPrefix(rest, "5/"); ok {
 		id, attribute, _ := strings.Cut(five, "/")
-		return c.take(id, func(d *device) bool { return d.five(attribute, m.Payload) }), nil
+		return c.take(id, func(d *device) bool { return d.five(c.seed, attribute, m.Payload) }), nil
 	}
 	id, attribute, _ := strings.Cut(rest, "/")
 	return c.take(id, func(d *device) bool { return d.four(attribute, string(m.Payload)) }), nil
@@ -94,22 +96,11 @@ func (c *Convention) take(id string, hear func(*device) bool) []string {
 		}
 		d = &device{key: id, alerts: map[string]string{}, attributes: map[string]string{}}
 	}
-	root := d.root()
 	if !hear(d) {
 		return nil
 	}
 	if c.devices[id] = d; d.empty() {
 		delete(c.devices, id)
-	}
-	if now := d.root(); now != root {
-		if root != "" {
-			if c.children[root] = slices.DeleteFunc(c.children[root], func(k string) bool { return k == id }); len(c.children[root]) == 0 {
-				delete(c.children, root)
-			}
-		}
-		if now != "" {
-			c.children[now] = append(c.children[now], id)
-		}
 	}
 	return []string{id}
 }
@@ -123,6 +114,11 @@ func isID(s string) bool {
 }
 
 func (d *device) empty() bool {
+	for _, text := range d.alerts {
+		if text != "" {
+			return false
+		}
+	}
 	return d.description == nil && d.problem == "" && len(d.attributes) == 0
 }
 
@@ -134,13 +130,16 @@ func (d *device) root() string {
 }
 
 // five hears an attribute of version 5. It reports whether something else is known now.
-func (d *device) five(attribute string, payload []byte) bool {
+func (d *device) five(seed maphash.Seed, attribute string, payload []byte) bool {
 	if attribute == "$description" {
-		before := d.description
-		d.description, d.problem = nil, ""
+		known, sum := d.description != nil || d.problem != "", maphash.Bytes(seed, payload)
+		if known && sum == d.sum {
+			return false
+		}
+		d.description, d.problem, d.sum = nil, "", sum
 		if len(payload) == 0 {
 			clear(d.alerts)
-			return before != nil
+			return known
 		}
 		var err error
 		if d.description, err = parseDescription(payload); err != nil {

@@ -47,6 +47,36 @@ func TestBadDescription(t *testing.T) {
 	}
 }
 
+// Brokers send what they kept in any order, and send it again at each connection.
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	take := func(topic, payload string) bool {
+		changed, _ := c.Take(discovery.NewMessage("homie/5/x/"+topic, []byte(payload)))
+		return len(changed) == 1
+	}
+	take("$alert/battery", "low")
+	const description = `{"name": "X", "nodes": {"n": {"properties": {"p": {"datatype": "float"}}}}}`
+	if !take("$description", description) {
+		t.Fatal("nothing has changed")
+	}
+	d := c.Device("x")
+	if d == nil || len(d.Points) != 2 || d.Points[1].Value != devices.Text("low") {
+		t.Fatalf("an alert that comes before the description is lost: %+v", d)
+	}
+	if take("$description", description) || take("$alert/battery", "low") {
+		t.Error("what says the same again changes something")
+	}
+	if !take("$description", "{") || !take("$description", "") || c.Device("x") != nil || len(c.devices) != 0 {
+		t.Error("a device whose description could not be read stays when it is taken back")
+	}
+	take("$alert/battery", "low")
+	take("$alert/battery", "")
+	if len(c.devices) != 0 {
+		t.Error("an alert that is over, of no device, is kept")
+	}
+}
+
 func FuzzTake(f *testing.F) {
 	for _, m := range discoverytest.Announcements(f, "testdata") {
 		f.Add(m.Topic, m.Payload, []byte("rgb,1,2,3"))

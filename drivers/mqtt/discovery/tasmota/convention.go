@@ -3,6 +3,7 @@ package tasmota
 import (
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"strings"
 
 	"tidings/drivers/mqtt/discovery"
@@ -12,11 +13,12 @@ const prefix = "tasmota/discovery/"
 
 // A Convention is Tasmota's own discovery. It belongs to one goroutine.
 type Convention struct {
+	seed    maphash.Seed
 	devices map[string]*device
 }
 
 // New makes the convention.
-func New() *Convention { return &Convention{devices: map[string]*device{}} }
+func New() *Convention { return &Convention{seed: maphash.MakeSeed(), devices: map[string]*device{}} }
 
 // Filters are the topics of announcements.
 func (c *Convention) Filters() []string { return []string{prefix + "+/config", prefix + "+/sensors"} }
@@ -29,6 +31,8 @@ type device struct {
 	config  *config
 	problem string
 	sensors map[string]any
+
+	configSum, sensorsSum uint64 // of the announcements; 0: there is none
 }
 
 // config is the announcement, with the names that the firmware gives its keys.
@@ -69,6 +73,18 @@ func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) 
 		d = &device{}
 		c.devices[mac] = d
 	}
+	sum := &d.configSum
+	if what == "sensors" {
+		sum = &d.sensorsSum
+	}
+	said := uint64(0)
+	if len(m.Payload) > 0 {
+		said = maphash.Bytes(c.seed, m.Payload)
+	}
+	if said == *sum {
+		return nil, nil
+	}
+	*sum = said
 	switch what {
 	case "config":
 		d.config, d.problem = nil, ""
@@ -83,14 +99,10 @@ func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) 
 		}
 		d.config = cfg
 	case "sensors":
-		var said struct {
-			Sensors map[string]any `json:"sn"`
-		}
 		d.sensors = nil
 		if tree, err := m.JSON(); err == nil { // with its numbers as they were written
 			root, _ := tree.(map[string]any)
-			said.Sensors, _ = root["sn"].(map[string]any)
-			d.sensors = said.Sensors
+			d.sensors, _ = root["sn"].(map[string]any)
 		}
 		if d.config == nil && d.problem == "" && d.sensors == nil {
 			delete(c.devices, mac)

@@ -52,6 +52,23 @@ func TestBadAnnouncements(t *testing.T) {
 	}
 }
 
+// Brokers send what they kept again at each connection.
+func TestSameAgain(t *testing.T) {
+	t.Parallel()
+	c := New()
+	for i := range 2 {
+		for topic, payload := range map[string]string{"config": `{"dn":"x","t":"x","ft":"%prefix%/%topic%/","tp":["cmnd","stat","tele"]}`, "sensors": `{"sn":{}}`} {
+			changed, _ := c.Take(discovery.NewMessage("tasmota/discovery/600194AABBCC/"+topic, []byte(payload)))
+			if len(changed) > 0 != (i == 0) {
+				t.Errorf("%s, said %d times: %v", topic, i+1, changed)
+			}
+		}
+	}
+	if changed, _ := c.Take(discovery.NewMessage("tasmota/discovery/600194AABBCC/config", nil)); len(changed) != 1 || c.Device("600194AABBCC") != nil {
+		t.Error("it stays when it is taken back")
+	}
+}
+
 func FuzzTake(f *testing.F) {
 	for _, m := range discoverytest.Announcements(f, "testdata") {
 		f.Add(strings.HasSuffix(m.Topic, "/config"), m.Payload, []byte(`{"POWER":"ON"}`))
