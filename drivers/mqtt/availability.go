@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"errors"
 	"fmt"
 
 	"tidings/drivers/mqtt/discovery"
@@ -21,7 +22,7 @@ type word struct {
 
 // newWatch makes a watch that has heard nothing; nil of nil.
 func newWatch(a *discovery.Availability) *watch {
-	if a == nil || len(a.Topics) == 0 {
+	if a == nil {
 		return nil
 	}
 	return &watch{Availability: a, said: make([]word, len(a.Topics)), latest: -1}
@@ -56,6 +57,9 @@ func (w *watch) hear(i int, m *discovery.Message) {
 	w.said[i], w.latest = word{true, err}, i
 }
 
+// errNowhere is of an availability without topics.
+var errNowhere = errors.New("it does not say where to hear from it")
+
 // down is why it is not there; nil: it is.
 func (w *watch) down() error {
 	if w == nil {
@@ -63,6 +67,9 @@ func (w *watch) down() error {
 	}
 	if w.Mode == discovery.Latest && w.latest >= 0 {
 		return w.said[w.latest].err
+	}
+	if len(w.Topics) == 0 {
+		return errNowhere
 	}
 	var why error
 	for i, s := range w.said {

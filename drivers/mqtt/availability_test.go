@@ -50,7 +50,10 @@ func TestWatch(t *testing.T) {
 		}
 	}
 	if w := newWatch(nil); w.down() != nil || len(w.topics()) != 0 {
-		t.Error("without topics it is not there")
+		t.Error("without an availability it is not there")
+	}
+	if w := newWatch(&discovery.Availability{}); w.down() == nil {
+		t.Error("nothing says that it is there, and it is")
 	}
 }
 

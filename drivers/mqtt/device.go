@@ -99,6 +99,10 @@ func newDevice(driver string, id devices.ID, match string, t *table, said *disco
 		Address: clean(said.Address), Silence: said.Silence,
 	}
 	notes := slices.Clip(said.Notes)
+	if topic := misspelt(said.Available); match != "" && topic != "" {
+		notes = append(notes, fmt.Sprintf("its availability: %.100q is no topic that can be subscribed to", topic))
+		dev.available = newWatch(&discovery.Availability{})
+	}
 	most := min(len(said.Points), discovery.MaxPoints)
 	dev.points, dev.info.Points = make([]point, 0, most), make([]devices.Point, 0, most)
 	for i := range said.Points {
@@ -109,6 +113,10 @@ func newDevice(driver string, id devices.ID, match string, t *table, said *disco
 		}
 		if !pointName.MatchString(p.Name) || dev.find(p.Name) != nil {
 			notes = append(notes, fmt.Sprintf("%s: is no name for a point, or that of another", clean(p.Name)))
+			continue
+		}
+		if topic := misspelt(p.Available, p.Sources...); match != "" && topic != "" {
+			notes = append(notes, fmt.Sprintf("%s: %.100q is no topic that can be subscribed to", p.Name, topic))
 			continue
 		}
 		dev.info.Points = append(dev.info.Points, announced(p))
@@ -125,6 +133,23 @@ func newDevice(driver string, id devices.ID, match string, t *table, said *disco
 	}
 	dev.use()
 	return dev
+}
+
+// misspelt is the first of some topics that a broker would end the connection for; empty: none is.
+func misspelt(a *discovery.Availability, sources ...discovery.Source) string {
+	if a != nil {
+		for _, t := range a.Topics {
+			if !subscribable(t.Topic) {
+				return cmp.Or(t.Topic, " ")
+			}
+		}
+	}
+	for _, s := range sources {
+		if !subscribable(s.Topic) {
+			return cmp.Or(s.Topic, " ")
+		}
+	}
+	return ""
 }
 
 // pointName is what a point can be called.

@@ -76,6 +76,31 @@ func matches(filter, topic string) bool {
 	}
 }
 
+// Bounds of a topic that a stranger names: more levels the broker inside does not take.
+const (
+	maxTopicLevels = 32
+	maxTopicBytes  = 1000
+)
+
+// publishable reports whether every broker takes a topic: MQTT 3.1.1, sections 1.5.3 and 4.7. For others it ends the connection.
+func publishable(topic string) bool {
+	return topic != "" && len(topic) <= maxTopicBytes && strings.Count(topic, "/") < maxTopicLevels && utf8.ValidString(topic) &&
+		!strings.ContainsFunc(topic, func(r rune) bool {
+			return r == '+' || r == '#' || unicode.IsControl(r) || r&0xfffe == 0xfffe || r >= 0xfdd0 && r <= 0xfdef
+		})
+}
+
+// subscribable is the same of a filter, which may have + for levels but the last.
+func subscribable(filter string) bool {
+	levels := strings.Split(filter, "/")
+	for i, level := range levels[:len(levels)-1] {
+		if level == "+" {
+			levels[i] = ""
+		}
+	}
+	return publishable(strings.Join(levels, "/"))
+}
+
 // ofConvention reports whether a topic is one of the filters, word for word.
 func (d *driver) ofConvention(topic string) bool {
 	for _, c := range d.conventions {

@@ -2,6 +2,7 @@ package mqtt_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -319,6 +320,34 @@ func TestCommandOfSeveralMessages(t *testing.T) {
 	if got := <-late; got != "c/level=2" {
 		t.Errorf("retained: %s", got)
 	}
+}
+
+// TestTopicsOfStrangers: brokers end the connection of whoever names one that is none.
+func TestTopicsOfStrangers(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, broker.Options{})
+	do, sink, _ := run(t, s, discover)
+	deep, long := strings.Repeat("x/", 32)+"x", strings.Repeat("x", 70_000)
+	bad := announcement{Points: []fakePoint{{Name: "good", Kind: "number", State: "good", Command: []string{"+/set"}}}}
+	for i, topic := range []string{"a/+", "a/#", "a+/b", "a/\x00", "a/\u0085", "a/\ufffe", deep, long} {
+		bad.Points = append(bad.Points, fakePoint{Name: fmt.Sprint("p", i), Kind: "number", State: topic},
+			fakePoint{Name: fmt.Sprint("a", i), Kind: "number", State: "good", Availability: []string{topic}})
+	}
+	s.say("fake/bad/config", bad.text(), true)
+	info := sink.WaitAnnounced(t, "fake:bad")
+	if !slices.Equal(pointNames(info), []string{"good"}) || len(info.Notes) != 16 || !strings.Contains(info.Notes[0], `p0: "a/+" is no topic`) {
+		t.Errorf("%q, notes %q", pointNames(info), info.Notes)
+	}
+	s.say("fake/lost/config", announcement{Availability: []string{"a#"}}.text(), true)
+	says(t, sink.WaitLink(t, "fake:lost", false), "does not say where to hear from it")
+	sink.WaitLink(t, "fake:bad", true)
+	_, err := do.Do(t.Context(), devices.Command{Device: "fake:bad", Point: "good", Value: devices.Number(1)})
+	says(t, err, `"+/set" is no topic`)
+	if asked(err) {
+		t.Errorf("%v: nothing was sent", err)
+	}
+	s.say("good", "3", false)
+	sink.WaitValue(t, "fake:bad", "good", devices.Number(3))
 }
 
 // TestKeysOfStrangers: what cannot be a name is none.

@@ -148,11 +148,13 @@ func (s *session) loss() error { return fmt.Errorf("connection lost: %w", s.err)
 // when it left. What the connection lost may or may not have reached the broker: the error says down, and nothing of
 // it is sent again.
 func (s *session) publish(ctx context.Context, m discovery.Message) (time.Time, error) {
+	if !publishable(m.Topic) {
+		return time.Time{}, fmt.Errorf("%.100q is no topic to publish to", m.Topic)
+	}
 	qos := s.qos
 	if m.QoS >= 0 {
 		qos = byte(min(m.QoS, 2))
 	}
-
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():

@@ -102,7 +102,7 @@ const (
 	Any                // one is enough
 )
 
-// An Availability is the topics that say whether something is there. It is not there until they were heard.
+// An Availability is the topics that say whether something is there. It is not there until they were heard; without any, never.
 type Availability struct {
 	Mode   Mode
 	Topics []AvailabilityTopic
