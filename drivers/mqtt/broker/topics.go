@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	maxSubscriptions    = 500    // of one client
-	maxAllSubscriptions = 10_000 // of all
+	maxSubscriptions    = 5_000  // of one client: another gateway has a topic or two a device
+	maxAllSubscriptions = 20_000 // of all
 	maxDelayedWills     = 256
 	longestWillDelay    = 24 * 3600 // seconds
 )

@@ -2,15 +2,12 @@ package template
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 )
-
-var update = flag.Bool("update", false, "write what Jinja2 answers into the cases")
 
 // testCase is a template with a payload and what comes of it: > and the output, ? for the use of what is not defined, !
 // for another error.

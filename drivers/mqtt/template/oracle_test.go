@@ -5,11 +5,14 @@ package template
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 )
+
+var update = flag.Bool("update", false, "write what Jinja2 answers into the cases")
 
 // TestOracle has Jinja2 render every case, with Home Assistant's filters beside it. It is Debian's python3-jinja2, so not
 // whichever python3 comes first.
