@@ -135,23 +135,6 @@ func newDevice(driver string, id devices.ID, match string, t *table, said *disco
 	return dev
 }
 
-// misspelt is the first of some topics that a broker would end the connection for; empty: none is.
-func misspelt(a *discovery.Availability, sources ...discovery.Source) string {
-	if a != nil {
-		for _, t := range a.Topics {
-			if !subscribable(t.Topic) {
-				return cmp.Or(t.Topic, " ")
-			}
-		}
-	}
-	for _, s := range sources {
-		if !subscribable(s.Topic) {
-			return cmp.Or(s.Topic, " ")
-		}
-	}
-	return ""
-}
-
 // pointName is what a point can be called.
 var pointName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,99}$`)
 

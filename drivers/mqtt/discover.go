@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"tidings/devices"
 	"tidings/drivers/mqtt/discovery"
@@ -18,9 +16,7 @@ const (
 	// grace is how long retained announcements may take to come again after a reconnect.
 	grace = 2 * time.Minute
 
-	maxKey    = 200    // bytes of a device's key
-	maxHeard  = 60_000 // retained announcements of one convention of which it is known that they were there
-	maxWarned = 100    // different warnings about what is announced
+	maxHeard = 60_000 // retained announcements of one convention of which it is known that they were there
 )
 
 // A convention is one by which devices announce themselves, and what came of it. The goroutine in Run owns it.
@@ -74,31 +70,6 @@ func matches(filter, topic string) bool {
 		}
 		filter, topic = filterRest, topicRest
 	}
-}
-
-// Bounds of a topic that a stranger names: more levels the broker inside does not take.
-const (
-	maxTopicLevels = 32
-	maxTopicBytes  = 1000
-)
-
-// publishable reports whether every broker takes a topic: MQTT 3.1.1, sections 1.5.3 and 4.7. For others it ends the connection.
-func publishable(topic string) bool {
-	return topic != "" && len(topic) <= maxTopicBytes && strings.Count(topic, "/") < maxTopicLevels && utf8.ValidString(topic) &&
-		!strings.ContainsFunc(topic, func(r rune) bool {
-			return r == '+' || r == '#' || unicode.IsControl(r) || r&0xfffe == 0xfffe || r >= 0xfdd0 && r <= 0xfdef
-		})
-}
-
-// subscribable is the same of a filter, which may have + for levels but the last.
-func subscribable(filter string) bool {
-	levels := strings.Split(filter, "/")
-	for i, level := range levels[:len(levels)-1] {
-		if level == "+" {
-			levels[i] = ""
-		}
-	}
-	return publishable(strings.Join(levels, "/"))
 }
 
 // ofConvention reports whether a topic is one of the filters, word for word.
@@ -237,10 +208,6 @@ func (d *driver) lose(c *convention, key string) {
 	d.drop(d.devices[id])
 }
 
-func validKey(key string) bool {
-	return key != "" && len(key) <= maxKey && utf8.ValidString(key) && !strings.ContainsFunc(key, func(r rune) bool { return !unicode.IsPrint(r) })
-}
-
 // begin asks each convention what to publish at the start of a connection, and sees to what may be gone since the last.
 func (d *driver) begin(s *session) {
 	for _, c := range d.conventions {
@@ -292,37 +259,4 @@ func (d *driver) sweep(c *convention) {
 		delete(c.heard, topic)
 		d.take(c, discovery.NewMessage(topic, nil))
 	}
-}
-
-// warn logs something about announcements, once.
-func (d *driver) warn(text string) {
-	text = clean(text)
-	if d.warned[text] || len(d.warned) >= maxWarned {
-		return
-	}
-	d.warned[text] = true
-	d.log.Warn("mqtt announcement not understood", "reason", text)
-}
-
-// clean makes one line, not too long, of what a stranger says.
-func clean(s string) string {
-	const most = 300
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == utf8.RuneError:
-			return -1
-		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
-			return ' '
-		}
-		return r
-	}, s[:min(len(s), 2*most)])
-	s = strings.TrimSpace(s)
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
 }

@@ -34,6 +34,7 @@ type driver struct {
 	wanted      map[string]bool     // of topics: to be subscribed to, once more where they are
 	unwanted    map[string]bool     // no device's any more
 	refused     map[string]bool     // by the broker
+	strangers   map[string]bool     // topics nobody here wants, of which a message has come in this session
 	held        int                 // bytes of the messages that topics hold
 	alarms      alarms
 	began       time.Time       // of the session
@@ -194,9 +195,13 @@ func (d *driver) connected(s *session) {
 	d.began = time.Now()
 	d.setSession(s, nil)
 	clear(d.refused)
+	d.strangers = map[string]bool{}
 	var filters []string
 	for _, c := range d.conventions {
 		filters = append(filters, c.filters...)
+	}
+	if s.resumed {
+		s.wire.unsubscribe(d.otherFilters())
 	}
 	if d.config.birth {
 		filters = append(filters, d.config.statusTopic())
@@ -282,19 +287,6 @@ func (d *driver) countEvents(topic string, n int) {
 		delete(d.events, topic)
 	}
 }
-
-// strange hears of a message nobody here wants: the broker kept a subscription of an earlier configuration, or of a device that was
-// discovered before and may be again soon.
-func (d *driver) strange(topic string) {
-	if len(d.conventions) > 0 && time.Since(d.began) < patience {
-		return
-	}
-	d.log.Info("mqtt topic is not ours: unsubscribing", "topic", topic)
-	d.unwanted[topic] = true
-}
-
-// patience is how long devices have to announce themselves before their topics are taken for those of others.
-const patience = 30 * time.Second
 
 func sorted(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }
 

@@ -260,7 +260,9 @@ func TestTopicsOfAnEarlierConfigurationAreForgotten(t *testing.T) {
 	before := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://broker").SetClientID("gateway").SetAutoReconnect(false).
 		SetCleanSession(false).SetCustomOpenConnectionFn(dialFn(s)))
 	done(t, before.Connect())
-	done(t, before.Subscribe("old", 1, nil))
+	for _, filter := range []string{"old", "older/+", "fake/+/config"} {
+		done(t, before.Subscribe(filter, 1, nil))
+	}
 	before.Disconnect(250)
 
 	c := drivertest.Connection(t, mqtt.Type(mqtt.Options{Local: s.broker.Dial}), local+"[devices.a.points.p]\nsource = \"new\"\n")
@@ -270,12 +272,20 @@ func TestTopicsOfAnEarlierConfigurationAreForgotten(t *testing.T) {
 	drivertest.Start(t, mqtt.Type(mqtt.Options{Local: s.broker.Dial}).Build(c), sink)
 	sink.WaitLink(t, "a", true)
 	for range 100 { // until the broker has taken the UNSUBSCRIBE
-		s.say("old", "x", false)
+		for _, topic := range []string{"old", "older/x", "fake/x/config"} {
+			s.say(topic, "x", false)
+		}
 		s.say("new", "1", false)
 		sink.WaitReadingAfter(t, sink.Mark()-1, "a", "p", nil)
 	}
-	if n := strings.Count(log.String(), "topic=old"); n == 0 || n > 50 {
+	if n := strings.Count(log.String(), "topic=old\n"); n != 1 {
 		t.Errorf("the topic was forgotten %d times:\n%s", n, log.String())
+	}
+	if n := strings.Count(log.String(), "topic=older/x"); n != 1 {
+		t.Errorf("what comes by a filter was said %d times", n)
+	}
+	if strings.Contains(log.String(), "topic=fake") {
+		t.Error("the announcements of a convention that is switched off still come")
 	}
 }
 

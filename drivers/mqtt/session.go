@@ -33,6 +33,8 @@ type session struct {
 	in     *inbox
 	wire   *wire
 
+	resumed bool // the broker has kept what was subscribed to before
+
 	stop  context.CancelFunc // ends wire
 	wired sync.WaitGroup     // of wire
 	turn  chan struct{}      // held by the one that hands a message to paho, so that commands stay in order
@@ -93,6 +95,7 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 	case err != nil:
 		return nil, err
 	}
+	s.resumed = token.(*paho.ConnectToken).SessionPresent()
 	s.wire = newWire(s, d.log)
 	var running context.Context
 	running, s.stop = context.WithCancel(context.Background())
