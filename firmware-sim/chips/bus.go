@@ -151,14 +151,13 @@ func (h *Handle) Tx(addr uint16, w, r []byte) error {
 	b := h.bus
 	b.mu.Lock()
 	b.count++
-	faults, c := b.faults[addr], b.chips[addr]
+	c, absent, hanging := b.chips[addr], b.faults[addr][Absent], b.faults[addr][Hanging]
 	err := h.dead()
-	hanging := faults[Hanging]
 	b.mu.Unlock()
 	switch {
 	case err != nil:
 		return err
-	case c == nil || faults[Absent]:
+	case c == nil || absent:
 		return syscall.ENXIO
 	case hanging:
 		time.Sleep(HangTime)
@@ -170,7 +169,7 @@ func (h *Handle) Tx(addr uint16, w, r []byte) error {
 	if err := c.transfer(w, r); err != nil {
 		return err
 	}
-	if faults[Garbled] {
+	if b.faults[addr][Garbled] {
 		for i := range r {
 			r[i] ^= 0x10
 		}
