@@ -180,16 +180,19 @@ func (f Format) limits() (low, high float64) {
 // bit alone. The error says that the number is too low or too high, or none.
 func (f Format) Append(dst []byte, number float64) ([]byte, error) {
 	low, high := f.limits()
-	if f.Type == Float32 {
-		low, high = -math.MaxFloat32, math.MaxFloat32
-	}
 	var v uint64
+	var fits bool
 	switch f.Type {
-	case Float32, Float64:
+	case Float32: // of the greatest, the shortest number is a little more than it is itself
+		low, high = -math.MaxFloat32, math.MaxFloat32
+		fits = math.Abs(float64(float32(number))) <= high
+	case Float64:
+		fits = number >= low && number <= high
 	default:
 		number = math.Round(number)
+		fits = number >= low && number <= high
 	}
-	if !(number >= low && number <= high) {
+	if !fits {
 		return dst, fmt.Errorf("%s does not fit into %s, which holds %s to %s", plain(number), f, plain(low), plain(high))
 	}
 	switch f.Type {

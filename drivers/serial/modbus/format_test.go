@@ -72,6 +72,8 @@ func TestNumbersThatDoNotFit(t *testing.T) {
 		{"uint16", 65536, "65536 does not fit into uint16, which holds 0 to 65535"},
 		{"int16", 32768, "32768 does not fit into int16, which holds -32768 to 32767"},
 		{"uint16", math.NaN(), "NaN does not fit into uint16, which holds 0 to 65535"},
+		{"float32", 3.4028236e38, "3.4028236e+38 does not fit into float32, which holds -3.4028234663852886e+38 to 3.4028234663852886e+38"},
+		{"float32", math.NaN(), "NaN does not fit into float32, which holds -3.4028234663852886e+38 to 3.4028234663852886e+38"},
 		{"float32", 1e39, "1e+39 does not fit into float32, which holds -3.4028234663852886e+38 to 3.4028234663852886e+38"},
 		{"float64", math.Inf(1), "+Inf does not fit into float64, which holds -1.7976931348623157e+308 to 1.7976931348623157e+308"},
 		{"bit:2", 2, "2 does not fit into bit:2, which holds 0 to 1"},
@@ -85,7 +87,7 @@ func TestNumbersThatDoNotFit(t *testing.T) {
 		}
 	}
 	float := Format{Type: Float32}
-	for _, number := range []float64{21.3, 0.1, -1e-20, 16777217, 1e30} {
+	for _, number := range []float64{21.3, 0.1, -1e-20, 16777217, 1e30, widen(math.MaxFloat32), widen(-math.MaxFloat32), widen(math.SmallestNonzeroFloat32)} {
 		if got, err := float.Append(nil, number); err != nil || float.Number(got) != number && number != 16777217 {
 			t.Errorf("%v reads back as %v %v", number, float.Number(got), err)
 		}
