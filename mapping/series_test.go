@@ -252,3 +252,29 @@ func TestDerivedComesAndGoes(t *testing.T) {
 		}
 	})
 }
+
+// TestWindowOfAFirstChange: of a device that says what changes and nothing more, the first values come together, and then none for
+// long. What was at the start leaves the window all the same.
+func TestWindowOfAFirstChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+[devices.garden]
+driver = "attic"
+[devices.garden.points.power]
+unit = "W"
+[devices.garden.points.average]
+value = "mean(power, '10m')"
+[devices.garden.points.lowest]
+value = "min(power, '10m')"
+`)
+	w.up(computedInfo("garden", "power"))
+	w.read("garden", "power", num(0))
+	w.wait(2 * time.Second)
+	w.read("garden", "power", num(100))
+	w.wantState("garden", "average", "0 W")
+	w.wait(5 * time.Minute)
+	w.wantState("garden", "lowest", "0 W")
+	w.wait(6 * time.Minute)
+	w.wantState("garden", "average", "100 W")
+	w.wantState("garden", "lowest", "100 W")
+}

@@ -141,12 +141,15 @@ func (w *window) mean() float64 {
 
 // due is when the result may be another although no value comes. It reports false when it stays as it is.
 func (w *window) due(f fold) (time.Duration, bool) {
-	if !w.known || len(w.parts) < 2 {
+	soon := w.at + max(w.width(), time.Second)
+	switch n := len(w.parts); {
+	case !w.known || n == 0 || n == 1 && !w.parts[0].mixed:
 		return 0, false
+	case n == 1: // the present value gets a part of its own
+		return soon, true
+	case f == meanOver:
+		return min(soon, w.parts[1].begin+w.span), true
+	default: // when the oldest part is out
+		return w.parts[1].begin + w.span, true
 	}
-	leaves := w.parts[1].begin + w.span // when the oldest part is out
-	if f == meanOver {
-		leaves = min(leaves, w.at+max(w.width(), time.Second))
-	}
-	return leaves, true
 }
