@@ -174,6 +174,9 @@ func (r *loop) report(l *line, now time.Time) {
 // setTotal sets what is counted to what a person reads off the meter.
 func (r *loop) setTotal(l *line, total float64) devices.Result {
 	written := time.Now()
+	if l.pulses.news { // of before
+		r.report(l, written)
+	}
 	l.pulses.sum = total
 	r.keep(l)
 	r.log.Info("count set", "device", l.device, "point", l.counts.total, "pulses", total)

@@ -396,3 +396,58 @@ func TestCounterMistakes(t *testing.T) {
 		t.Errorf("%q", problems)
 	}
 }
+
+// TestCounterWhoseEdgesEnd: a chip that is there and tells of no more edges is looked at.
+func TestCounterWhoseEdgesEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pin := &fickle{}
+		b := runOn(t, nil, func(string) (Chip, error) { return pin, nil }, `[drivers.pins]
+[devices.meter]
+[devices.meter.points.pulses]
+source = "S0"
+count = "rising"
+`)
+		time.Sleep(probeEvery)
+		for range 7 {
+			pin.become(gpio.High, nil)
+			time.Sleep(30 * time.Millisecond)
+			pin.become(gpio.Low, nil)
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(2 * reportEvery)
+		b.expectNumber("pulses", 7)
+	})
+}
+
+// TestSetTotalBetweenPulses: readings of a total that is set come in the order of their times.
+func TestSetTotalBetweenPulses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, c := onCounter(t, nil, meter)
+		time.Sleep(2 * reportEvery)
+		for range 2 { // the second is told a second after the first
+			c.held[0].pulse()
+			time.Sleep(100 * time.Millisecond)
+		}
+		res, err := b.driver.Do(t.Context(), devices.Command{Device: "meter", Point: "energy", Value: devices.Number(500)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * reportEvery)
+		var last time.Time
+		for _, e := range b.sink.Events() {
+			if e.Kind != drivertest.Read || e.Reading.Point != "energy" {
+				continue
+			}
+			if e.Reading.At.Before(last) {
+				t.Errorf("%v at %v comes after one at %v", e.Reading.Value, e.Reading.At, last)
+			}
+			last = e.Reading.At
+		}
+		b.expectNumber("energy", 500)
+		if last.Before(res.Written) {
+			t.Error("nothing confirms it")
+		}
+	})
+}

@@ -184,6 +184,12 @@ func (r *loop) edge(e edge) {
 	if e.ended {
 		// The chip went, most probably, which the probe will tell; if not, the line is looked at from now on.
 		r.probeAt, e.line.poll, e.line.pollAt = e.at, slowPoll, e.at.Add(slowPoll)
+		if p := e.line.pulses; p != nil {
+			p.byEdge, e.line.poll = false, fastPoll
+			if level, err := readLevel(e.line.pin); err == nil { // what it was since it was taken is not known
+				e.line.on = e.line.lineConfig.on(level)
+			}
+		}
 		return
 	}
 	if p := e.line.pulses; p != nil && p.byEdge {
