@@ -80,7 +80,7 @@ func (a *asking) run(ctx context.Context) error {
 			return nil
 		}
 		if c := a.take(); c != nil {
-			if err := a.write(c); err != nil {
+			if err := a.write(ctx, c); err != nil {
 				return err
 			}
 			continue

@@ -259,3 +259,68 @@ func TestModbusCommandsFirst(t *testing.T) {
 		stop()
 	})
 }
+
+// TestModbusStopsDuringACommand: whoever stops the driver does not wait for a slave that is gone to be asked again and again.
+func TestModbusStopsDuringACommand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bus := newBus(t, sim.Options{})
+		slave := board(bus)
+		d, sink, stop := busline(t, bus, strings.Replace(boardConfig, `poll     = "1s"`, "poll = \"1h\"\ntimeout = \"10s\"\nretries = 10", 1))
+		sink.WaitLink(t, "board", true)
+		time.Sleep(2 * time.Second)
+		if err := slave.SetFault(sim.Dead, true); err != nil {
+			t.Fatal(err)
+		}
+		result := make(chan error, 1)
+		go func() {
+			_, err := d.Do(t.Context(), devices.Command{Device: "board", Point: "target", Value: float(7)})
+			result <- err
+		}()
+		time.Sleep(time.Second)
+		begun := time.Now()
+		stop()
+		if took := time.Since(begun); took > 2*safeAll {
+			t.Errorf("it took %v to stop", took)
+		}
+		if err := <-result; !errors.Is(err, devices.ErrDown) || !asked(err) {
+			t.Errorf("do: %v", err)
+		}
+	})
+}
+
+// TestModbusBitIsReadAgain: the register around a bit is asked for as often as anything else.
+func TestModbusBitIsReadAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bus := newBus(t, sim.Options{})
+		slave := board(bus)
+		d, sink, stop := busline(t, bus, strings.Replace(boardConfig, `poll     = "1s"`, `poll = "1h"`, 1))
+		sink.WaitLink(t, "board", true)
+		time.Sleep(2 * time.Second)
+		heard := len(slave.Heard())
+		if err := slave.SetFault(sim.Dead, true); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(defaultTimeout/2, func() {
+			if err := slave.SetFault(sim.Dead, false); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := d.Do(t.Context(), devices.Command{Device: "board", Point: "flag", Value: devices.Bool(true)}); err != nil {
+			t.Errorf("do: %v, asked %+v", err, slave.Heard()[heard:])
+		}
+		if got := slave.Get(sim.Holding, 8); got != 0xFF08 {
+			t.Errorf("it has %04x", got)
+		}
+		if err := slave.SetFault(sim.Dead, true); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // it is read back
+		_, err := d.Do(t.Context(), devices.Command{Device: "board", Point: "flag", Value: devices.Bool(false)})
+		if !errors.Is(err, devices.ErrTimeout) || asked(err) {
+			t.Errorf("do: %v", err)
+		}
+		stop()
+	})
+}

@@ -90,8 +90,9 @@ func (a *asking) takeBack(c *command) bool {
 	return true
 }
 
-// write carries out a command and reads back what came of it. The error is the port's; the command's goes to who gave it.
-func (a *asking) write(c *command) error {
+// write carries out a command and has read back what came of it, unless ctx is done first. The error is the port's; the
+// command's goes to who gave it.
+func (a *asking) write(ctx context.Context, c *command) error {
 	if c.slave.said && !c.slave.up { // one that nobody has asked yet may be there
 		c.result <- outcome{err: fmt.Errorf("%w: %w", devices.ErrDown, c.slave.cause)}
 		return nil
@@ -100,7 +101,13 @@ func (a *asking) write(c *command) error {
 	if c.point.Kind == devices.KindAction {
 		tries = 1 // it may have been done
 	}
-	sent, err := a.send(c.ctx, c.slave, c.point, c.data, tries)
+	either, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	sent, err := a.send(either, c.slave, c.point, c.data, tries)
+	if err != nil && ctx.Err() != nil && c.ctx.Err() == nil {
+		err = devices.ErrDown // it is the end
+	}
 	switch {
 	case err == nil:
 		a.present(c.slave)
@@ -116,7 +123,7 @@ func (a *asking) write(c *command) error {
 	default:
 		c.result <- outcome{err: &devices.AskedError{Err: a.refusal(c, err)}}
 	}
-	if _, isException := errors.AsType[modbus.Exception](err); isException || lineTrouble(err) || c.ctx.Err() != nil {
+	if _, isException := errors.AsType[modbus.Exception](err); isException || lineTrouble(err) || either.Err() != nil {
 		return nil
 	}
 	return err
@@ -129,7 +136,7 @@ func (a *asking) refusal(c *command, err error) error {
 		return fmt.Errorf("slave %d, %s: %w", c.slave.address, c.point.to, devices.ErrTimeout)
 	case errors.Is(err, modbus.ErrDamaged):
 		return fmt.Errorf("slave %d, %s: %w: %w", c.slave.address, c.point.to, devices.ErrTimeout, err)
-	case c.ctx.Err() != nil:
+	case c.ctx.Err() != nil, errors.Is(err, devices.ErrDown):
 		return err
 	}
 	return fmt.Errorf("slave %d refuses %s: %w", c.slave.address, c.point.to, err)
@@ -147,22 +154,32 @@ func (a *asking) send(ctx context.Context, s *slave, r *register, data []byte, t
 	if r.to.Table.Bits() {
 		request = modbus.SetCoil(s.address, r.to.Address, data[0] == 1, r.multiple)
 	}
+	answer, err := a.insist(ctx, request, tries)
+	return answer.Sent, err
+}
+
+// insist asks up to so many times while there is no answer. Sent is when the first question began to leave.
+func (a *asking) insist(ctx context.Context, r modbus.Request, tries int) (answer modbus.Answer, err error) {
+	var sent time.Time
 	for range tries {
-		var answer modbus.Answer
-		if answer, err = a.master.Exchange(ctx, request); sent.IsZero() {
+		if answer, err = a.master.Exchange(ctx, r); sent.IsZero() {
 			sent = answer.Sent
 		}
 		if !errors.Is(err, modbus.ErrNoAnswer) && !errors.Is(err, modbus.ErrDamaged) {
 			break
 		}
 	}
-	return sent, err
+	answer.Sent = sent
+	return answer, err
 }
 
 // withBit reads the register that a bit is in, and puts the bit into it: the others stay as they are.
 func (a *asking) withBit(ctx context.Context, s *slave, r *register, data []byte) ([]byte, error) {
-	answer, err := a.master.Exchange(ctx, modbus.Read(s.address, r.to.Table, r.to.Address, 1))
-	if err != nil {
+	answer, err := a.insist(ctx, modbus.Read(s.address, r.to.Table, r.to.Address, 1), a.tries)
+	switch {
+	case errors.Is(err, modbus.ErrNoAnswer):
+		return nil, fmt.Errorf("slave %d, reading %s before its bit is written: %w", s.address, r.to, devices.ErrTimeout)
+	case err != nil:
 		return nil, fmt.Errorf("slave %d, reading %s before its bit is written: %w", s.address, r.to, err)
 	}
 	mask, err := r.format.Append(nil, 1)
