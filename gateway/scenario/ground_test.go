@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (code int) {
 	var err error
 	if prosody, err = xmpptest.NewProsody(shared("prosody.test", "alice", "bob", "mallory", "gateway", "gateway2", "gateway3",
-		"gateway4", "gateway5", "gateway6", "gateway7")); err == nil {
+		"gateway4", "gateway5", "gateway6", "gateway7", "gateway8")); err == nil {
 		ejabberd, err = xmpptest.NewEjabberd(xmpptest.EjabberdOptions{Options: shared("ejabberd.test", "alice", "bob", "mallory")})
 	}
 	if err == nil {
@@ -70,13 +70,14 @@ type ground struct {
 	things  string                               // otherwise: the domain of the devices
 	login   func(name string) xmpptest.Login     // nil on the ground of the server inside: the house knows
 	restart func(t testing.TB, meanwhile func()) // the server; nil where it is the gateway's own
+	filled  bool                                 // the gateway may write contact lists
 }
 
 // strangers reports whether there can be people without a role: accounts of the server inside all have one.
 func (g *ground) strangers() bool { return g.login != nil }
 
-// contacts reports whether people ask for a subscription: the server inside gives them.
-func (g *ground) asks() bool { return g.login != nil }
+// asks reports whether people ask for a subscription: elsewhere the gateway gives them.
+func (g *ground) asks() bool { return g.login != nil && !g.filled }
 
 // bare is the bare JID of a device, or of the hub, which is called home.
 func (g *ground) bare(name string) string {

@@ -153,12 +153,14 @@ class Client(slixmpp.ClientXMPP):
         self.ca_certs = Path(ca_file)
         self.inbox = []
         self.latest = {}
+        self.pushes = {}
         self.arrived = asyncio.Event()
         self.started = asyncio.get_event_loop().create_future()
         self.ended = asyncio.get_event_loop().create_future()
         # slixmpp's own events leave out messages without a body.
         for kind in ("message", "presence"):
             self.register_handler(Callback("inbox " + kind, MatchXPath(CLIENT + kind), self.on_stanza))
+        self.add_event_handler("roster_update", self.on_roster)
         self.add_event_handler("session_start", lambda _: self.settle(self.started, None))
         self.add_event_handler("failed_auth", self.on_failed_auth)
         self.add_event_handler("ssl_invalid_chain", lambda e: self.fail("certificate refused: %s" % e))
@@ -211,6 +213,11 @@ class Client(slixmpp.ClientXMPP):
     def on_disconnected(self, reason):
         self.fail("disconnected: %s" % reason)
         self.settle(self.ended, str(reason or ""))
+
+    def on_roster(self, iq):
+        if iq["type"] == "set":
+            for item in iq.xml.iter("{jabber:iq:roster}item"):
+                self.pushes[item.get("jid")] = self.pushes.get(item.get("jid"), 0) + 1
 
     def on_stanza(self, stanza):
         item = read_stanza(stanza)
@@ -376,6 +383,10 @@ class Driver:
         if clear:
             client.inbox = [i for i in client.inbox if not matches(i)]
         return {"stanzas": found}
+
+    async def pushes(self):
+        """How often the server has pushed each contact."""
+        return {"pushes": self.need().pushes}
 
     async def latest(self):
         """The last presence of every full JID."""

@@ -153,6 +153,14 @@ func (c *Client) Roster() map[string]RosterItem {
 	return answer.Items
 }
 
+// Pushes is how often the server has told of a change of each contact, by bare JID.
+func (c *Client) Pushes() map[string]int {
+	c.t.Helper()
+	var answer struct{ Pushes map[string]int }
+	c.Do("pushes", nil, &answer)
+	return answer.Pushes
+}
+
 // Subscribe asks for jid's presence.
 func (c *Client) Subscribe(jid string) { c.t.Helper(); c.SendPresence(jid, "subscribe") }
 
