@@ -133,6 +133,8 @@ func (p *Point) command(on bool) string {
 	words := wordsOf(p.Class)
 	verb := words.verb(on)
 	switch {
+	case verb == "" && strings.EqualFold(p.Label, plainWords.on): // a point called "on"
+		return label(plainWords.state(on))
 	case verb == "":
 		return p.Label + " " + plainWords.state(on)
 	case p.Label == words.turnOn || p.Label == words.turnOff:
@@ -207,6 +209,9 @@ func mergePoint(raw *devices.Point, c *pointConfig, deviceClass string) Point {
 	}
 	if raw.Label != "" {
 		p.Label, p.called = cutLine(raw.Label, maxLabel), true
+		if !strings.Contains(p.Label, " ") { // a name for programs
+			p.Label = strings.ReplaceAll(p.Label, "_", " ")
+		}
 	}
 	if raw.Low < raw.High {
 		p.Range = Span{Low: raw.Low, High: raw.High}

@@ -47,6 +47,9 @@ func (p *Point) telling() int {
 	if weight, ok := weights[p.Class]; ok {
 		return weight
 	}
+	if p.Unit == "°" && !p.Writable {
+		return electric // where on earth, or under which angle
+	}
 	return otherwise
 }
 

@@ -8,6 +8,25 @@ import (
 	"tidings/devices"
 )
 
+// What devices call their points is written as people do.
+func TestTellingLabels(t *testing.T) {
+	t.Parallel()
+	for called, want := range map[string]string{"WiFi Signal": "WiFi Signal", "PM2.5": "PM2.5", "Soil moisture": "soil moisture", "barrier_state": "barrier state",
+		"IP": "IP", "Hot_water mode": "hot_water mode"} {
+		d := modelOf(t, devices.Info{ID: "homeassistant:1", Points: []devices.Point{{Name: "x", Label: called, Readable: true}}}, "")
+		if got := d.Points[0].name(); got != want {
+			t.Errorf("%q: %q, want %q", called, got, want)
+		}
+	}
+	d := modelOf(t, devices.Info{ID: "homie:1", Points: []devices.Point{{Name: "on", Kind: devices.KindSwitch, Readable: true, Writable: true}}}, "")
+	if a := d.Actions(); a[0].Name != "On" || a[1].Name != "Off" {
+		t.Errorf("%+v", a)
+	}
+	if a, _ := d.Understand([]string{"off"}); a == nil || a.Node != "on/off" {
+		t.Errorf("off: %+v", a)
+	}
+}
+
 // What configures a device, or says how that does, is shown of it when there is nothing else; two numbers of one unit are told apart;
 // a light that is on is not called light again.
 func TestTellingLine(t *testing.T) {

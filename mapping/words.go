@@ -36,13 +36,15 @@ func Duration(d time.Duration) string {
 // silentFor is the status of a device that says nothing.
 func silentFor(d time.Duration) string { return "silent for " + Duration(d) }
 
-// name is the point's label as it stands inside a sentence: "soil moisture". What a device writes in capitals, as "PM2.5", stays.
+// name is the point's label as it stands inside a sentence: "soil moisture". What a device writes in capitals, as "PM2.5" or "WiFi signal",
+// stays.
 func (p *Point) name() string {
 	if !p.called {
 		return spaced(p.Name)
 	}
-	_, n := utf8.DecodeRuneInString(p.Label)
-	if second, _ := utf8.DecodeRuneInString(p.Label[n:]); unicode.IsUpper(second) || unicode.IsDigit(second) {
+	first, _, _ := strings.Cut(p.Label, " ")
+	_, n := utf8.DecodeRuneInString(first)
+	if strings.ContainsFunc(first[n:], func(r rune) bool { return unicode.IsUpper(r) || unicode.IsDigit(r) }) {
 		return p.Label
 	}
 	return lowerFirst(p.Label)
