@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tidings/devices"
 	"tidings/drivers/mqtt/discovery"
 	"tidings/drivers/mqtt/discovery/homeassistant/component"
 )
@@ -186,6 +187,9 @@ func (b *assembly) add(e *entry, label string, only, shared bool) {
 		switch {
 		case part.Suffix == "":
 			p.Name, p.Label = e.base, label
+			if label == "" && e.base != plainName(e.kind) && p.Kind == devices.KindSwitch && p.Writable { // called as the device, so what it is says more than "Rl 1"
+				p.Label = kindLabel(e.kind)
+			}
 		case own:
 			p.Name, whole = part.Suffix, e.base+"_"+part.Suffix
 		default:
@@ -196,6 +200,11 @@ func (b *assembly) add(e *entry, label string, only, shared bool) {
 		}
 		b.append(p, []string{p.Name, whole, e.kind + "_" + whole})
 	}
+}
+
+// kindLabel is what a component without a name is called: "Light".
+func kindLabel(kind string) string {
+	return strings.ToUpper(kind[:1]) + strings.ReplaceAll(kind[1:], "_", " ")
 }
 
 // append adds a point by the first of some names that is free. It reports false when there are too many.
