@@ -377,7 +377,7 @@ func notUnderstood(d *mapping.Device, name, said string) error {
 
 func sentWords(d *mapping.Device, p *mapping.Point, o devices.Outcome) string {
 	what := d.Name + ": " + p.Label
-	if got, ok := o.Reading.Text(); ok && o.Confirmed && p.Kind == devices.KindChoice && !strings.EqualFold(got, o.Value.String()) {
+	if got, ok := p.Underway(o.Value, o.Reading); ok && o.Confirmed {
 		return what + " " + got + " (accepted by the device)"
 	}
 	if p.Kind != devices.KindAction {

@@ -154,7 +154,10 @@ func (e *executor) enter(ctx context.Context, id devices.ID) (leave func(), err 
 
 // write tells the driver and waits for the reading that confirms it. The driver knows whether the device was asked.
 func (e *executor) write(ctx context.Context, a devices.Actuator, d *mapping.Device, p *mapping.Point, out devices.Outcome) (devices.Outcome, error) {
-	w := e.router.confirms.await(pointKey{d.ID, p.Name}, func(v devices.Value) bool { return p.Same(out.Value, v) })
+	before, _ := e.router.registry.Point(d.ID, p.Name)
+	w := e.router.confirms.await(pointKey{d.ID, p.Name}, func(v devices.Value) bool {
+		return p.Same(out.Value, v) || p.Nears(before.Value, out.Value, v)
+	})
 	defer w.stop()
 	raw := out.Value
 	if p.Kind != devices.KindAction {

@@ -312,3 +312,26 @@ func TestTelling(t *testing.T) {
 		t.Error("of a device by hand not the first two:", byHand.Primary)
 	}
 }
+
+// TestUnderway moves a blind to 40 %.
+func TestUnderway(t *testing.T) {
+	t.Parallel()
+	position := modelOf(t, blinds(), "").Point("position")
+	before, asked := devices.Number(100), devices.Number(40)
+	for got, want := range map[float64]struct {
+		nears bool
+		reads string
+	}{100: {false, "100 %"}, 99: {true, "99 %"}, 41: {true, "41 %"}, 40: {false, ""}, 39: {false, "39 %"}} {
+		reads, underway := position.Underway(asked, devices.Number(got))
+		if !underway {
+			reads = ""
+		}
+		if nears := position.Nears(before, asked, devices.Number(got)); nears != want.nears || reads != want.reads {
+			t.Errorf("%v: %v %q, want %v", got, nears, reads, want)
+		}
+	}
+	target := Point{Kind: devices.KindNumber, Unit: "°C"}
+	if target.Nears(devices.Number(20), devices.Number(25), devices.Number(22)) {
+		t.Error("a set point that stopped short counts as taken")
+	}
+}

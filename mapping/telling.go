@@ -3,6 +3,7 @@ package mapping
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"tidings/devices"
 )
@@ -45,6 +46,9 @@ func (p *Point) telling() int {
 		}
 	}
 	if weight, ok := weights[p.Class]; ok {
+		if strings.HasPrefix(p.Name, "device_") || strings.HasSuffix(p.Name, "dew_point") {
+			return max(weight, ordinary) // not what one takes for the temperature
+		}
 		return weight
 	}
 	if p.Unit == "°" && !p.Writable {

@@ -298,6 +298,28 @@ func (p *Point) ToRaw(v devices.Value) devices.Value {
 	return v
 }
 
+// Nears reports whether a reading is on the way from what was there before to what was asked: a cover that moves, a lamp that fades.
+// Only shares move so; a set point that stops short was not taken.
+func (p *Point) Nears(before, asked, got devices.Value) bool {
+	b, okB := before.Number()
+	a, okA := asked.Number()
+	g, okG := got.Number()
+	return p.Unit == "%" && okA && okB && okG && (b < g && g < a || a < g && g < b)
+}
+
+// Underway is what a point reads, where a device has taken a command and is still on its way; false where it is there.
+func (p *Point) Underway(asked, reading devices.Value) (string, bool) {
+	switch p.Kind {
+	case devices.KindChoice:
+		now, ok := reading.Text()
+		wanted, _ := asked.Text()
+		return now, ok && !strings.EqualFold(now, wanted)
+	case devices.KindNumber:
+		return p.Format(reading), p.Unit == "%" && !reading.IsZero() && !p.Same(asked, reading)
+	}
+	return "", false
+}
+
 // Same reports whether a reading equals what was asked, as far as the device can tell them apart: half a step, half
 // a digit shown, half of what one raw unit is; of what opens, locks or drives about also whether it is on its way.
 func (p *Point) Same(asked, got devices.Value) bool {

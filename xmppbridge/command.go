@@ -242,10 +242,8 @@ func (b *Bridge) execute(ctx context.Context, d *mapping.Device, p *mapping.Poin
 	if p.Kind == devices.KindAction {
 		what = p.Label + ": done"
 	}
-	if got, ok := result.Reading.Text(); ok && result.Confirmed && p.Kind == devices.KindChoice {
-		if asked, _ := result.Value.Text(); !strings.EqualFold(got, asked) {
-			return &outcome{level: "info", note: p.Label + " is " + got + " (accepted by the device)"}, nil
-		}
+	if got, ok := p.Underway(result.Value, result.Reading); ok && result.Confirmed {
+		return &outcome{level: "info", note: p.Label + " is " + got + " (accepted by the device)"}, nil
 	}
 	if result.Confirmed {
 		return &outcome{level: "info", note: what + " (confirmed by the device)"}, nil
