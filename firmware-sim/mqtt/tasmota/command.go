@@ -42,7 +42,7 @@ func (d *Device) obey(now time.Time, command, payload string) []board.Message {
 		if d.Kind != Sensor && d.Kind != Shutter {
 			return d.switched(now, payload)
 		}
-	case "DIMMER", "HSBCOLOR", "COLOR", "CT", "WHITE":
+	case "DIMMER", "HSBCOLOR", "COLOR", "COLOR2", "CT", "WHITE":
 		if d.light() {
 			if out := d.lit(strings.TrimSuffix(command, "1"), payload); out != nil {
 				return out
@@ -122,6 +122,12 @@ func (d *Device) lit(command, payload string) []board.Message {
 		}
 	case command == "COLOR" && !d.colored(payload):
 		return nil
+	case command == "COLOR2": // as bright as it was
+		level := d.dimmer
+		if !d.colored(payload) {
+			return nil
+		}
+		d.dimmer = level
 	}
 	s := map[string]any{"POWER": d.power()}
 	d.lights(s)

@@ -71,7 +71,8 @@ func TestLights(t *testing.T) {
 	asks(t, bulb, noon,
 		[4]string{"Dimmer", "40", "RESULT", `"Dimmer":40`}, [4]string{"Dimmer", "40", "RESULT", `"POWER":"ON"`},
 		[4]string{"HSBColor", "120,100,50", "RESULT", `"Color":"0080000000"`}, [4]string{"Color", "#FF0000", "RESULT", `"HSBColor":"0,100,100"`},
-		[4]string{"CT", "300", "RESULT", `"CT":300`}, [4]string{"CT", "300", "RESULT", `"White":100`}, [4]string{"White", "20", "RESULT", `"White":20`},
+		[4]string{"Dimmer", "40", "RESULT", `"Dimmer":40`}, [4]string{"Color2", "0,0,255", "RESULT", `"HSBColor":"240,100,40"`},
+		[4]string{"Dimmer", "100", "RESULT", `"Dimmer":100`}, [4]string{"CT", "300", "RESULT", `"CT":300`}, [4]string{"CT", "300", "RESULT", `"White":100`}, [4]string{"White", "20", "RESULT", `"White":20`},
 		[4]string{"CT", "900", "RESULT", `"CT":300`}, [4]string{"Dimmer", "0", "POWER", "OFF"},
 	)
 	dimmer := &Device{Kind: Dimmer, Topic: "desk", MAC: "DC4F22A1B2C5", Name: "Desk"}
