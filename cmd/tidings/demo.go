@@ -41,11 +41,12 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a whole simulated house to log in to, with nothing installed",
-		Long: "Run the gateway with an XMPP server and an MQTT broker inside and simulated\n" +
-			"firmware around it: a greenhouse node on a serial line, a door contact and a\n" +
-			"heater's relay on a GPIO chip, a lamp and a metering plug on MQTT. Log in with\n" +
-			"any XMPP client, or let --tour do it and print what a person would see. Nothing\n" +
-			"is left behind.",
+		Long: "Run the gateway with an XMPP server and an MQTT broker inside and a simulated\n" +
+			"house around it: some thirty devices that announce themselves on MQTT, as of\n" +
+			"Zigbee2MQTT, ESPHome, Tasmota, Shelly and Homie, and a dozen that are wired:\n" +
+			"boards and meters on serial lines, a Modbus line, GPIO, I2C. Log in with any\n" +
+			"XMPP client, or let --tour do it and print what a person would see. Nothing is\n" +
+			"left behind.",
 		Example: "  tidings demo\n  tidings demo --tour",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -208,8 +209,9 @@ func (h *house) welcome(on serving, password string) error {
 		fmt.Fprintf(&text, "%s\n\n", uri)
 	}
 	fmt.Fprintf(&text, "Log in with any XMPP client. The certificate was made on the spot; its SHA-256 fingerprint is\n%s\n\n", on.fingerprint)
-	fmt.Fprint(&text, "The greenhouse gets too hot every minute and says so. Type \"pump on\" in its\n"+
-		"chat, or take it from its command menu.\n\n")
+	fmt.Fprintf(&text, "%d devices fill the contact list, by room. Most were found by themselves: write\n"+
+		"\"color red\" to the Lamp, \"close\" to the Blind, or take it from their command\n"+
+		"menus. The greenhouse gets too hot every minute and says so, with what to answer.\n\n", len(h.sim.Devices()))
 	if addrs, err := h.gateway.BrokerAddrs(context.Background()); err == nil && len(addrs) > 0 {
 		fmt.Fprintf(&text, "MQTT broker:  mqtt://%s\n", addrs[0])
 	}

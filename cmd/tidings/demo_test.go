@@ -17,7 +17,8 @@ import (
 	"testing"
 	"time"
 
-	mqttsim "tidings/firmware-sim/mqtt"
+	sim "tidings/firmware-sim/house"
+	"tidings/firmware-sim/mqtt/board"
 	serialsim "tidings/firmware-sim/serial"
 )
 
@@ -241,7 +242,7 @@ func TestTour(t *testing.T) {
 	}
 	for _, want := range []string{"Logged in as demo@localhost/tour", "SCRAM-SHA-256-PLUS", "Garden", "Living room",
 		"greenhouse@localhost/greenhouse", "°C", "Pump on", "Pump is on (confirmed by the device)", `asks "Really?"`,
-		"Lamp: Power is on (confirmed by the device)", "99 °C is out of range", "open the window", "a picture of 800 by 400", "too-hot over"} {
+		"Lamp: Light is on (confirmed by the device)", "Brightness is 40 % (confirmed", "Color is red (confirmed", "closing (accepted", "99 °C is out of range", "open the window", "a picture of 800 by 400", "too-hot over"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not say %q", want)
 		}
@@ -250,7 +251,7 @@ func TestTour(t *testing.T) {
 		t.Log(out)
 	}
 	// Outputs are in their safe state when the gateway has gone.
-	if h.greenhouse.State().Relay || h.chip.Relay(relayLine).On() {
+	if h.sim.Greenhouse.State().Relay || h.sim.Chip.Relay(sim.RelayLine).On() {
 		t.Error("the pump or the heater is still on")
 	}
 }
@@ -263,17 +264,17 @@ func TestTourFails(t *testing.T) {
 		want   string
 	}{
 		"the lamp never answers": {
-			func(h *house) error { return h.lamp.SetFault(mqttsim.Stuck, true) },
-			"tour: lamp on: Lamp: Power: the device did not confirm",
+			func(h *house) error { return h.sim.SetFault(sim.Bridge, board.Stuck, true) },
+			"tour: lamp on: Lamp: Light: the device did not confirm",
 		},
 		"the pump is stuck": {
-			func(h *house) error { return h.greenhouse.SetFault(serialsim.Stuck, true) },
+			func(h *house) error { return h.sim.Greenhouse.SetFault(serialsim.Stuck, true) },
 			"tour: pump on: the device did not confirm",
 		},
 		"the greenhouse says nothing": {
 			func(h *house) error {
 				h.demo.patience = time.Second
-				return h.greenhouse.SetFault(serialsim.Silence, true)
+				return h.sim.Greenhouse.SetFault(serialsim.Silence, true)
 			},
 			"tour: Greenhouse coming online did not happen within 1s",
 		},

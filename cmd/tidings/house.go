@@ -16,22 +16,21 @@ import (
 	"time"
 
 	"tidings/drivers"
+	"tidings/drivers/chips"
 	gpiodriver "tidings/drivers/gpio"
-	gpiosim "tidings/firmware-sim/gpio"
-	mqttsim "tidings/firmware-sim/mqtt"
-	serialsim "tidings/firmware-sim/serial"
+	sim "tidings/firmware-sim/house"
+	"tidings/firmware-sim/mqtt/board"
 	"tidings/gateway"
 )
 
 //go:embed demo.toml
 var demoTemplate string
 
-// The lines of the simulated chip and what is wired to them, as demo.toml has it.
-const (
-	chipLabel = "demo"
-	doorLine  = "GPIO17"
-	relayLine = "GPIO27"
-)
+// demoDay is how long a day lasts in the demo, so that something goes on.
+const demoDay = time.Hour
+
+// demoOffline has an empty battery.
+const demoOffline = "Stairs motion"
 
 // A house is the gateway of a demo and what is simulated around it.
 type house struct {
@@ -39,9 +38,7 @@ type house struct {
 	gateway *gateway.Gateway
 	serving chan serving // one value: the server inside listens
 
-	greenhouse *serialsim.Node
-	chip       *gpiosim.Chip
-	lamp, plug *mqttsim.Device
+	sim *sim.House
 }
 
 type serving struct {
@@ -51,17 +48,22 @@ type serving struct {
 
 // newHouse makes everything and starts nothing.
 func newHouse(ctx context.Context, d *demo) (*house, error) {
-	h := &house{demo: d, serving: make(chan serving, 1), chip: gpiosim.NewChip(chipLabel, doorLine, relayLine)}
+	h := &house{demo: d, serving: make(chan serving, 1)}
 	journal := newJournal(d.stderr)
 	journal.level.Set(slog.LevelWarn) // what a person came to see is on standard output
 	var err error
-	// Not plugged in before run, which takes the port away again.
-	h.greenhouse, err = serialsim.New(serialsim.Options{Kind: serialsim.Greenhouse, Link: d.file("greenhouse"), Period: d.heat, Unplugged: true})
+	// Its ports are not there before run, which takes them away again.
+	every := 5 * time.Second
+	if d.tour {
+		every = time.Second
+	}
+	h.sim, err = sim.New(sim.Options{Dial: h.dialBroker, Dir: d.data, Day: demoDay, Every: every, Heat: d.heat, Settle: time.Second})
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	onMQTT := mqttsim.Options{Dial: h.dialBroker, Interval: 5 * time.Second}
-	h.lamp, h.plug = mqttsim.NewLamp(onMQTT), mqttsim.NewPlug(onMQTT)
+	if err := h.sim.SetFault(demoOffline, board.Offline, true); err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
 	file, err := d.writeConfig()
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
@@ -69,7 +71,7 @@ func newHouse(ctx context.Context, d *demo) (*house, error) {
 	// Being ended meanwhile is noticed in run, which takes everything down in order.
 	h.gateway, err = gateway.New(context.WithoutCancel(ctx), gateway.Options{
 		Config: file, Version: versionText(), Log: journal.log, Tail: journal.tail,
-		Backends: drivers.Backends{GPIO: h.openChip},
+		Backends: drivers.Backends{GPIO: h.openChip, I2C: h.openBus},
 		Listening: func(addrs []net.Addr, fingerprint string) {
 			select {
 			case h.serving <- serving{addrs[0], fingerprint}:
@@ -86,7 +88,9 @@ func (d *demo) writeConfig() (file string, err error) {
 	if d.tour {
 		interval = "1s"
 	}
-	t, err := template.New("demo").Funcs(template.FuncMap{"quote": strconv.Quote}).Parse(demoTemplate)
+	t, err := template.New("demo").Funcs(template.FuncMap{
+		"quote": strconv.Quote, "port": func(name string) string { return strconv.Quote(d.file(name)) },
+	}).Parse(demoTemplate)
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +100,7 @@ func (d *demo) writeConfig() (file string, err error) {
 		return "", err
 	}
 	err = t.Execute(&text, map[string]string{"Data": d.data, "Listen": d.listen, "Pictures": net.JoinHostPort(host, "0"), "MQTT": d.mqtt, "Interval": interval,
-		"Serial": d.file("greenhouse"), "Socket": d.file("tidings.sock")})
+		"Socket": d.file("tidings.sock")})
 	if err != nil {
 		return "", err
 	}
@@ -106,10 +110,22 @@ func (d *demo) writeConfig() (file string, err error) {
 
 // openChip is the simulated chip as the driver wants one.
 func (h *house) openChip(name string) (gpiodriver.Chip, error) {
-	if name != h.chip.Label() {
+	if name != sim.ChipLabel {
 		return nil, fmt.Errorf("chip %s: %w", name, fs.ErrNotExist)
 	}
-	handle, err := h.chip.Open()
+	handle, err := h.sim.Chip.Open()
+	if err != nil {
+		return nil, err
+	}
+	return handle, nil
+}
+
+// openBus is the simulated bus as the driver wants one.
+func (h *house) openBus(name string) (chips.I2CBus, error) {
+	if name != "house" {
+		return nil, fmt.Errorf("bus %s: %w", name, fs.ErrNotExist)
+	}
+	handle, err := h.sim.Bus.Open()
 	if err != nil {
 		return nil, err
 	}
@@ -142,10 +158,9 @@ func (h *house) run(ctx context.Context) error {
 	simulating, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 
-	// Before the gateway looks for it: a driver that comes first reports a port that is missing and waits.
-	plugged := h.greenhouse.SetFault(serialsim.Unplug, false)
+	// Before the gateway looks for them: a driver that comes first reports a port that is missing and waits.
+	plugged := h.sim.Plug()
 	if plugged != nil {
-		plugged = fmt.Errorf("greenhouse: %w", plugged)
 		cancel(plugged)
 	}
 
@@ -162,10 +177,7 @@ func (h *house) run(ctx context.Context) error {
 			}
 		})
 	}
-	run(&devices, simulating, h.greenhouse.Run) // takes the port away in the end
-	run(&devices, simulating, h.runDoor)
-	run(&devices, simulating, h.lamp.Run)
-	run(&devices, simulating, h.plug.Run)
+	run(&devices, simulating, h.sim.Run) // takes the ports away in the end
 	run(&parts, ctx, h.gateway.Run)
 	run(&parts, ctx, func(ctx context.Context) error {
 		err := h.greet(ctx)
@@ -178,11 +190,6 @@ func (h *house) run(ctx context.Context) error {
 	end()
 	devices.Wait()
 	return errors.Join(append(failed, plugged)...)
-}
-
-// runDoor opens the front door now and then.
-func (h *house) runDoor(ctx context.Context) error {
-	return h.chip.Contact(doorLine).Run(ctx, 3*h.demo.heat/4, h.demo.heat/4)
 }
 
 // greet makes the account and says how to log in, or takes the tour.
@@ -209,7 +216,11 @@ func (h *house) receive(ctx context.Context) error {
 	if !h.demo.tour {
 		return h.welcome(on, password)
 	}
-	t := &tour{out: h.demo.out, patience: h.demo.patience, server: on.addr.String(), password: password, certificate: h.demo.file("xmpp.pem")}
+	var residents []string
+	for _, d := range h.sim.Devices() {
+		residents = append(residents, d.Name)
+	}
+	t := &tour{residents: residents, out: h.demo.out, patience: h.demo.patience, server: on.addr.String(), password: password, certificate: h.demo.file("xmpp.pem")}
 	if err := t.take(ctx); err != nil {
 		return fmt.Errorf("tour: %w", err)
 	}

@@ -46,7 +46,7 @@ func TestDemoWithClient(t *testing.T) {
 	direct.Login(login)
 
 	// The house is in the contact list, by room, and each device says how it is.
-	rooms := map[string]string{"greenhouse": "Garden", "door": "Hall", "heater": "Hall", "lamp": "Living room", "plug": "Kitchen"}
+	rooms := map[string]string{"greenhouse": "Garden", "door": "Hall", "heater": "Hall", "lamp": "Living room", "washing": "Utility room"}
 	for device := range rooms {
 		c.ExpectPresence(xmpptest.Expect{From: device + "@localhost/" + device, Type: "available"})
 	}
@@ -74,8 +74,10 @@ func TestDemoWithClient(t *testing.T) {
 	for _, words := range []struct{ to, say, hear string }{
 		{"greenhouse@localhost", "pump off", "Pump is off (confirmed by the device)"},
 		{"greenhouse@localhost", "pump on", "Pump is on (confirmed by the device)"},
-		{"home@localhost", "plug on", "Power is on (confirmed by the device)"},
-		{"home@localhost", "lamp on", "Power is on (confirmed by the device)"},
+		{"home@localhost", "washing on", "Power is on (confirmed by the device)"},
+		{"home@localhost", "lamp on", "Light is on (confirmed by the device)"},
+		{"lamp@localhost", "color red", "Color is red (confirmed by the device)"},
+		{"blind@localhost", "close", "Cover is closing (accepted by the device)"},
 	} {
 		c.Say(words.to, words.say)
 		answer := c.ExpectMessage(xmpptest.Expect{From: words.to, Contains: words.hear})
@@ -83,7 +85,7 @@ func TestDemoWithClient(t *testing.T) {
 			t.Errorf("%q is answered by %+v", words.say, answer)
 		}
 	}
-	c.ExpectPresence(xmpptest.Expect{From: "lamp@localhost/lamp", Status: "on"})
+	c.ExpectPresence(xmpptest.Expect{From: "lamp@localhost/lamp", Status: "light on · 100 %"})
 
 	// The heater is dangerous: it asks.
 	c.Say("heater@localhost", "on")

@@ -32,6 +32,7 @@ type tour struct {
 	out                           io.Writer
 	server, password, certificate string
 	patience                      time.Duration // with each thing it waits for
+	residents                     []string      // names of the devices
 
 	stream *stream.Stream
 	unsaid error // why the output could not be written
@@ -132,9 +133,6 @@ func (t *tour) steps(ctx context.Context) error {
 	return nil
 }
 
-// residents are the devices of the house.
-var residents = []string{"greenhouse", "door", "heater", "lamp", "plug"}
-
 // roster returns the contact list once everyone is in it: devices appear as their drivers start.
 func (t *tour) roster(ctx context.Context) (*stream.Element, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.patience)
@@ -149,13 +147,13 @@ func (t *tour) roster(ctx context.Context) (*stream.Element, error) {
 		}
 		there := map[string]bool{}
 		for item := range roster.Children() {
-			there[item.Attr("jid")] = true
+			there[item.Attr("name")] = true
 		}
-		missing := slices.IndexFunc(residents, func(name string) bool { return !there[name+"@localhost"] })
+		missing := slices.IndexFunc(t.residents, func(name string) bool { return !there[name] })
 		if missing < 0 {
 			return roster, nil
 		}
-		if err := t.next(ctx, news, residents[missing]+"@localhost coming into the contact list"); err != nil {
+		if err := t.next(ctx, news, t.residents[missing]+" coming into the contact list"); err != nil {
 			return nil, err
 		}
 	}
@@ -173,13 +171,22 @@ func (t *tour) contacts(ctx context.Context) error {
 	contacts := table{columns: make([]column, 4)}
 	for item := range roster.Children() {
 		jid := item.Attr("jid")
-		p, err := t.await(ctx, 0, item.Attr("name")+" coming online", func(st *stream.Element) bool {
-			return st.Name == "presence" && st.Attr("type") == "" && strings.HasPrefix(st.Attr("from"), jid+"/")
+		becoming, typ := " coming online", ""
+		if item.Attr("name") == demoOffline {
+			becoming, typ = " being offline", "unavailable"
+		}
+		p, err := t.await(ctx, 0, item.Attr("name")+becoming, func(st *stream.Element) bool {
+			return st.Name == "presence" && st.Attr("type") == typ && strings.HasPrefix(st.Attr("from"), jid+"/") &&
+				st.ChildText(stream.NS, "status") != "no reading yet"
 		})
 		if err != nil {
 			return err
 		}
-		contacts.row("  "+item.ChildText(nsRoster, "group"), item.Attr("name"), p.Attr("from"), p.ChildText(stream.NS, "status"))
+		status := p.ChildText(stream.NS, "status")
+		if typ != "" {
+			status = "(offline) " + status
+		}
+		contacts.row("  "+item.ChildText(nsRoster, "group"), item.Attr("name"), p.Attr("from"), status)
 	}
 	slices.SortFunc(contacts.rows, slices.Compare)
 	t.say("\nContacts, in groups by room:")
@@ -244,21 +251,27 @@ func (t *tour) danger(ctx context.Context) error {
 	return nil
 }
 
+// chat says to the house and to devices what a person would.
 func (t *tour) chat(ctx context.Context) error {
-	from := t.count()
-	if err := t.stream.Send(stream.New(stream.NS, "message", "type", "chat", "to", "home@localhost").
-		Add(stream.New(stream.NS, "body").AddText("lamp on"))); err != nil {
-		return err
-	}
-	answer, err := t.await(ctx, from, "an answer to \"lamp on\"", func(st *stream.Element) bool {
-		return st.Name == "message" && strings.HasPrefix(st.Attr("from"), "home@localhost") && st.Body() != ""
-	})
-	if err != nil {
-		return err
-	}
-	t.say("\nChat with the house: \"lamp on\"\n  %s", answer.Body())
-	if !strings.Contains(answer.Body(), "confirmed") {
-		return fmt.Errorf("lamp on: %s", answer.Body())
+	t.say("\nChat with the house, and with devices that were found by themselves:")
+	for _, line := range []struct{ to, words, want string }{
+		{"home", "lamp on", "confirmed"}, {"lamp", "brightness 40", "confirmed"}, {"lamp", "color red", "confirmed"}, {"blind", "close", "accepted"},
+	} {
+		from, to := t.count(), line.to+"@localhost"
+		if err := t.stream.Send(stream.New(stream.NS, "message", "type", "chat", "to", to).
+			Add(stream.New(stream.NS, "body").AddText(line.words))); err != nil {
+			return err
+		}
+		answer, err := t.await(ctx, from, "an answer to \""+line.words+"\"", func(st *stream.Element) bool {
+			return st.Name == "message" && strings.HasPrefix(st.Attr("from"), to) && st.Body() != ""
+		})
+		if err != nil {
+			return err
+		}
+		t.say("  %-6s %-15q %s", line.to, line.words, answer.Body())
+		if !strings.Contains(answer.Body(), line.want) {
+			return fmt.Errorf("%s: %s", line.words, answer.Body())
+		}
 	}
 	return nil
 }

@@ -39,13 +39,13 @@ func (h *House) wire() error {
 		name string
 	}{
 		{&h.Greenhouse, serial.Greenhouse, "greenhouse", "Greenhouse"}, {&h.Bed, serial.Bed, "bed", "Garden bed"},
-		{&h.Logger, serial.Logger, "logger", "Pond"}, {&h.Meter, serial.Meter, "meter", "Smart meter"}, {&h.Dust, serial.Dust, "dust", "Air quality"},
+		{&h.Logger, serial.Logger, "logger", "Pool"}, {&h.Meter, serial.Meter, "meter", "Smart meter"}, {&h.Dust, serial.Dust, "dust", "Air quality"},
 	} {
-		every := time.Second
+		period := h.options.Day
 		if n.kind == serial.Greenhouse {
-			every = 0 // its own
+			period = h.options.Heat
 		}
-		node, err := serial.New(serial.Options{Kind: n.kind, Link: filepath.Join(h.options.Dir, n.link), Every: every, Period: h.options.Heat, Unplugged: true})
+		node, err := serial.New(serial.Options{Kind: n.kind, Link: filepath.Join(h.options.Dir, n.link), Period: period, Unplugged: true})
 		if err != nil {
 			return fmt.Errorf("%s: %w", n.link, err)
 		}
