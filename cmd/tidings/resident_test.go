@@ -21,12 +21,7 @@ import (
 // there: resident, and the anonymous part of it, which the system cannot drop and read again from the file.
 func BenchmarkResident(b *testing.B) {
 	dir := b.TempDir()
-	binary := filepath.Join(dir, "tidings")
-	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
+	binary := stripped(b, dir)
 	server := swallowComponent(b)
 	for b.Loop() {
 		rss, anonymous := resident(b, dir, binary, server)
@@ -38,6 +33,18 @@ func BenchmarkResident(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(info.Size())/1e6, "binaryMB")
+}
+
+// stripped builds the program as it is distributed.
+func stripped(b *testing.B, dir string) string {
+	b.Helper()
+	binary := filepath.Join(dir, "tidings")
+	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	return binary
 }
 
 // resident runs the gateway with ten metering plugs and returns its memory in kB.
