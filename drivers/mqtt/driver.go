@@ -48,6 +48,7 @@ type driver struct {
 	reason  error      // why there is none
 	devices map[devices.ID]*device
 	events  map[string]int // the events on a topic
+	passing map[string]int // likewise of topics with a +
 }
 
 // A message is one that came, and when.
@@ -73,7 +74,8 @@ func (d *driver) reset() {
 	d.session, d.reason = nil, errNotRunning
 	d.topics, d.wanted, d.unwanted, d.refused = map[string]*topic{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	d.wild = map[string][]*topic{}
-	d.devices, d.events, d.warned = make(map[devices.ID]*device, len(d.tables)), map[string]int{}, map[string]bool{}
+	d.devices, d.warned = make(map[devices.ID]*device, len(d.tables)), map[string]bool{}
+	d.events, d.passing = map[string]int{}, map[string]int{}
 	d.conventions, d.alarms, d.held = nil, nil, 0
 	for _, name := range d.config.discovery {
 		d.conventions = append(d.conventions, newConvention(name, conventionNamed(name).make(d.config)))
@@ -271,8 +273,8 @@ func (d *driver) whole(topic string) bool {
 	if d.events[topic] > 0 {
 		return true
 	}
-	for name := range d.events {
-		if strings.Contains(name, "+") && matches(name, topic) {
+	for name := range d.passing {
+		if matches(name, topic) {
 			return true
 		}
 	}
@@ -283,8 +285,12 @@ func (d *driver) whole(topic string) bool {
 func (d *driver) countEvents(topic string, n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.events[topic] += n; d.events[topic] <= 0 {
-		delete(d.events, topic)
+	events := d.events
+	if strings.Contains(topic, "+") {
+		events = d.passing
+	}
+	if events[topic] += n; events[topic] <= 0 {
+		delete(events, topic)
 	}
 }
 

@@ -81,11 +81,15 @@ func (in *inbox) thin() {
 	}
 	kept := make([]incoming, 0, len(in.queue))
 	seen := make(map[string]int, len(waiting))
+	whole := map[string]bool{} // of topics that have many
 	in.bytes = 0
 	for _, m := range slices.Backward(in.queue) {
 		seen[m.topic]++
 		if n := seen[m.topic]; n > 1 && (waiting[m.topic] > crowd || size[m.topic] > crowdBytes) {
-			if !in.whole(m.topic) {
+			if _, asked := whole[m.topic]; !asked {
+				whole[m.topic] = in.whole(m.topic)
+			}
+			if !whole[m.topic] {
 				in.coalesced++
 				continue
 			}

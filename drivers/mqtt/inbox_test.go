@@ -43,7 +43,11 @@ func TestInboxKeepsTheLatestOfBusyTopics(t *testing.T) {
 // What happened is not replaced by what happens next, up to a bound.
 func TestInboxKeepsEvents(t *testing.T) {
 	t.Parallel()
-	in := newInbox(events)
+	asked := 0
+	in := newInbox(func(topic string) bool {
+		asked++
+		return events(topic)
+	})
 	const presses = maxEvents + 44
 	for i := range 5 * inboxMessages {
 		if i < presses {
@@ -63,6 +67,9 @@ func TestInboxKeepsEvents(t *testing.T) {
 	}
 	if next != presses || dropped != presses-maxEvents {
 		t.Errorf("events up to %d, %d dropped", next, dropped)
+	}
+	if asked > 50 {
+		t.Errorf("asked %d times which of two topics has events", asked)
 	}
 }
 

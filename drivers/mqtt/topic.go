@@ -23,6 +23,9 @@ type topic struct {
 // maxHeld bounds the messages held for devices that are not there yet, in bytes of all.
 const maxHeld = 16 << 20
 
+// maxUnwanted bounds the topics to unsubscribe from, while the broker is slow; of others the messages are dropped.
+const maxUnwanted = 100_000
+
 // put announces a device in the place of the one before it, if any, and asks for its topics: for those that were there
 // before too, so that the broker says again what it retained.
 func (d *driver) put(dev *device) {
@@ -96,13 +99,19 @@ func (d *driver) detach(dev *device) {
 				}
 			}
 			delete(d.wanted, t.name)
-			d.unwanted[t.name] = true
+			if len(d.unwanted) < maxUnwanted {
+				d.unwanted[t.name] = true
+			}
 		}
 	}
 }
 
-// ask has the session subscribe to what is wanted now and was not, and unsubscribe the rest.
+// ask has the session subscribe to what is wanted now and was not, and unsubscribe the rest. While it has much to do already that
+// is put off until it answers, so that devices that change faster than the broker hears of it have each topic wait once.
 func (d *driver) ask() {
+	if d.session != nil && d.session.wire.busy() {
+		return
+	}
 	if len(d.unwanted) > 0 {
 		for name := range d.unwanted {
 			if d.topics[name] != nil || d.ofConvention(name) {

@@ -8,7 +8,7 @@ import (
 	"tidings/drivers/mqtt/discovery"
 )
 
-// maxAsked bounds what conventions may want published at one time.
+// maxAsked bounds what conventions may want published at one time, and how many topics wait before there may be more.
 const maxAsked = 20_000
 
 // A wire does in order what the goroutine in Run asks of the broker, so that Run never waits for an answer: what the broker
@@ -19,8 +19,10 @@ type wire struct {
 	more    chan struct{} // holds a token while there is something to do
 	answers chan answer
 
-	mu    sync.Mutex
-	queue []asked
+	mu     sync.Mutex
+	queue  []asked
+	topics int  // of queue: those to be subscribed to, or not
+	full   bool // something was not published, and it was said
 }
 
 type asked struct {
@@ -38,7 +40,7 @@ const (
 	publishing
 )
 
-// An answer tells which topics were asked for, and which of them the broker refuses.
+// An answer tells which topics were asked for, and which of them the broker refuses; none when topics were let go of.
 type answer struct {
 	topics  []string
 	refused map[string]bool
@@ -57,16 +59,28 @@ func (w *wire) add(list ...asked) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queue = append(w.queue, list...)
+	for i := range list {
+		if list[i].kind != publishing {
+			w.topics++
+		}
+	}
 	select {
 	case w.more <- struct{}{}:
 	default:
 	}
 }
 
-func (w *wire) subscribe(topics []string, qos byte) { w.topics(subscribing, topics, qos) }
-func (w *wire) unsubscribe(topics []string)         { w.topics(unsubscribing, topics, 0) }
+func (w *wire) subscribe(topics []string, qos byte) { w.ask(subscribing, topics, qos) }
+func (w *wire) unsubscribe(topics []string)         { w.ask(unsubscribing, topics, 0) }
 
-func (w *wire) topics(kind askedKind, topics []string, qos byte) {
+// busy reports whether so many topics wait that no more are to be added before the next answer.
+func (w *wire) busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.topics >= maxAsked
+}
+
+func (w *wire) ask(kind askedKind, topics []string, qos byte) {
 	list := make([]asked, len(topics))
 	for i, t := range topics {
 		list[i] = asked{kind: kind, topic: t, qos: qos}
@@ -77,10 +91,14 @@ func (w *wire) topics(kind askedKind, topics []string, qos byte) {
 func (w *wire) publish(messages []discovery.Message) {
 	for _, m := range messages {
 		w.mu.Lock()
-		full := len(w.queue) >= maxAsked
+		waiting, said := len(w.queue)-w.topics, w.full
+		full := waiting >= maxAsked
+		w.full = full || said && waiting > maxAsked/2
 		w.mu.Unlock()
+		if full && !said {
+			w.log.Warn("mqtt messages not published: too many wait already", "topic", clean(m.Topic))
+		}
 		if full {
-			w.log.Warn("mqtt message not published: too many wait already", "topic", m.Topic)
 			return
 		}
 		w.add(asked{kind: publishing, message: m})
@@ -94,6 +112,9 @@ func (w *wire) next() (list []asked, last bool) {
 	n := 0
 	for n < len(w.queue) && n < subscribeBatch && w.queue[n].kind == w.queue[0].kind && (n == 0 || w.queue[0].kind != publishing) {
 		n++
+	}
+	if n > 0 && w.queue[0].kind != publishing {
+		w.topics -= n
 	}
 	list, w.queue = w.queue[:n:n], w.queue[n:]
 	if len(w.queue) == 0 {
@@ -126,6 +147,11 @@ func (w *wire) run(ctx context.Context) {
 			}
 		case unsubscribing:
 			w.session.unsubscribe(ctx, topics)
+			select {
+			case w.answers <- answer{last: last}:
+			case <-ctx.Done():
+				return
+			}
 		case subscribing:
 			refused, err := w.session.subscribe(ctx, filters)
 			if ctx.Err() != nil {
