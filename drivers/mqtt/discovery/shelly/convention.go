@@ -15,9 +15,9 @@ type Options struct {
 }
 
 const (
-	maxPrefix  = 200 // bytes of a topic's prefix
-	maxPending = 1000
-	who        = "who" // the level of answers of devices that are not known yet
+	maxPrefix  = 200                      // bytes of a topic's prefix
+	maxPending = 3 * discovery.MaxDevices // requests, the latest: all devices may come at once
+	who        = "who"                    // the level of answers of devices that are not known yet
 )
 
 // A Convention asks Shelly devices what they are. It belongs to one goroutine.
@@ -39,6 +39,7 @@ type device struct {
 	config      map[string]any
 	status      map[string]any
 	problem     string // why it says nothing of itself
+	refused     string // the method that it says so of
 }
 
 // info is what Shelly.GetDeviceInfo answers.
@@ -115,10 +116,8 @@ func reconfigured(m *discovery.Message) bool {
 func (c *Convention) askAll(prefix string) []discovery.Message {
 	var out []discovery.Message
 	for _, method := range []string{"Shelly.GetDeviceInfo", "Shelly.GetConfig", "Shelly.GetStatus"} {
-		if len(c.pending) >= maxPending { // of those that never answered
-			clear(c.pending)
-		}
 		c.last++
+		delete(c.pending, c.last-maxPending) // it was never answered
 		c.pending[c.last] = asked{prefix, method}
 		out = append(out, request(prefix, c.source+"/"+who, c.last, method, nil))
 	}
@@ -160,8 +159,11 @@ func (c *Convention) answer(m *discovery.Message) ([]string, []discovery.Message
 		return nil, nil
 	}
 	if failure, ok := discovery.In(doc, "error"); ok {
-		d.problem = refusal(failure)
+		d.problem, d.refused = refusal(failure), question.method
 		return []string{d.key}, nil
+	}
+	if d.refused == question.method {
+		d.problem, d.refused = "", ""
 	}
 	result, _ := discovery.In(doc, "result")
 	what, _ := result.(map[string]any)
@@ -171,7 +173,7 @@ func (c *Convention) answer(m *discovery.Message) ([]string, []discovery.Message
 			Result info `json:"result"`
 		}
 		if json.Unmarshal(m.Payload, &answer) == nil {
-			d.info, d.problem = answer.Result, ""
+			d.info = answer.Result
 		}
 	case "Shelly.GetConfig":
 		d.config = what
@@ -201,12 +203,16 @@ func (c *Convention) known(prefix, key string) *device {
 	switch {
 	case d != nil && d.prefix == prefix:
 		return d
-	case d != nil: // its prefix was changed
+	case d != nil: // its prefix was changed; what it said before holds until its other answers have come
 		delete(c.at, d.prefix)
+		moved := *d
+		moved.prefix = prefix
+		d = &moved
 	case len(c.devices) >= discovery.MaxDevices:
 		return nil
+	default:
+		d = &device{key: key, prefix: prefix}
 	}
-	d = &device{key: key, prefix: prefix}
 	c.devices[key], c.at[prefix] = d, key
 	return d
 }

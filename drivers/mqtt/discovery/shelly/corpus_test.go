@@ -1,6 +1,7 @@
 package shelly
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,45 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// One that wants a password tells what it is without, each time that it is asked, and stays what it was.
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	c := newTest()
+	for i := range 2 {
+		hear(c, "b/online", "true")
+		for j, answer := range []string{`"result":{"id":"y-1"}`, `"error":{"code":401,"message":"{}"}`, `"error":{"code":401,"message":"{}"}`} {
+			hear(c, "tidings-test/who/rpc", fmt.Sprintf(`{"id":%d,"src":"y-1",%s}`, 3*i+j+1, answer))
+			if d := c.Device("y-1"); i+j > 0 && (d == nil || len(d.Notes) != 1) {
+				t.Errorf("after answer %d of %d: %+v", j+1, i+1, d)
+			}
+		}
+	}
+}
+
+// All devices of a large house may be there when the gateway comes, and answer when each has been asked.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	c := newTest()
+	const many = 1000
+	for i := range many {
+		hear(c, fmt.Sprintf("s%d/online", i), "true")
+	}
+	for i := range 3 * many {
+		hear(c, "tidings-test/who/rpc", fmt.Sprintf(`{"id":%d,"src":"s-%d","result":{"id":"x"}}`, i+1, i/3))
+	}
+	for i := range many {
+		if c.Device(fmt.Sprintf("s-%d", i)) == nil {
+			t.Fatalf("device %d is not there", i)
+		}
+	}
+	for range maxPending {
+		hear(c, "nobody/online", "true")
+	}
+	if len(c.pending) > maxPending {
+		t.Errorf("%d requests are remembered", len(c.pending))
+	}
+}
+
 // A device whose prefix was changed is the same device at another place.
 func TestMoved(t *testing.T) {
 	t.Parallel()
@@ -82,7 +122,12 @@ func TestMoved(t *testing.T) {
 		}
 	}
 	all("old", 1)
-	all("new", 4)
+	hear(c, "new/online", "true", "tidings-test/who/rpc", `{"id":4,"src":"x-1","result":{"id":"x-1","name":"X"}}`)
+	if d := c.Device("x-1"); d == nil || d.Address != "new" || len(d.Points) != 1 {
+		t.Errorf("while its other answers are under way: %+v", d)
+	}
+	hear(c, "old/online", "")
+	all("new", 7)
 	if d := c.Device("x-1"); d == nil || d.Address != "new" {
 		t.Errorf("%+v", d)
 	}
