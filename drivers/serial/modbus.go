@@ -10,7 +10,6 @@ import (
 	"tidings/devices/schema"
 	"tidings/drivers/serial/modbus"
 	"tidings/drivers/serial/port"
-	"tidings/drivers/serial/profile"
 )
 
 const (
@@ -184,13 +183,4 @@ func folderOf(driver *schema.Table) string {
 		return folder
 	}
 	return filepath.Join(filepath.Dir(v.File), folder)
-}
-
-// expand completes a device's table: its profile, and that bits are switches.
-func expand(driver, device *schema.Table) {
-	protocol := driver.String("protocol")
-	profile.Expand(device, protocol, folderOf(driver))
-	if protocol == "modbus" || protocol == "modbus-tcp" {
-		profile.Switches(device)
-	}
 }

@@ -2,6 +2,7 @@ package serial
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,6 +146,57 @@ func TestNotUnderstood(t *testing.T) {
 		}
 		if info, _ := r.out.(*drivertest.Sink).Announced("node"); len(info.Notes) != 1 || info.Notes[0] != want {
 			t.Errorf("%s: %q, want %q", protocol, info.Notes, want)
+		}
+	}
+}
+
+// TestModelOfTheConfiguration: what the table says of the device goes before what its messages do.
+func TestModelOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ protocol, want string }{{"p1", "Landis+Gyr E360"}, {"json", "Landis+Gyr E360"}} {
+		d := built(t, "[drivers.d]\nport = \"/dev/ttyUSB0\"\nprotocol = \""+c.protocol+"\"\n[devices.node]\nmodel = \"Landis+Gyr E360\"\n[devices.node.points.p]\nsource = \"1-0:1.7.0\"\n")
+		if info := d.infos()[0]; info.Model != c.want {
+			t.Errorf("%s: announced as a %q", c.protocol, info.Model)
+		}
+		if c.protocol != "p1" {
+			continue
+		}
+		telegram, err := os.ReadFile("p1/testdata/belgium.telegram")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := transcript(d, string(telegram)); !strings.Contains(got, "node p good") {
+			t.Errorf("nothing was heard: %s", got)
+		}
+		if info := d.info(d.devices[0]); info.Model != c.want {
+			t.Errorf("%s: after a telegram it is a %q", c.protocol, info.Model)
+		}
+	}
+}
+
+// TestUnitsKnownBefore: a table of a meter need not say the units that its telegrams have, and what is computed knows them.
+func TestUnitsKnownBefore(t *testing.T) {
+	t.Parallel()
+	c := drivertest.Connection(t, Type(nil), `[drivers.p1]
+port = "/dev/ttyUSB0"
+protocol = "p1"
+[devices.meter]
+[devices.meter.points.power]
+source = "1-0:1.7.0"
+[devices.meter.points.energy]
+source = "1-0:1.8.1*255"
+[devices.meter.points.at]
+source = "1-0:1.6.0.time"
+kind = "time"
+[devices.meter.points.reactive]
+source = "1-0:3.7.0"
+[devices.meter.points.gas]
+source = "0-1:24.2.1"
+`)
+	want := map[string]string{"power": "kW", "energy": "kWh", "at": "", "reactive": "", "gas": ""}
+	for _, p := range c.Devices[0].Points {
+		if got := p.Table.String("unit"); got != want[p.Name] {
+			t.Errorf("%s has the unit %q, want %q", p.Name, got, want[p.Name])
 		}
 	}
 }

@@ -20,6 +20,7 @@ type device struct {
 	where  []condition
 	points []*point
 	open   bool // no points are configured: it has what its messages offer
+	named  bool // model is what the configuration says
 
 	// What messages say. As the points of an open device, and the units of all, it is the reader's to change.
 	model   string

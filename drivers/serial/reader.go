@@ -132,7 +132,7 @@ func (d *device) hear(said fields, at time.Time) (readings []devices.Reading, ne
 
 // learn takes what a message says of its device, and reports whether that is new.
 func (d *device) learn(said fields) (news bool) {
-	if m, ok := said.(modeled); ok {
+	if m, ok := said.(modeled); ok && !d.named {
 		if model := m.model(); model != d.model {
 			d.model, news = model, true
 		}

@@ -9,6 +9,7 @@ import (
 	"tidings/devices"
 	"tidings/devices/schema"
 	"tidings/drivers/serial/port"
+	"tidings/drivers/serial/profile"
 )
 
 // Type is the driver's entry in the table of drivers. open is how ports are opened; nil for the machine's own.
@@ -38,7 +39,7 @@ func Type(open port.Opener) devices.Type {
 			{Name: "where", Kind: schema.SubTable, Help: "fields and the values they have in this device's lines, where several devices share the port"},
 			{Name: "profile", Kind: schema.String, Help: "the profile that gives it its points, such as \"sdm120\"; what stands in this table counts"},
 			{Name: "profile_points", Kind: schema.Strings, Help: "which points of the profile it has; default: all"},
-			{Name: "model", Kind: schema.String, Help: "what device it is; default: what its profile says"},
+			{Name: "model", Kind: schema.String, Help: "what device it is; default: what its profile or the device says"},
 		}, modbusDeviceKeys),
 		Point: slices.Concat([]schema.Key{
 			{Name: "source", Kind: schema.String, Help: "what it is read from: a field, with json also a path as \"sensors.0.t\", a column, a group of the pattern, a meter's code as \"1-0:1.8.1\"; with modbus coil, discrete, holding or input and an address, as \"input:12\""},
@@ -54,6 +55,35 @@ func Type(open port.Opener) devices.Type {
 			}
 			return nil
 		},
+	}
+}
+
+// expand completes a device's table: its profile, that bits are switches, and the units that a protocol says itself.
+func expand(driver, device *schema.Table) {
+	protocol := driver.String("protocol")
+	profile.Expand(device, protocol, folderOf(driver))
+	switch protocol {
+	case "modbus", "modbus-tcp":
+		profile.Switches(device)
+	case "p1":
+		profile.Units(device, unitsOf(telegrams{}))
+	case "sds011":
+		profile.Units(device, unitsOf(sds011))
+	}
+}
+
+// unitsOf are the units that messages have, by the sources they are read from: those for which there are other ways to say the same,
+// so that a message in another one is converted. The rest is left to the message.
+func unitsOf(proto protocol) func(source string) string {
+	return func(source string) string {
+		p, err := proto.source(source, devices.KindNumber)
+		if err == nil && p.Kind == devices.KindNumber {
+			switch p.Class {
+			case "power", "energy", "voltage", "current", "pm25", "pm10":
+				return p.Unit
+			}
+		}
+		return ""
 	}
 }
 
@@ -128,7 +158,8 @@ func noneOf(word string, words []string) string {
 }
 
 func buildDevice(dc devices.DeviceConfig, proto protocol) (*device, bool) {
-	d, ok := &device{id: dc.ID, open: len(dc.Points) == 0}, true
+	d, ok := &device{id: dc.ID, open: len(dc.Points) == 0, model: dc.Table.String("model")}, true
+	d.named = d.model != ""
 	where := dc.Table.Table("where")
 	for _, key := range where.Keys() {
 		v, _ := where.Get(key)

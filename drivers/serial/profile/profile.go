@@ -124,8 +124,11 @@ func parse(file string, data []byte, ps *schema.Problems) (*schema.Table, error)
 // and folder, which may be empty, is where its user has profiles. Mistakes are recorded in the table.
 func Expand(device *schema.Table, protocol, folder string) {
 	name := device.String("profile")
-	if name == "" {
-		return // absent, or of a kind that the check of the keys objects to
+	if name == "" { // absent, or of a kind that the check of the keys objects to
+		if device.Has("profile_points") && !device.Has("profile") {
+			device.Errorf("profile_points", "profile_points are those of a profile, and none is named: add profile, or take it out")
+		}
+		return
 	}
 	p, err := Read(name, folder, device.Problems())
 	if err != nil {
@@ -236,6 +239,21 @@ func Switches(device *schema.Table) {
 		if v, ok := p.Get(of); ok && !p.Has("kind") && (table == "coil" || table == "discrete" || typ == "bit") {
 			v.V = "switch"
 			p.Set("kind", v)
+		}
+	}
+}
+
+// Units gives a device's numbers that have none the unit that of knows for their source, so that what is computed of them knows it,
+// too; of returns "" where it knows none.
+func Units(device *schema.Table, of func(source string) string) {
+	for _, p := range device.Table("points").Tables() {
+		v, _ := p.Get("source")
+		source, _ := v.V.(string)
+		if source == "" || p.Has("unit") || p.Has("scale") || p.Has("on") || p.Has("off") || p.StringOr("kind", "number") != "number" {
+			continue
+		}
+		if v.V = of(source); v.V != "" {
+			p.Set("unit", v)
 		}
 	}
 }

@@ -259,3 +259,43 @@ func summary(points []string) string {
 	}
 	return strings.Join(out, ", ")
 }
+
+// TestUnits: numbers get the unit that is known of them, unless the table says something of it.
+func TestUnits(t *testing.T) {
+	t.Parallel()
+	d, _ := device(t, `
+[devices.meter]
+[devices.meter.points.power]
+source = "p"
+[devices.meter.points.own]
+source = "p"
+unit = "W"
+[devices.meter.points.scaled]
+source = "p"
+scale = 1000
+[devices.meter.points.word]
+source = "p"
+kind = "text"
+[devices.meter.points.on]
+source = "p"
+on = 1
+off = 0
+[devices.meter.points.other]
+source = "q"
+[devices.meter.points.none]
+`, "p1", "")
+	Units(d, func(source string) string { return map[string]string{"p": "kW"}[source] })
+	for name, want := range map[string]string{"power": "kW", "own": "W", "scaled": "", "word": "", "on": "", "other": "", "none": ""} {
+		if got := d.Table("points").Table(name).String("unit"); got != want {
+			t.Errorf("%s has the unit %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestPointsOfNoProfile(t *testing.T) {
+	t.Parallel()
+	_, mistakes := device(t, "[devices.meter]\nprofile_points = [\"power\"]\n", "modbus", "")
+	if want := []string{"gateway.toml:2: devices.meter: profile_points are those of a profile, and none is named: add profile, or take it out"}; !slices.Equal(mistakes, want) {
+		t.Errorf("%q", mistakes)
+	}
+}
