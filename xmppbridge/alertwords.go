@@ -109,7 +109,7 @@ func (t *talk) meant(words []string, id devices.ID) (mapping.AlertRef, bool) {
 	ref := mapping.AlertRef{Device: id}
 	rest := words
 	if id == "" {
-		if matches, left := named(t.b.visible(t.asker), words); len(matches) == 1 {
+		if matches, left := t.b.named(t.b.visible(t.asker), words); len(matches) == 1 {
 			ref.Device, rest = matches[0].ID, left
 		} else if len(matches) > 1 {
 			t.say("There are several of that name: " + addressList(t.b, matches) + ". Say which by its address.")

@@ -112,7 +112,7 @@ func (t *talk) chart(d *mapping.Device, words []string) {
 func (t *talk) hubChart(visible []*mapping.Device, said []string) {
 	words := said[1:]
 	for start := range words { // the name may stand in the middle: "chart greenhouse temperature"
-		if matches, rest := named(visible, words[start:]); len(matches) == 1 {
+		if matches, rest := t.b.named(visible, words[start:]); len(matches) == 1 {
 			t.chart(matches[0], append(slices.Clone(words[:start]), rest...))
 			return
 		}

@@ -86,9 +86,10 @@ func (b *Bridge) commands(r *request) []*command {
 	if len(visible) > manyDevices {
 		out = append(out, chooseCommand())
 	} else {
+		name := b.apart(visible)
 		for _, d := range visible {
 			if r.target.Kind != mapping.ToDevice || d.ID != r.target.ID {
-				out = append(out, b.prefixed(d, b.deviceCommands(r.asker, d))...)
+				out = append(out, prefixed(name(d), b.deviceCommands(r.asker, d))...)
 			}
 		}
 	}
@@ -103,9 +104,9 @@ func (b *Bridge) shared(id devices.ID) bool {
 }
 
 // prefixed puts the device's name before each command's where several devices share a list.
-func (b *Bridge) prefixed(d *mapping.Device, list []*command) []*command {
+func prefixed(name string, list []*command) []*command {
 	for _, c := range list {
-		c.name = d.Name + ": " + c.name
+		c.name = name + ": " + c.name
 	}
 	return list
 }

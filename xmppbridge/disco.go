@@ -156,13 +156,14 @@ func (b *Bridge) deviceNode(r *request, node string) *mapping.Device {
 func (b *Bridge) addDevices(answer *stream.Element, a asker) {
 	visible := b.visible(a)
 	slices.SortStableFunc(visible, func(x, y *mapping.Device) int { return cmp.Compare(x.Name, y.Name) })
+	name := b.apart(visible)
 	for _, d := range visible[:min(len(visible), maxItems)] {
 		_, full := b.addresses().Device(d.ID)
 		node := ""
 		if b.addresses().Single() {
 			node = b.addresses().Slug(d.ID)
 		}
-		answer.Add(stream.New(nsDiscoItems, "item", "jid", full, "node", node, "name", d.Name))
+		answer.Add(stream.New(nsDiscoItems, "item", "jid", full, "node", node, "name", name(d)))
 	}
 }
 

@@ -63,3 +63,42 @@ func TestColorLamp(t *testing.T) {
 		}
 	})
 }
+
+// Two devices that are called the same are told apart by what their addresses have.
+func TestTwins(t *testing.T) {
+	bubble(t, setup{}, func(f *fixture) {
+		const twin = "homeassistant:0x2"
+		f.house.step(mapping.Change{Announce: &devices.Info{ID: twin, Driver: "line", Name: "Lamp", Match: twin, Points: []devices.Point{
+			{Name: "power", Kind: devices.KindSwitch, Readable: true, Writable: true, Confirms: true}}}})
+		f.addresses().Introduce(twin, "Lamp")
+		f.house.link(twin, nil)
+		f.house.read(twin, "power", devices.Bool(false))
+		f.requests()
+		for _, c := range []struct {
+			say, want string
+			device    devices.ID
+		}{
+			{"lamp on", "There are several of that name: lamp-2, lamp@things.example.org. Say which by its address.", ""},
+			{"lamp-2 on", "Lamp: Power is on (confirmed by the device).", twin},
+			{"lamp@things.example.org on", "Lamp: Power is on (confirmed by the device).", "lamp"},
+			{"lamp-3 on", `I know no device "lamp-3 on": did you mean "lamp-2"?`, ""},
+		} {
+			if got := f.hear(otto, hub, c.say); len(got) != 1 || got[0] != c.want {
+				t.Errorf("%s: %q", c.say, got)
+			}
+			if got := f.requests(); c.device == "" && len(got) > 0 || c.device != "" && (len(got) != 1 || got[0].Device != c.device) {
+				t.Errorf("%s: asked %+v", c.say, got)
+			}
+		}
+		list := f.ask("get", otto, hub, `<query xmlns='`+nsDiscoItems+`' node='`+nsCommands+`'/>`)[0].String()
+		items := f.ask("get", otto, hub, `<query xmlns='`+nsDiscoItems+`'/>`)[0].String()
+		for _, want := range []string{"Lamp (lamp): Power on", "Lamp (lamp-2): Power on", "Oven: "} {
+			if !strings.Contains(list, want) || strings.Contains(list, "'Lamp: ") || strings.Contains(list, "\"Lamp: ") {
+				t.Errorf("commands without %s: %s", want, list)
+			}
+		}
+		if !strings.Contains(items, "Lamp (lamp-2)") {
+			t.Error(items)
+		}
+	})
+}

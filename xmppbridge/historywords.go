@@ -129,7 +129,7 @@ func (t *talk) hubHistory(visible []*mapping.Device, words []string) bool {
 		return false
 	}
 	for i := range words[1:] {
-		if matches, rest := named(visible, words[i+1:]); len(matches) == 1 {
+		if matches, rest := t.b.named(visible, words[i+1:]); len(matches) == 1 {
 			return t.hearHistory(matches[0], slices.Concat(words[:i+1], rest))
 		}
 	}

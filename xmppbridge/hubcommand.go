@@ -49,9 +49,10 @@ func deviceTable(b *Bridge, a asker) table {
 	slices.SortStableFunc(visible, func(x, y *mapping.Device) int {
 		return cmp.Or(cmp.Compare(x.Location, y.Location), cmp.Compare(x.Name, y.Name))
 	})
+	name := b.apart(visible)
 	for _, d := range visible {
 		state := strings.TrimPrefix(b.summary(d), d.Name)
-		t.rows = append(t.rows, []string{d.Name, d.Location, strings.TrimPrefix(strings.TrimPrefix(state, ": "), " is ")})
+		t.rows = append(t.rows, []string{name(d), d.Location, strings.TrimPrefix(strings.TrimPrefix(state, ": "), " is ")})
 	}
 	return t
 }
@@ -112,13 +113,13 @@ func chooseSteps(b *Bridge, a asker) []step {
 
 func chooseDeviceStep(visible []*mapping.Device) step {
 	return step{
-		show: func(_ *Bridge, c *call) *stream.Element {
-			list := newField("device", "list-single", "Device")
+		show: func(b *Bridge, c *call) *stream.Element {
+			list, name := newField("device", "list-single", "Device"), b.apart(visible)
 			n := 0
 			for _, d := range visible {
-				if text := strings.ToLower(d.Name + "\n" + d.Location + "\n" + string(d.ID)); strings.Contains(text, c.chosen["part"]) {
+				if text := strings.ToLower(d.Name + "\n" + d.Location + "\n" + b.addresses().Slug(d.ID)); strings.Contains(text, c.chosen["part"]) {
 					if n++; n <= maxChoices {
-						addOption(list, d.Name, string(d.ID))
+						addOption(list, name(d), string(d.ID))
 					}
 				}
 			}

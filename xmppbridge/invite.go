@@ -188,7 +188,7 @@ func (t *talk) addWords(words []string) bool {
 	var chosen []*mapping.Device
 	for _, part := range t.listed() {
 		for _, d := range missing {
-			if (strings.ToLower(d.Name) == part || string(d.ID) == part || strings.ToLower(d.Location) == part) && !slices.Contains(chosen, d) {
+			if (strings.ToLower(d.Name) == part || string(d.ID) == part || t.b.addresses().Slug(d.ID) == part || strings.ToLower(d.Location) == part) && !slices.Contains(chosen, d) {
 				chosen = append(chosen, d)
 			}
 		}

@@ -149,7 +149,7 @@ func (t *talk) hubPhoto(visible []*mapping.Device, said []string) {
 		words = words[1:]
 	}
 	for start := range words {
-		if matches, rest := named(visible, words[start:]); len(matches) == 1 {
+		if matches, rest := t.b.named(visible, words[start:]); len(matches) == 1 {
 			t.photo(matches[0], append(slices.Clone(words[:start]), rest...))
 			return
 		}

@@ -81,9 +81,9 @@ func (t *talk) hub(said []string) {
 		t.hubPhoto(visible, words)
 		return
 	}
-	matches, rest := named(visible, said)
+	matches, rest := t.b.named(visible, said)
 	if len(matches) == 0 {
-		matches, rest = named(visible, words)
+		matches, rest = t.b.named(visible, words)
 	}
 	if len(matches) == 0 && (t.hearAlerts(words, "") || t.hubHistory(visible, words)) {
 		return
@@ -103,13 +103,13 @@ func calledAdd(d *mapping.Device) bool {
 	return strings.HasPrefix(strings.ToLower(d.Name), "add ") || strings.HasPrefix(string(d.ID), "add")
 }
 
-// named finds the devices whose name (or id) the words begin or end with, the longest name first. Noise in a name may be
+// named finds the devices whose name, id or address the words begin or end with, the longest name first. Noise in a name may be
 // left out.
-func named(visible []*mapping.Device, words []string) (matches []*mapping.Device, rest []string) {
+func (b *Bridge) named(visible []*mapping.Device, words []string) (matches []*mapping.Device, rest []string) {
 	longest := 0
 	for _, d := range visible {
 		full := strings.Fields(strings.ToLower(d.Name))
-		for _, n := range [][]string{full, strings.Fields(string(d.ID)), withoutNoise(full)} {
+		for _, n := range [][]string{full, strings.Fields(string(d.ID)), withoutNoise(full), {b.addresses().Slug(d.ID)}, {b.address(d)}} {
 			var left []string
 			switch {
 			case len(n) == 0 || len(n) > len(words) || len(n) < longest:
@@ -132,18 +132,49 @@ func named(visible []*mapping.Device, words []string) (matches []*mapping.Device
 	return matches, rest
 }
 
+// addressList names devices so that each can be told from the others: by the short form of its address where nothing is called so.
 func addressList(b *Bridge, list []*mapping.Device) string {
 	var out []string
 	for _, d := range list {
-		out = append(out, b.addresses().Slug(d.ID))
+		slug := b.addresses().Slug(d.ID)
+		if !b.addresses().Single() && slices.ContainsFunc(list, func(other *mapping.Device) bool { return strings.EqualFold(other.Name, slug) }) {
+			slug = b.address(d)
+		}
+		out = append(out, slug)
 	}
 	return strings.Join(out, ", ")
+}
+
+// address is the shortest JID that is a device's alone, or empty where there is none.
+func (b *Bridge) address(d *mapping.Device) string {
+	bare, full := b.addresses().Device(d.ID)
+	switch {
+	case b.addresses().Single():
+		return ""
+	case b.shared(d.ID):
+		return full
+	}
+	return bare
+}
+
+// apart is the names of devices in a list: of those that are called the same, with what their address has.
+func (b *Bridge) apart(list []*mapping.Device) func(*mapping.Device) string {
+	count := make(map[string]int, len(list))
+	for _, d := range list {
+		count[d.Name]++
+	}
+	return func(d *mapping.Device) string {
+		if count[d.Name] < 2 {
+			return d.Name
+		}
+		return d.Name + " (" + b.addresses().Slug(d.ID) + ")"
+	}
 }
 
 func (t *talk) unknownName(visible []*mapping.Device, words []string) string {
 	var names []string
 	for _, d := range visible {
-		names = append(names, strings.ToLower(d.Name), string(d.ID))
+		names = append(names, strings.ToLower(d.Name), t.b.addresses().Slug(d.ID))
 	}
 	for n := min(len(words), 3); n > 0; n-- {
 		for _, part := range []string{lower(words[:n]), lower(words[len(words)-n:])} {

@@ -329,7 +329,14 @@ func moreCome(h *house, r *radio, c *xmpptest.Client) {
 		t.Errorf("status: %+v", status)
 	}
 	c.Say(g.full("home"), "stehlampe on")
-	c.ExpectMessage(xmpptest.Expect{From: g.full("home"), Contains: "stehlampe, stehlampe-2"})
+	c.ExpectMessage(xmpptest.Expect{From: g.full("home"), Contains: "There are several of that name"})
+	c.Say(g.full("home"), "stehlampe-2 on")
+	r.told(`zigbee2mqtt/Zweite/set {"state":"ON"}`)
+	c.ExpectMessage(xmpptest.Expect{From: g.full("home"), Contains: "Stehlampe: Light is on (confirmed by the device)"})
+	items, err := c.TryItems(g.full("home"), "")
+	if err != nil || !slices.Contains(names(items), "Stehlampe (stehlampe-2)") {
+		t.Errorf("items of the hub: %q, %v", names(items), err)
+	}
 }
 
 // areRenamed calls the first lamp otherwise, topics and all.
