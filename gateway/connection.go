@@ -73,8 +73,9 @@ func (c *connection) forget(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id := range c.awaited {
-		c.log.Info("device has not announced itself again: forgotten", "device", id)
-		c.inbox.withdraw(id, devices.Gone)
+		if c.inbox.forget(id) {
+			c.log.Info("device has not announced itself again: forgotten", "device", id)
+		}
 	}
 	clear(c.awaited)
 }

@@ -129,6 +129,21 @@ func (b *inbox) withdraw(id devices.ID, why devices.Why) {
 	}
 }
 
+// forget withdraws for good a device that its driver let go of for now, unless it has been announced again. It reports whether it did.
+func (b *inbox) forget(id devices.ID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o, known := b.known[id]; !known || o.driver != "" {
+		return false
+	}
+	delete(b.known, id)
+	n := b.of(id)
+	n.announce, n.link = nil, nil
+	n.withdraw = &mapping.Withdrawal{ID: id, Why: devices.Gone}
+	b.wake()
+	return true
+}
+
 func (b *inbox) link(id devices.ID, up bool, cause error) {
 	defer b.wake()
 	b.mu.Lock()

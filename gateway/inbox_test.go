@@ -63,6 +63,19 @@ func TestInbox(t *testing.T) {
 			b.withdraw("a", devices.Gone)
 			b.announce(devices.Info{ID: "a", Name: "new"})
 		}, []string{"withdraw a true", "announce a new"}},
+		{"forgotten", func(b *inbox) {
+			b.announce(devices.Info{ID: "a", Driver: "one"})
+			b.withdraw("a", devices.Restarting)
+			b.forget("a")
+			b.forget("a")
+		}, []string{"withdraw a true"}},
+		{"announced again, be it by another", func(b *inbox) {
+			b.announce(devices.Info{ID: "a", Driver: "one"})
+			b.withdraw("a", devices.Restarting)
+			b.announce(devices.Info{ID: "a", Driver: "two"})
+			b.forget("a")
+			b.forget("x")
+		}, []string{"withdraw a false", "announce a "}},
 		{"strangers", func(b *inbox) {
 			b.link("x", true, errors.New("who?"))
 			b.withdraw("x", devices.Gone)

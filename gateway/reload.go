@@ -153,7 +153,7 @@ func stays(cfg *config.Config, driver string, id devices.ID) bool {
 		return false
 	}
 	for _, c := range cfg.Mapping.Devices {
-		if c.Match == string(id) { // its table's name is its own from now on
+		if c.Driver == driver && c.Match == string(id) { // its table's name is its own from now on
 			return false
 		}
 	}

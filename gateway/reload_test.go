@@ -130,6 +130,27 @@ func TestDisabledByReload(t *testing.T) {
 	}
 }
 
+// A discovered device stays while its driver may discover it again and no table of that driver has taken it.
+func TestStays(t *testing.T) {
+	t.Parallel()
+	cfg := &config.Config{
+		Drivers: []config.Driver{{Name: "house", Discovers: true}, {Name: "barn", Discovers: true}, {Name: "line"}},
+		Mapping: &mapping.Config{Devices: map[devices.ID]*mapping.DeviceConfig{"lamp": {Driver: "house", Match: "homeassistant:1"}}},
+	}
+	for _, c := range []struct {
+		driver string
+		id     devices.ID
+		want   bool
+	}{
+		{"house", "lamp", true}, {"house", "homeassistant:1", false}, {"house", "homeassistant:2", true}, {"barn", "homeassistant:1", true},
+		{"house", "gone", false}, {"line", "homeassistant:2", false}, {"removed", "homeassistant:2", false},
+	} {
+		if got := stays(cfg, c.driver, c.id); got != c.want {
+			t.Errorf("%s of %s: %v", c.id, c.driver, got)
+		}
+	}
+}
+
 // Why a configuration was not taken stands in the log, whatever the reason: after a SIGHUP nobody else is told.
 func TestReloadSaysWhyNot(t *testing.T) {
 	t.Parallel()
