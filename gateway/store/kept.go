@@ -29,19 +29,17 @@ func (s *Store) Keep(id devices.ID, point string, f float64) {
 		s.log.Error("not stored", "err", errClosed, "device", id, "point", point)
 		return
 	}
-	if len(l.kept) == 0 {
+	if len(l.unwritten) == 0 {
 		l.keeping = time.AfterFunc(devices.MemoryDelay, func() { l.note(func() {}) })
 	}
 	l.kept[keptKey{id, point}] = f
+	l.unwritten[keptKey{id, point}] = struct{}{}
 }
 
 // Recall returns the number that was last kept for a point, and whether there is one.
 func (s *Store) Recall(ctx context.Context, id devices.ID, point string) (float64, bool, error) {
 	s.later.mu.Lock()
 	f, ok := s.later.kept[keptKey{id, point}]
-	if !ok {
-		f, ok = s.later.keptNow[keptKey{id, point}]
-	}
 	s.later.mu.Unlock()
 	if ok {
 		return f, true, nil
@@ -56,14 +54,15 @@ func (s *Store) Recall(ctx context.Context, id devices.ID, point string) (float6
 	return f, true, nil
 }
 
-// takeKept is what take does with the numbers. Those that are being written are still to be recalled. l.mu is held.
+// takeKept is what take does with the numbers. They are still to be recalled, whatever becomes of the file: a disk that is full must
+// not have a counter go back. l.mu is held.
 func (l *later) takeKept() (batch []change) {
 	if l.keeping != nil {
 		l.keeping.Stop()
 	}
-	for key, f := range l.kept {
-		batch = append(batch, change{write: exec("INSERT OR REPLACE INTO kept (device, point, value) VALUES (?, ?, ?)", string(key.device), key.point, f)})
+	for key := range l.unwritten {
+		batch = append(batch, change{write: exec("INSERT OR REPLACE INTO kept (device, point, value) VALUES (?, ?, ?)", string(key.device), key.point, l.kept[key])})
 	}
-	l.kept, l.keptNow = map[keptKey]float64{}, l.kept
+	clear(l.unwritten)
 	return batch
 }

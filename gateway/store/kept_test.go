@@ -60,3 +60,26 @@ func TestNumbersAreWrittenInTime(t *testing.T) {
 	}
 	t.Error("never written")
 }
+
+// TestNumbersThatCannotBeWritten: a file that takes nothing has no driver begin with less than it had.
+func TestNumbersThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	s, stop := open(t, filepath.Join(t.TempDir(), "tidings.db"))
+	defer stop()
+	s.Keep("meter", "energy", 900)
+	if err := s.Settled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.do(t.Context(), exec("CREATE TRIGGER full BEFORE INSERT ON kept BEGIN SELECT RAISE(FAIL, 'full'); END")); err != nil {
+		t.Fatal(err)
+	}
+	s.Keep("meter", "energy", 1000)
+	for range 2 {
+		if err := s.Settled(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f, ok, err := s.Recall(t.Context(), "meter", "energy"); err != nil || !ok || f != 1000 {
+		t.Errorf("%v %t %v", f, ok, err)
+	}
+}

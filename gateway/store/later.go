@@ -23,9 +23,10 @@ type later struct {
 	nodes         map[xmppbridge.NodeSubscription]bool // false: forgotten
 	archiving     archiving
 	told          map[toldKey]xmppbridge.Told
-	receipting    map[string]struct{} // people
-	kept, keptNow map[keptKey]float64 // numbers of drivers: to be written, being written
-	keeping       *time.Timer         // fires when kept has waited long enough
+	receipting    map[string]struct{}  // people
+	kept          map[keptKey]float64  // numbers of drivers, as they were said in this run
+	unwritten     map[keptKey]struct{} // of those
+	keeping       *time.Timer          // fires when kept has waited long enough
 }
 
 // sweepExecuted is how often old commands are looked for, all of them, while there are new ones.
@@ -44,7 +45,7 @@ type executedKey struct{ id, sum string }
 func newLater() later {
 	return later{ready: make(chan struct{}, 1), subscriptions: map[subscriptionKey]xmppbridge.Subscription{}, executed: map[string]*senderNews{},
 		told: map[toldKey]xmppbridge.Told{}, receipting: map[string]struct{}{},
-		nodes: map[xmppbridge.NodeSubscription]bool{}, kept: map[keptKey]float64{}}
+		nodes: map[xmppbridge.NodeSubscription]bool{}, kept: map[keptKey]float64{}, unwritten: map[keptKey]struct{}{}}
 }
 
 // note lets do change what is kept. It reports false once nobody comes any more.
