@@ -120,3 +120,28 @@ func TestPWM(t *testing.T) {
 		}
 	})
 }
+
+// TestChipThatGoesAtACommand: a chip that is looked at once an hour is known to be gone when a command finds it gone.
+func TestChipThatGoesAtACommand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bus := sim.NewBus()
+		bus.Put(0x40, sim.NewPCA9685())
+		b := run(t, i2cOn(bus), chip("chip = \"pca9685\"\npoll = \"1h\"\n[devices.it.points.fan]\nsource = 15\n"))
+		time.Sleep(time.Second)
+		b.up("it", true)
+		bus.Put(0x40, nil)
+		var asked *devices.AskedError
+		if err := b.do("fan", devices.Number(50)); !errors.As(err, &asked) {
+			t.Errorf("do: %v", err)
+		}
+		time.Sleep(time.Second)
+		b.up("it", false)
+		bus.Put(0x40, sim.NewPCA9685())
+		time.Sleep(lastRetry)
+		b.up("it", true)
+		if err := b.do("fan", devices.Number(50)); err != nil {
+			t.Error(err)
+		}
+	})
+}

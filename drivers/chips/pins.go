@@ -32,6 +32,9 @@ func (k *pinKind) read(ch *channel, t *schema.Table, mistake mistake) {
 	ch.activeLow = t.Bool("active_low", false)
 	ch.pullUp = t.String("pull") == "up"
 	ch.fullScale = t.Float("full_scale", defaultFullScale)
+	if t.Has("full_scale") && !(ch.fullScale > 0 && ch.fullScale <= maxFullScale) {
+		mistake(t, "full_scale", "full_scale is %g: it is more than nothing and at most %g", ch.fullScale, maxFullScale)
+	}
 	if t.Has("pull") && ch.output {
 		mistake(t, "pull", "pull is for inputs, and %s is an output", ch.source)
 	}

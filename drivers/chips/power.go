@@ -18,8 +18,8 @@ var powerModels = []*model{
 	{name: "ina219", title: "TI INA219", addresses: span(0x40, 16), poll: defaultPoll,
 		points: []devices.Point{number("voltage", "voltage", "V", 2), number("current", "current", "A", 3), number("power", "power", "W", 2)},
 		keys:   []string{"shunt", "max_current"}, check: checkINA219, open: openINA219},
-	{name: "ads1115", title: "TI ADS1115", addresses: span(0x48, 4), poll: defaultPoll, pins: analogPins, check: checkADS, open: openADS},
-	{name: "ads1015", title: "TI ADS1015", addresses: span(0x48, 4), poll: defaultPoll, pins: analogPins, check: checkADS, open: openADS},
+	{name: "ads1115", title: "TI ADS1115", addresses: span(0x48, 4), poll: defaultPoll, pins: analogPins, open: openADS},
+	{name: "ads1015", title: "TI ADS1015", addresses: span(0x48, 4), poll: defaultPoll, pins: analogPins, open: openADS},
 }
 
 // span is n addresses from one on.
@@ -121,14 +121,6 @@ var analogPins = &pinKind{
 type ads struct {
 	*config
 	pins []ads1x15.PinADC
-}
-
-func checkADS(c *config, mistake mistake) {
-	for _, ch := range c.channels {
-		if !(ch.fullScale > 0 && ch.fullScale <= maxFullScale) {
-			mistake(nil, "points", "%s: full_scale is %g: it is more than nothing and at most %g", ch.Name, ch.fullScale, maxFullScale)
-		}
-	}
 }
 
 // settling gives a converter the time its clock may be slow by (10 %), before what it converted is read: the package waits for

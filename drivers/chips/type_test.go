@@ -31,7 +31,7 @@ func TestMistakes(t *testing.T) {
 		{i2c("chip = \"ina219\"\nmax_current = 0.1"), "which TI INA219 cannot be calibrated for"},
 		{i2c("chip = \"ina219\"\nshunt = -1"), "both are more than nothing"},
 		{i2c("chip = \"ads1115\"\n[devices.it.points.a]\nsource = \"A4\""), `source is "A4": write a pin of TI ADS1115 as in 0, "A0", or the difference "0-1"`},
-		{i2c("chip = \"ads1115\"\n[devices.it.points.a]\nsource = 0\nfull_scale = 10"), "a: full_scale is 10: it is more than nothing and at most 6.144"},
+		{i2c("chip = \"ads1115\"\n[devices.it.points.a]\nsource = 0\nfull_scale = 10"), "gateway.toml:7: devices.it.points.a: full_scale is 10: it is more than nothing and at most 6.144"},
 		{i2c("chip = \"mcp23017\""), "Microchip MCP23017 needs points, each with a source such as \"A0\" to \"B7\", or 0 to 15"},
 		{i2c("chip = \"mcp23017\"\n[devices.it.points.a]\nsource = \"A8\""), `source is "A8"`},
 		{i2c("chip = \"mcp23017\"\n[devices.it.points.a]\nsource = \"A0\"\n[devices.it.points.b]\nsource = \"A0\""), "A0 is already a"},

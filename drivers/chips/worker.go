@@ -26,6 +26,7 @@ type worker struct {
 	told       bool  // whether it is up was told
 	retry      backoff
 	publishAt  time.Time
+	doubtful   bool // a command went wrong, or could not be read back: the chip is looked at now
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -42,6 +43,10 @@ func (w *worker) run(ctx context.Context) {
 		case j := <-w.jobs:
 			result, err := w.do(j)
 			j.reply <- answer{result, err}
+			if w.doubtful {
+				w.doubtful = false
+				timer.Reset(0)
+			}
 			continue
 		case <-timer.C:
 		}
@@ -172,11 +177,14 @@ func (w *worker) do(j job) (devices.Result, error) {
 	w.link.begin()
 	if err := s.set(j.channel, j.value); err != nil {
 		err = fmt.Errorf("%s %s: %s: %w", w.kind, w.name, w.where(), w.explain(err))
+		w.doubtful = true
 		return devices.Result{}, &devices.AskedError{Err: err}
 	}
 	w.log.Debug("output set", "device", w.id, "point", w.channels[j.channel].Name, "value", j.value)
 	if w.measure() == nil {
 		w.publish()
+	} else {
+		w.doubtful = true
 	}
 	return devices.Result{Written: written}, nil
 }
