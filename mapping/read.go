@@ -175,7 +175,7 @@ func (r *reader) point(t *schema.Table, driver string, own []devices.Point, disc
 	r.class(t, &p)
 	r.numbers(t, &p)
 	r.options(t, &p)
-	r.safe(t, &p)
+	r.safe(t, &p, discovered)
 	r.delays(t, &p, driver)
 	return p
 }
@@ -347,9 +347,14 @@ func (r *reader) options(t *schema.Table, p *pointConfig) {
 }
 
 // safe reads the value the point is set to when the gateway stops, in the terms of people.
-func (r *reader) safe(t *schema.Table, p *pointConfig) {
+func (r *reader) safe(t *schema.Table, p *pointConfig, discovered bool) {
 	v, ok := t.Get("safe")
 	if !ok {
+		return
+	}
+	if discovered && units[p.unit].of != "" && p.scale == 1 && p.offset == 0 {
+		// The driver is given the value as the device takes it, and °C may be °F to that.
+		t.Errorf("safe", "safe: in which unit the device is set is known only when it announces itself: leave unit out, and give safe in the device's own")
 		return
 	}
 	kind := p.kind

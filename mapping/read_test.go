@@ -62,6 +62,8 @@ func TestMistakes(t *testing.T) {
 		"safe":                   {withPoint("range = [5, 30]\nsafe = 40"), nil, `devices.box.points.p: safe: p: 40 is out of range: it takes 5 to 30`},
 		"safe of a switch":       {withPoint(`kind = "switch"` + "\n" + `safe = "shut"`), nil, `devices.box.points.p: safe: p: "shut" is not a value for it: say "on" or "off"`},
 		"safe of an action":      {withPoint(`kind = "action"` + "\n" + `safe = true`), nil, `devices.box.points.p: an action has no safe value: nothing is done when the gateway stops`},
+		"safe in whose unit":     {"[devices.box]\ndriver = \"attic\"\nmatch = \"homeassistant:1\"\n[devices.box.points.target]\nunit = \"°C\"\nsafe = 5", nil, `devices.box.points.target: safe: in which unit the device is set is known only when it announces itself: leave unit out, and give safe in the device's own`},
+		"safe in its own unit":   {"[devices.box]\ndriver = \"attic\"\nmatch = \"homeassistant:1\"\n[devices.box.points.target]\nsafe = 5\n[devices.box.points.level]\nunit = \"%\"\nsafe = 5", nil, ""},
 		"point name":             {"[devices.box]\ndriver = \"attic\"\n[devices.box.points.P-1]", nil, `devices.box.points.P-1: "P-1" is no name for a point: use small letters, digits and underscores, a letter first`},
 		"device name":            {"[devices.Box_1]\ndriver = \"attic\"", nil, `devices.Box_1: "Box_1" is no name for a device: use small letters, digits and hyphens`},
 		"device class":           {"[devices.box]\ndriver = \"attic\"\nclass = \"lihgt\"", nil, `devices.box: unknown class "lihgt": did you mean "light"?`},
