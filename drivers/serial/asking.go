@@ -56,6 +56,7 @@ type check struct {
 	slave *slave
 	point *register
 	want  devices.Value
+	sent  time.Time // when it was written
 	due   time.Time
 	left  int
 }

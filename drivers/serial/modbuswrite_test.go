@@ -324,3 +324,66 @@ func TestModbusBitIsReadAgain(t *testing.T) {
 		stop()
 	})
 }
+
+// TestModbusReadBackIsLost: a command is confirmed although a frame of the reading back is lost, and never by an answer to what was
+// asked before it.
+func TestModbusReadBackIsLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bus := newBus(t, sim.Options{})
+		slave := board(bus)
+		d, sink, stop := busline(t, bus, strings.Replace(boardConfig, `poll     = "1s"`, `poll = "1h"`, 1))
+		sink.WaitLink(t, "board", true)
+		time.Sleep(2 * time.Second)
+		// do commands the relay, with the slave silent from when it has obeyed, or heard, for some time.
+		do := func(silent time.Duration) time.Time {
+			t.Helper()
+			changed := slave.Changed()
+			go func() {
+				<-changed
+				if err := slave.SetFault(sim.Dead, true); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(silent)
+				if err := slave.SetFault(sim.Dead, false); err != nil {
+					t.Error(err)
+				}
+			}()
+			res, err := d.Do(t.Context(), devices.Command{Device: "board", Point: "relay", Value: devices.Bool(true)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return res.Written
+		}
+		confirmed := func(mark int, written time.Time) bool {
+			for _, e := range sink.Events()[mark:] {
+				if e.Kind == drivertest.Read && e.ID == "board" && e.Reading.Point == "relay" && e.Reading.Value == devices.Bool(true) && !e.Reading.At.Before(written) {
+					return true
+				}
+			}
+			return false
+		}
+		mark := sink.Mark()
+		written := do(defaultTimeout / 2)
+		time.Sleep(2 * defaultTimeout)
+		if !confirmed(mark, written) {
+			t.Error("one frame was lost, and nothing confirms the command")
+		}
+		mark = sink.Mark()
+		written = do(2*defaultTimeout + 100*time.Millisecond)
+		time.Sleep(2*defaultTimeout + 200*time.Millisecond)
+		if confirmed(mark, written) {
+			t.Error("the slave was silent, and something confirms the command")
+		}
+		mark = sink.Mark()
+		res, err := d.Do(t.Context(), devices.Command{Device: "board", Point: "relay", Value: devices.Bool(true)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if !confirmed(mark, res.Written) {
+			t.Error("nothing confirms the command, whose value was that of before")
+		}
+		stop()
+	})
+}

@@ -115,7 +115,7 @@ func (a *asking) write(ctx context.Context, c *command) error {
 		c.result <- outcome{Result: devices.Result{Written: sent}}
 		if c.point.Readable {
 			want := c.value
-			a.checks = append(a.checks, &check{slave: c.slave, point: c.point, want: want, due: time.Now(), left: againTimes})
+			a.checks = append(a.checks, &check{slave: c.slave, point: c.point, want: want, sent: sent, due: time.Now(), left: againTimes})
 		}
 		return nil
 	case sent.IsZero():
@@ -205,6 +205,10 @@ func (a *asking) check(ctx context.Context, c *check) error {
 	drop := func() { a.checks = slices.DeleteFunc(a.checks, func(other *check) bool { return other == c }) }
 	answer, err := a.master.Exchange(ctx, modbus.Read(c.slave.address, c.point.at.Table, c.point.at.Address, c.point.at.Count))
 	if err != nil {
+		if lineTrouble(err) && c.left > 1 { // a frame may be lost: once more, and no more
+			c.left, c.due = 1, time.Now()
+			return nil
+		}
 		drop() // the next poll will tell
 		if _, isException := errors.AsType[modbus.Exception](err); isException || lineTrouble(err) {
 			return nil
@@ -220,7 +224,8 @@ func (a *asking) check(ctx context.Context, c *check) error {
 	}
 	a.publish(c.slave, b, answer)
 	v, _, _ := c.point.value(b.Part(answer.Data, c.point.at))
-	if c.left--; v == c.want || c.left == 0 {
+	fresh := !answer.Sent.Before(c.sent) // or it is the answer to a question of before, that came late
+	if c.left--; v == c.want && fresh || c.left == 0 {
 		drop()
 		return nil
 	}
