@@ -92,13 +92,16 @@ type use struct {
 // newDevice makes the device that said describes. Its topics are not subscribed to yet. Where its points are like those of
 // another device, it has them in common with that.
 func newDevice(driver string, id devices.ID, match string, t *table, said *discovery.Device, other []devices.Point) *device {
+	notes := slices.Clip(said.Notes)
+	if match != "" { // else it is all of a table, which means what it says
+		said = bounded(said, func(text string) { notes = append(notes, text) })
+	}
 	dev := &device{id: id, table: t, available: newWatch(said.Available), ask: said.Ask}
 	dev.info = devices.Info{
 		ID: id, Driver: driver, Match: match,
 		Name: clean(said.Name), Model: clean(said.Model), Version: clean(said.Version), Area: clean(said.Area), Class: clean(said.Class),
 		Address: clean(said.Address), Silence: said.Silence,
 	}
-	notes := slices.Clip(said.Notes)
 	if topic := misspelt(said.Available); match != "" && topic != "" {
 		notes = append(notes, fmt.Sprintf("its availability: %.100q is no topic that can be subscribed to", topic))
 		dev.available = newWatch(&discovery.Availability{})
@@ -236,7 +239,7 @@ func (d *driver) judge(dev *device) {
 		return
 	}
 	d.tellValues(dev)
-	d.session.wire.publish(dev.ask)
+	d.session.wire.publish(d.allowed(dev.ask))
 	for i := range dev.uses {
 		d.catchUp(&dev.uses[i])
 	}

@@ -27,6 +27,8 @@ type convention struct {
 	settling map[string]*settling  // by key: what is announced at this moment
 	known    map[string]devices.ID // by key: what the device is announced as
 	heard    map[string]bool       // topics of retained announcements; true: on this connection
+	weights  map[string]int        // by topic: what it takes to know what was announced there
+	weight   int                   // of all
 }
 
 // settling is a device of which announcements are coming.
@@ -36,6 +38,7 @@ func newConvention(name string, c discovery.Convention) *convention {
 	return &convention{
 		Convention: c, name: name, filters: c.Filters(),
 		settling: map[string]*settling{}, known: map[string]devices.ID{}, heard: map[string]bool{},
+		weights: map[string]int{},
 	}
 }
 
@@ -112,6 +115,10 @@ func (d *driver) announcement(m *message) (ours bool) {
 
 // take has a convention hear a message.
 func (d *driver) take(c *convention, m *discovery.Message) {
+	if !c.affords(m) {
+		d.warn(fmt.Sprintf("there are too many announcements of %s: what is new is left out", c.name))
+		return
+	}
 	var changed []string
 	var publish []discovery.Message
 	err := func() (err error) {
@@ -122,6 +129,7 @@ func (d *driver) take(c *convention, m *discovery.Message) {
 	if err != nil {
 		d.warn(fmt.Sprintf("%s: %v", m.Topic, err))
 	}
+	c.weigh(m, len(changed) > 0)
 	now := time.Now()
 	for _, key := range changed {
 		if s := c.settling[key]; s != nil {
@@ -132,7 +140,7 @@ func (d *driver) take(c *convention, m *discovery.Message) {
 		}
 	}
 	if d.session != nil {
-		d.session.wire.publish(publish)
+		d.session.wire.publish(d.allowed(publish))
 	}
 	if r, ok := c.Convention.(discovery.Reporter); ok {
 		for _, text := range r.Report() {
@@ -190,8 +198,13 @@ func (d *driver) settle(c *convention, key string, now time.Time) {
 		}
 		id, said = t.id, t.over(said)
 	}
+	dev := d.newDevice(id, match, t, said)
+	if err := d.crowded(dev, d.devices[id]); err != nil {
+		d.warn(fmt.Sprintf("%s is left out: %v", match, err))
+		return
+	}
 	c.known[key] = id
-	d.put(d.newDevice(id, match, t, said))
+	d.put(dev)
 }
 
 // lose withdraws a device that is announced no longer. One with a table of its own is announced as not there.

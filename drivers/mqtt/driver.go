@@ -35,6 +35,7 @@ type driver struct {
 	unwanted    map[string]bool     // no device's any more
 	refused     map[string]bool     // by the broker
 	strangers   map[string]bool     // topics nobody here wants, of which a message has come in this session
+	uses        int                 // of topics, by all devices
 	held        int                 // bytes of the messages that topics hold
 	alarms      alarms
 	began       time.Time       // of the session
@@ -76,7 +77,7 @@ func (d *driver) reset() {
 	d.wild = map[string][]*topic{}
 	d.devices, d.warned = make(map[devices.ID]*device, len(d.tables)), map[string]bool{}
 	d.events, d.passing = map[string]int{}, map[string]int{}
-	d.conventions, d.alarms, d.held = nil, nil, 0
+	d.conventions, d.alarms, d.held, d.uses = nil, nil, 0, 0
 	for _, name := range d.config.discovery {
 		d.conventions = append(d.conventions, newConvention(name, conventionNamed(name).make(d.config)))
 	}
@@ -305,7 +306,7 @@ func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, e
 	if err != nil {
 		return devices.Result{}, err
 	}
-	messages, err := write(p, cmd.Value)
+	messages, err := d.write(p, cmd.Value)
 	if err != nil {
 		return devices.Result{}, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, err)
 	}
@@ -370,7 +371,7 @@ func (d *driver) makeSafe(s *session) {
 				continue
 			}
 			all.Go(func() {
-				messages, err := write(p, v)
+				messages, err := d.write(p, v)
 				for i := 0; err == nil && i < len(messages); i++ {
 					_, err = s.publish(ctx, messages[i])
 				}

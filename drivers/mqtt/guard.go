@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -14,15 +15,23 @@ import (
 // read makes a value of a message.
 func read(point *point, s *discovery.Source, m *discovery.Message) (v devices.Value, err error) {
 	defer failed(&err, "reading it")
-	v, err = s.Read(m)
+	if v, err = s.Read(m); err == nil {
+		v, err = valueOf(v)
+	}
 	if err == nil && !v.IsZero() && v.Kind() != valueKinds[point.Kind] {
 		return devices.Value{}, fmt.Errorf("%q came, and the point is a %s", v.String(), point.Kind)
 	}
 	if err != nil {
 		v = devices.Value{}
+		if text := err.Error(); len(text) > maxReason && !errors.Is(err, discovery.ErrAbsent) {
+			err = errors.New(clean(text)) // it quotes what a stranger said
+		}
 	}
 	return v, err
 }
+
+// maxReason bounds what is said of a reading that is none, in bytes.
+const maxReason = 400
 
 // valueKinds are what points of a kind have as a value.
 var valueKinds = map[devices.PointKind]devices.ValueKind{
@@ -32,9 +41,16 @@ var valueKinds = map[devices.PointKind]devices.ValueKind{
 }
 
 // write makes the messages of a command.
-func write(p *point, v devices.Value) (messages []discovery.Message, err error) {
+func (d *driver) write(p *point, v devices.Value) (messages []discovery.Message, err error) {
 	defer failed(&err, "making the command")
-	return p.write(v)
+	messages, err = p.write(v)
+	if p.device.info.Match == "" {
+		return messages, err // its topics are a table's
+	}
+	for i := 0; err == nil && i < len(messages); i++ {
+		err = d.mayPublish(&messages[i])
+	}
+	return messages, err
 }
 
 func readAvailability(read func(*discovery.Message) (bool, error), m *discovery.Message) (up bool, err error) {

@@ -44,17 +44,18 @@ func subscribable(filter string) bool {
 	return publishable(strings.Join(levels, "/"))
 }
 
-// misspelt is the first of some topics that a broker would end the connection for; empty: none is.
+// misspelt is the first of some topics that a broker would end the connection for, or that are the server's own, which may be
+// shared with others, who would not get what comes here; empty: none is.
 func misspelt(a *discovery.Availability, sources ...discovery.Source) string {
 	if a != nil {
 		for _, t := range a.Topics {
-			if !subscribable(t.Topic) {
+			if !subscribable(t.Topic) || t.Topic[0] == '$' {
 				return cmp.Or(t.Topic, " ")
 			}
 		}
 	}
 	for _, s := range sources {
-		if !subscribable(s.Topic) {
+		if !subscribable(s.Topic) || s.Topic[0] == '$' {
 			return cmp.Or(s.Topic, " ")
 		}
 	}
@@ -95,19 +96,11 @@ func (d *driver) warn(text string) {
 	d.log.Warn("mqtt announcement not understood", "reason", text)
 }
 
-// clean makes one line, not too long, of what a stranger says.
+// clean makes one line, not too long, of what a stranger says. What cannot be seen is left out, so that no name looks like another
+// by letters without a width, or turns round what stands beside it.
 func clean(s string) string {
 	const most = 300
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == utf8.RuneError:
-			return -1
-		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
-			return ' '
-		}
-		return r
-	}, s[:min(len(s), 2*most)])
-	s = strings.TrimSpace(s)
+	s = strings.TrimSpace(strings.Map(seen, s[:min(len(s), 2*most)]))
 	if len(s) <= most {
 		return s
 	}

@@ -57,6 +57,7 @@ func (d *driver) put(dev *device) {
 		}
 		d.wanted[name] = true
 	}
+	d.uses += len(dev.uses)
 	if before != nil {
 		d.detach(before)
 	}
@@ -82,6 +83,7 @@ func (d *driver) drop(dev *device) {
 // detach lets go of the topics of a device that is replaced or withdrawn.
 func (d *driver) detach(dev *device) {
 	dev.gone = true
+	d.uses -= len(dev.uses)
 	for i := range dev.uses {
 		u := &dev.uses[i]
 		t := u.topic
@@ -218,6 +220,9 @@ func (d *driver) deliver(t *topic, m *message) {
 			continue
 		}
 		readings = u.read(d, m, readings)
+	}
+	if t.held == m {
+		m.Forget()
 	}
 	if len(readings) > 0 {
 		d.out.Publish(readings...)

@@ -35,6 +35,10 @@ func NewMessage(topic string, payload []byte) *Message {
 func (m *Message) JSON() (any, error) {
 	if !m.decoded {
 		m.decoded = true
+		if parts := bytes.Count(m.Payload, []byte(",")) + bytes.Count(m.Payload, []byte("[")) + bytes.Count(m.Payload, []byte("{")); parts > maxParts {
+			m.err = fmt.Errorf("payload: %s is not JSON that can be read: it has %d parts, and at most %d are taken", Quote(m.Payload), parts, maxParts)
+			return nil, m.err
+		}
 		dec := json.NewDecoder(bytes.NewReader(m.Payload))
 		dec.UseNumber() // a counter beyond 2⁵³ keeps its digits in a text
 		if err := dec.Decode(&m.tree); err != nil {
@@ -44,6 +48,14 @@ func (m *Message) JSON() (any, error) {
 		}
 	}
 	return m.tree, m.err
+}
+
+// maxParts bounds the values of a JSON document: in memory each takes many times its length. A picture in JSON is one.
+const maxParts = 1 << 16
+
+// Forget lets go of what was decoded of the message, for one that is kept.
+func (m *Message) Forget() {
+	m.decoded, m.tree, m.err, m.vars = false, nil, nil, nil
 }
 
 // Vars is the message as value templates see it. It is made once, so that all of them decode its JSON once.

@@ -11,6 +11,9 @@ import (
 
 const prefix = "tasmota/discovery/"
 
+// maxTopic bounds the parts that topics are made of, in bytes; the firmware has room for 100 of a full topic.
+const maxTopic = 128
+
 // A Convention is Tasmota's own discovery. It belongs to one goroutine.
 type Convention struct {
 	seed    maphash.Seed
@@ -125,11 +128,12 @@ func (c *Convention) Device(key string) *discovery.Device {
 		return &discovery.Device{Key: key, Address: prefix + key, Notes: []string{d.problem}, Available: never()}
 	}
 	cfg := d.config
-	out := &discovery.Device{Key: key, Name: cfg.Name, Model: strings.TrimSpace("Tasmota " + cfg.Model), Version: cfg.Version, Address: cfg.telemetry("")}
+	out := &discovery.Device{Key: key, Name: cfg.Name, Model: strings.TrimSpace("Tasmota " + cfg.Model), Version: cfg.Version, Address: prefix + key}
 	if err := cfg.check(); err != nil {
 		out.Notes, out.Available = []string{err.Error()}, never()
 		return out
 	}
+	out.Address = cfg.telemetry("")
 	out.Available = &discovery.Availability{Topics: []discovery.AvailabilityTopic{{Topic: cfg.telemetry("LWT"), Read: cfg.there}}}
 	b := &builder{config: cfg, out: out, taken: map[string]bool{}}
 	b.relays()
@@ -158,6 +162,8 @@ func (c *config) check() error {
 	switch {
 	case c.Topic == "" || c.Full == "" || len(c.Prefixes) < 3:
 		return fmt.Errorf("it does not say its topics (t, ft, tp)")
+	case max(len(c.Topic), len(c.Full), len(c.Host), len(c.Prefixes[0]), len(c.Prefixes[1]), len(c.Prefixes[2])) > maxTopic:
+		return fmt.Errorf("its topics are longer than the firmware's can be")
 	case strings.ContainsAny(c.command(""), "+#\x00") || strings.ContainsAny(c.telemetry("")+c.state(""), "+#\x00"):
 		return fmt.Errorf("its topic %.60q has a wildcard", c.telemetry(""))
 	case len(c.Relays) > 64 || len(c.Switches) > 64 || len(c.Buttons) > 64:

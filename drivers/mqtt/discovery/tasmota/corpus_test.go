@@ -37,6 +37,8 @@ func TestBadAnnouncements(t *testing.T) {
 		`{`:          "not what the firmware's is",
 		`{"dn":"x"}`: "does not say its topics",
 		`{"dn":"x","t":"#","ft":"%prefix%/%topic%/","tp":["cmnd","stat","tele"]}`: "has a wildcard",
+		// Filled in, this would be a topic of gigabytes.
+		`{"dn":"x","t":"` + strings.Repeat("t", 100_000) + `","ft":"` + strings.Repeat("%topic%", 15_000) + `","tp":["cmnd","stat","tele"]}`: "longer than",
 	} {
 		c := New()
 		c.Take(discovery.NewMessage("tasmota/discovery/600194AABBCC/config", []byte(payload)))
