@@ -30,7 +30,7 @@ func (c *link) open(ctx context.Context) error {
 	o := paho.NewClientOptions().AddBroker("tcp://broker").
 		SetClientID(b.firmware.ID()).SetProtocolVersion(4).
 		SetUsername(b.options.Username).SetPassword(b.options.Password).
-		SetAutoReconnect(false).SetKeepAlive(15 * time.Second).SetConnectTimeout(patience).SetWriteTimeout(time.Second).
+		SetAutoReconnect(false).SetKeepAlive(15 * time.Second).SetConnectTimeout(patience).SetWriteTimeout(patience).
 		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (conn net.Conn, err error) {
 			if c.conn, err = b.dial(ctx); err != nil {
 				return nil, err
