@@ -27,6 +27,7 @@ const (
 	sessionExpiry = 24 * 3600 // seconds a session waits for its client
 	sysInterval   = 60        // seconds between $SYS topics: mochi stops the world to count memory for them
 	roomInside    = 16        // connections from inside, whatever the others have
+	queueInside   = 16 << 20  // bytes that may wait for one of those: a house that announces itself all at once
 )
 
 // limits are the bounds of one broker.
@@ -129,7 +130,7 @@ func (b *Broker) run(ctx context.Context) (err error) {
 		return err
 	}
 	waiting := &budget{max: maxWaiting}
-	all := []*listener{newListener(localID, local, b.log, int(b.options.MaxQueue), waiting)}
+	all := []*listener{newListener(localID, local, b.log, max(int(b.options.MaxQueue), queueInside), waiting)}
 	var addrs []net.Addr
 	for i, d := range doors {
 		addrs = append(addrs, d.Addr())

@@ -218,10 +218,15 @@ func (h *hook) OnClientExpired(cl *mochi.Client) {
 	h.server.UnsubscribeClient(cl)
 }
 
-// OnPacketEncode tells clients of MQTT 5 what they may send.
-func (h *hook) OnPacketEncode(_ *mochi.Client, pk packets.Packet) packets.Packet {
-	if pk.FixedHeader.Type == packets.Connack {
+// OnPacketEncode tells clients of MQTT 5 what they may send, and counts what the gateway was sent.
+func (h *hook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packet {
+	switch pk.FixedHeader.Type {
+	case packets.Connack:
 		pk.Properties.MaximumPacketSize = uint32(h.max.packet)
+	case packets.Publish:
+		if s := of(cl); s != nil && s.inside {
+			s.kept()
+		}
 	}
 	return pk
 }

@@ -25,7 +25,8 @@ type session struct {
 	hash   string // the user's when it logged in
 	rights atomic.Pointer[rights]
 
-	subscribing atomic.Bool // between OnSubscribe and OnSubscribed
+	subscribing atomic.Bool  // between OnSubscribe and OnSubscribed
+	handed      atomic.Int32 // of a session from inside: messages that mochi was given and has not written yet, about
 	feed        feed
 
 	mu      sync.Mutex
@@ -49,6 +50,26 @@ func (s *session) may(u *users) *rights {
 }
 
 var everything = &rights{all: true}
+
+// keepUp has whoever publishes wait until mochi has handed on most of what it was given for the gateway itself: of what its queue
+// does not hold it loses messages, and a house that announces itself all at once fills that on a machine that has other things
+// to do. Not everything that is counted gets there, so that no wait is for long.
+func (s *session) keepUp() {
+	const longest = 100 * time.Millisecond
+	for began := time.Now(); s.handed.Load() >= maxPending/2 && !s.client.Closed(); time.Sleep(200 * time.Microsecond) {
+		if time.Since(began) > longest {
+			s.handed.Store(0)
+		}
+	}
+	s.handed.Add(1)
+}
+
+// kept notes that mochi has written a message.
+func (s *session) kept() {
+	if s.handed.Add(-1) < 0 {
+		s.handed.Store(0)
+	}
+}
 
 // hold notes a message that waits for its acknowledgement, or with a negative size one that got it.
 func (s *session) hold(size int) {

@@ -96,6 +96,9 @@ func (h *hook) takes(s *session) bool {
 	if s.conn.full() || s.overfull(h.max.queue) {
 		return false
 	}
+	if s.inside {
+		s.keepUp()
+	}
 	if h.held.Load() < h.max.waiting {
 		return true
 	}
