@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (code int) {
 	var err error
 	if prosody, err = xmpptest.NewProsody(shared("prosody.test", "alice", "bob", "mallory", "gateway", "gateway2", "gateway3",
-		"gateway4", "gateway5", "gateway6", "gateway7", "gateway8")); err == nil {
+		"gateway4", "gateway5", "gateway6", "gateway7", "gateway8", "gateway9")); err == nil {
 		ejabberd, err = xmpptest.NewEjabberd(xmpptest.EjabberdOptions{Options: shared("ejabberd.test", "alice", "bob", "mallory")})
 	}
 	if err == nil {
