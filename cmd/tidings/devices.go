@@ -72,7 +72,7 @@ func stateOf(d gateway.DeviceStatus) string {
 
 func printDevices(out io.Writer, list []gateway.DeviceStatus) error {
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(out, "No devices yet: [devices] in the configuration names them.")
+		_, err := fmt.Fprintln(out, "No devices yet: [devices] in the configuration names them, or an mqtt driver with `discovery` finds them.")
 		return err
 	}
 	t := table{columns: []column{{head: "DEVICE"}, {head: "NAME", shrink: true}, {head: "PLACE", shrink: true}, {head: "STATE"},

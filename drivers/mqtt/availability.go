@@ -52,9 +52,22 @@ func (w *watch) hear(i int, m *discovery.Message) {
 	case err != nil:
 		err = fmt.Errorf("%s says %s: %w", t.Topic, discovery.Quote(m.Payload), err)
 	case !up:
-		err = fmt.Errorf("%s says %s", t.Topic, discovery.Quote(m.Payload))
+		err = fmt.Errorf("%s says %s", t.Topic, saying(m))
 	}
 	w.said[i], w.latest = word{true, err}, i
+}
+
+// saying is what a message says, for people: of an object that has a single text, as {"state": "offline"}, that.
+func saying(m *discovery.Message) string {
+	tree, err := m.JSON()
+	if object, ok := tree.(map[string]any); err == nil && ok && len(object) == 1 {
+		for _, value := range object {
+			if text, ok := value.(string); ok {
+				return discovery.Quote([]byte(text))
+			}
+		}
+	}
+	return discovery.Quote(m.Payload)
 }
 
 // errNowhere is of an availability without topics.

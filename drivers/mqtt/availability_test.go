@@ -57,6 +57,17 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+func TestSaying(t *testing.T) {
+	t.Parallel()
+	for payload, want := range map[string]string{
+		`{"state":"offline"}`: `"offline"`, `offline`: `"offline"`, `{"state":1}`: `"{\"state\":1}"`, `{"a":"b","c":"d"}`: `"{\"a\":\"b\",\"c\":\"d\"}"`, `{}`: `"{}"`, "": `""`,
+	} {
+		if got := saying(discovery.NewMessage("a", []byte(payload))); got != want {
+			t.Errorf("%s: %s, want %s", payload, got, want)
+		}
+	}
+}
+
 func TestMatches(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

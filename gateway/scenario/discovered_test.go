@@ -297,7 +297,7 @@ func areAway(h *house, r *radio, c *xmpptest.Client) {
 	h.t.Helper()
 	lamp := h.ground.full("stehlampe")
 	r.say("zigbee2mqtt/Stehlampe/availability", `{"state":"offline"}`)
-	c.ExpectPresence(xmpptest.Expect{From: lamp, Type: "unavailable", Contains: "ffline"})
+	c.ExpectPresence(xmpptest.Expect{From: lamp, Type: "unavailable", Contains: `zigbee2mqtt/Stehlampe/availability says "offline"`})
 	if _, err := c.TryCommand(lamp, "stehlampe/light/on", xmpptest.Stage{}); xmpptest.Condition(err) != "recipient-unavailable" {
 		h.t.Errorf("a command for a lamp that is away: %v", err)
 	}
