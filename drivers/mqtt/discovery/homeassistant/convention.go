@@ -1,6 +1,7 @@
 package homeassistant
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"hash/maphash"
@@ -202,7 +203,11 @@ func (c *Convention) entries(a, old *announcement, said *parsed) []*entry {
 		if uid := r.config.Text("unique_id", ""); uid != "" && len(uid) <= maxToken && printable(uid) {
 			e.uid = r.kind + ":" + uid
 		}
-		if !e.disabled {
+		owners := c.owners[e.uid]
+		if len(owners) >= maxOwners && !slices.ContainsFunc(owners, func(was *entry) bool { return was.announcement == old }) {
+			e.uid, e.err = "", errors.New("its unique_id is the one of many others")
+		}
+		if !e.disabled && e.err == nil {
 			e.built, e.err = component.Build(r.kind, r.config, &c.templates)
 		}
 		if len(said.tokens) == 0 {
@@ -216,6 +221,9 @@ func (c *Convention) entries(a, old *announcement, said *parsed) []*entry {
 	}
 	return entries
 }
+
+// maxOwners bounds the components that say that they are the same one.
+const maxOwners = 16
 
 // keptBase is the name that a component had in the announcement before, or in the one that hands it over.
 func (c *Convention) keptBase(e *entry, old *announcement) string {

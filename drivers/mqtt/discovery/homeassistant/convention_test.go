@@ -362,3 +362,29 @@ func TestMinor(t *testing.T) {
 		t.Errorf("%+v", d.Points)
 	}
 }
+
+// Strangers who all say that they are the same component cost no more than others.
+func TestManyWithOneUniqueID(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	said := 0
+	const many = 3000
+	announce := func(i int, name string) {
+		said += len(take(c, fmt.Sprintf(`sensor/s%d {"stat_t":"s","uniq_id":"same","name":%q,"dev":{"ids":"d%[1]d"}}`, i, name)))
+	}
+	for i := range many {
+		announce(i, "x")
+	}
+	announce(0, "y") // which it may go on saying
+	if said > 2*maxOwners*maxOwners+many+maxOwners {
+		t.Errorf("%d devices were said to have changed", said)
+	}
+	if d := c.Device("d0"); len(d.Points) != 1 {
+		t.Errorf("the first one has %d points", len(d.Points))
+	}
+	for _, key := range []string{"d1", fmt.Sprint("d", many-1)} {
+		if d := c.Device(key); len(d.Points) != 0 || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "unique_id is the one of") {
+			t.Errorf("%s: %d points, notes %q", key, len(d.Points), d.Notes)
+		}
+	}
+}
