@@ -25,6 +25,7 @@ type device struct {
 	ask       []discovery.Message // see discovery.Device.Ask
 	absent    error               // of a table with match: why it is not there, because nothing has announced itself by that name
 
+	asking bool // it has other points than before, and is to be asked for them once their topics are heard
 	gone   bool // replaced or withdrawn
 	linked bool // the sink knows whether it is up
 	up     bool
@@ -185,6 +186,7 @@ func (u *use) topicName() string {
 // resume takes over what was heard by the device before this one.
 func (dev *device) resume(before *device) {
 	dev.linked, dev.up, dev.cause = before.linked, before.up, before.cause
+	dev.asking = len(dev.ask) > 0 && (before.asking || !reflect.DeepEqual(dev.info.Points, before.info.Points))
 	dev.available.resume(before.available)
 	for i := range dev.points {
 		for j := range before.points {
@@ -193,6 +195,9 @@ func (dev *device) resume(before *device) {
 				continue
 			}
 			p.watch().resume(was.watch())
+			if p.Kind != was.Kind { // what was heard is no reading of it
+				continue
+			}
 			p.heard, p.down = was.heard, was.down
 			if p.extras != nil && was.extras != nil {
 				p.extras.last, p.extras.offAt, p.extras.staleAt = was.extras.last, was.extras.offAt, was.extras.staleAt
@@ -236,8 +241,13 @@ func (d *driver) judge(dev *device) {
 		d.judgePoint(&dev.points[i], !was)
 	}
 	if was {
+		if dev.asking && !slices.ContainsFunc(dev.uses, func(u use) bool { return !u.topic.answered }) {
+			dev.asking = false
+			d.session.wire.publish(dev.ask)
+		}
 		return
 	}
+	dev.asking = false
 	d.tellValues(dev)
 	d.session.wire.publish(d.allowed(dev.ask))
 	for i := range dev.uses {

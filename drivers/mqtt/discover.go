@@ -185,7 +185,7 @@ func (d *driver) settle(c *convention, key string, now time.Time) {
 		case !validKey(key):
 			d.warn(fmt.Sprintf("a device of %s calls itself %q, which is no name: it is left out", c.name, key))
 			return
-		case len(c.known) >= discovery.MaxDevices:
+		case len(c.known) >= discovery.MaxDevices && d.matched[match] == nil:
 			d.warn(fmt.Sprintf("more than %d devices of %s: the others are left out", discovery.MaxDevices, c.name))
 			return
 		}

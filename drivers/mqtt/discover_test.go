@@ -121,6 +121,11 @@ func TestAsked(t *testing.T) {
 	a.Points[1].Value = "smoke"
 	s.say("fake/meter/config", a.text(), true)
 	sink.WaitValue(t, id, "alert", devices.Text("smoke"))
+	a.Points = append(a.Points, fakePoint{Name: "rate", Kind: "number", State: "meter/rate"})
+	s.say("fake/meter/config", a.text(), true)
+	s.expect("meter/ask=how are you?")
+	s.say("meter/rate", "7", false)
+	sink.WaitValue(t, id, "rate", devices.Number(7))
 }
 
 // TestMatch: a table takes a discovered device over, and what it says goes before what the device says.
