@@ -281,6 +281,7 @@ func (p *Point) convert(unit string) {
 			offset = 0
 		}
 		p.Scale, p.Offset, p.short = scale, offset, true
+		p.Precision = -1 // the device's digits are of its own unit
 	}
 	p.Unit = unit
 }

@@ -187,3 +187,35 @@ to = ["alice@example.org"]
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 }
+
+// A point in another unit than the device's has the digits, the differences and the tolerance of that.
+func TestUnitsThatAreFarApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+[devices.charger]
+driver = "attic"
+[devices.charger.points.limit]
+unit = "W"
+[devices.charger.points.energy]
+unit = "kWh"
+[devices.charger.points.delta]
+class = "temperature_delta"
+unit = "K"
+`)
+	w.up(devices.Info{ID: "charger", Driver: "attic", Points: []devices.Point{
+		{Name: "limit", Kind: devices.KindNumber, Unit: "kW", Readable: true, Writable: true, Confirms: true},
+		{Name: "energy", Kind: devices.KindNumber, Unit: "Wh", Digits: 1, Readable: true},
+		{Name: "delta", Kind: devices.KindNumber, Unit: "°C", Readable: true, Writable: true},
+	}})
+	w.read("charger", "energy", num(1234))
+	w.wantState("charger", "energy", "1.234 kWh")
+	limit, delta := w.rules.Device("charger").Point("limit"), w.rules.Device("charger").Point("delta")
+	if limit.Same(num(1234), num(1500)) || !limit.Same(num(1234), num(1200)) {
+		t.Error("1.5 kW confirms 1234 W, or 1.2 kW does not")
+	}
+	for said, want := range map[string]devices.Value{"2 °C": num(2), "9 °F": num(5), "3": num(3)} {
+		if v, err := delta.Parse(said); v != want {
+			t.Errorf("a difference of %q is %v, %v", said, v, err)
+		}
+	}
+}

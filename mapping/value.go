@@ -78,6 +78,9 @@ func (p *Point) parseNumber(s string) (devices.Value, error) {
 		if scale, offset, ok = conversion(unitNamed(unit), p.Unit); !ok {
 			return devices.Value{}, p.notValue(s, "give a number in "+p.Unit)
 		}
+		if p.Class == "temperature_delta" {
+			offset = 0
+		}
 	}
 	digits = strings.Replace(digits, "−", "-", 1)
 	if strings.Count(digits, ",") == 1 && !strings.Contains(digits, ".") {
@@ -342,8 +345,11 @@ func (p *Point) Same(asked, got devices.Value) bool {
 		if p.Precision >= 0 {
 			tolerance = math.Max(tolerance, math.Pow10(-p.Precision)/2)
 		}
-		if p.Scale != 1 {
-			tolerance = math.Max(tolerance, math.Abs(p.Scale)/2)
+		switch raw := math.Abs(p.Scale); {
+		case raw >= 10 && p.short: // of another unit: what counts in kW where people say W does it with decimals
+			tolerance = math.Max(tolerance, raw/20)
+		case p.Scale != 1:
+			tolerance = math.Max(tolerance, raw/2)
 		}
 	}
 	// The bound itself belongs to it; the factor is for what binary fractions add.
