@@ -174,7 +174,7 @@ func (b *builder) fields(c component, fields []field) {
 		case !c.only:
 			name = c.name + "_" + name
 		}
-		p := devices.Point{Name: name, Kind: f.kind, Class: f.class, Unit: f.unit}
+		p := devices.Point{Name: name, Kind: f.kind, Class: f.class, Unit: f.unit, Minor: f.name == "device_temperature"}
 		if f.name == "" || !c.only {
 			p.Label = c.label
 		}

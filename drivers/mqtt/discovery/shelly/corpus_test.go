@@ -26,6 +26,22 @@ func hear(c *Convention, lines ...string) (changed []string) {
 	return changed
 }
 
+// How warm the device itself is comes behind what people have it for.
+func TestDeviceTemperature(t *testing.T) {
+	t.Parallel()
+	c := newTest()
+	hear(c, "one/online", "true", "tidings-test/who/rpc", `{"id":1,"src":"one-1","result":{"id":"one-1"}}`,
+		"tidings-test/who/rpc", `{"id":2,"src":"one-1","result":{}}`,
+		"tidings-test/who/rpc", `{"id":3,"src":"one-1","result":{"switch:0":{"id":0,"output":true,"temperature":{"tC":48.1}},"temperature:100":{"id":100,"tC":21}}}`)
+	minor := map[string]bool{}
+	for _, p := range c.Device("one-1").Points {
+		minor[p.Name] = p.Minor
+	}
+	if len(minor) != 3 || minor["power"] || minor["temperature"] || !minor["device_temperature"] {
+		t.Errorf("%v", minor)
+	}
+}
+
 // A device that sleeps is there while it has not been silent for too long, and is asked nothing when it comes.
 func TestSleeper(t *testing.T) {
 	t.Parallel()
