@@ -296,6 +296,7 @@ func TestTelling(t *testing.T) {
 		"relay power":             {relay, number("current", "A"), number("energy", "kWh"), number("power", "W"), number("voltage", "V")},
 		"occupancy temperature":   {number("illuminance", "lx"), number("temperature", "°C"), binary("occupancy"), number("battery", "%")},
 		"door":                    {number("battery", "%"), number("voltage", "mV"), binary("door")},
+		"power energy":            {{Name: "a_power", Kind: devices.KindNumber, Class: "power", Unit: "W", Readable: true}, number("energy", "kWh"), number("power", "W")},
 		"battery signal_strength": {number("battery", "%"), number("signal_strength", "dBm")},
 	} {
 		d := modelOf(t, devices.Info{ID: "homeassistant:0x2", Match: "homeassistant:0x2", Points: points}, "")

@@ -46,8 +46,11 @@ func (p *Point) telling() int {
 		}
 	}
 	if weight, ok := weights[p.Class]; ok {
-		if strings.HasPrefix(p.Name, "device_") || strings.HasSuffix(p.Name, "dew_point") {
-			return max(weight, ordinary) // not what one takes for the temperature
+		switch {
+		case strings.HasPrefix(p.Name, "device_"), strings.HasSuffix(p.Name, "dew_point"): // not what one takes for the temperature
+			return max(weight, ordinary)
+		case len(p.Name) > 2 && p.Name[1] == '_' && p.Name[0] <= 'c': // one phase of three
+			return max(weight, electric)
 		}
 		return weight
 	}
