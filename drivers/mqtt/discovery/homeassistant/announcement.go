@@ -19,6 +19,9 @@ const (
 	maxToken  = 128 // bytes of one, and of a unique_id
 	maxKey    = 180 // bytes of the key that is made for a component without a device
 	maxName   = 128 // bytes of a name that a device gives
+	maxBase   = 512 // bytes of what ~ stands for
+
+	maxAvailability = 100 // topics that are completed, for each component anew; fewer are taken
 )
 
 // A place is what a topic of announcements says: <prefix>/kind/[node/]object/config.
@@ -135,6 +138,7 @@ var sharedKeys = []string{"~", "availability", "availability_mode", "availabilit
 // complete puts the base of topics where it was left out, and spells out the keys of availabilities.
 func complete(config map[string]any) {
 	base, based := config["~"].(string)
+	based = based && len(base) <= maxBase
 	topic := func(object map[string]any, key string) {
 		s, ok := object[key].(string)
 		if !ok || !based || s == "" {
@@ -160,6 +164,7 @@ func complete(config map[string]any) {
 		}
 		list = []any{config["availability"]}
 	}
+	list = list[:min(len(list), maxAvailability)]
 	full := make([]any, 0, len(list)) // a shared one is completed for each component anew
 	for _, item := range list {
 		if object, ok := item.(map[string]any); ok {

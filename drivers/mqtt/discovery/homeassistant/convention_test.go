@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -385,6 +386,35 @@ func TestManyWithOneUniqueID(t *testing.T) {
 	for _, key := range []string{"d1", fmt.Sprint("d", many-1)} {
 		if d := c.Device(key); len(d.Points) != 0 || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "unique_id is the one of") {
 			t.Errorf("%s: %d points, notes %q", key, len(d.Points), d.Notes)
+		}
+	}
+}
+
+// What an announcement repeats for each of its components takes no more memory than it may. It runs alone: it measures.
+func TestRepeatedForEachComponent(t *testing.T) {
+	var components, availability []string
+	for i := range discovery.MaxPoints {
+		components = append(components, fmt.Sprintf(`"c%d":{"p":"sensor","uniq_id":"%[1]d","stat_t":"~a","cmd_t":"~","a_topic":"~","b_topic":"~","c_topic":"~"}`, i))
+	}
+	for range 10_000 {
+		availability = append(availability, `{"t":"a"}`)
+	}
+	for name, more := range map[string]string{
+		"a long ~":          `"~":"` + strings.Repeat("x", 200_000) + `"`,
+		"many availability": `"avty":[` + strings.Join(availability, ",") + `]`,
+	} {
+		payload := `{"dev":{"ids":"x"},"o":{"name":"x"},` + more + `,"cmps":{` + strings.Join(components, ",") + `}}`
+		if len(payload) > discovery.MaxAnnouncement {
+			t.Fatalf("%s: %d bytes are not read at all", name, len(payload))
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		c := New(Options{})
+		changed := take(c, "device/x "+payload)
+		c.Device("x")
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 100<<20 || len(changed) != 1 {
+			t.Errorf("%s: %d bytes for %d, %q", name, used, len(payload), changed)
 		}
 	}
 }

@@ -276,6 +276,7 @@ func parseDescription(payload []byte) (*description, error) {
 func (d *device) assembled() *description {
 	a := d.attributes
 	out := &description{Name: a["$name"], Type: a["$implementation"], firmware: a["$fw/version"], Nodes: map[string]*node{}}
+	properties := 0
 	for id := range strings.SplitSeq(a["$nodes"], ",") {
 		id = strings.TrimSuffix(strings.TrimSpace(id), "[]") // a list of version 3, whose nodes are not read
 		if !isID(id) || out.Nodes[id] != nil {
@@ -284,9 +285,10 @@ func (d *device) assembled() *description {
 		n := &node{Name: a[id+"/$name"], Properties: map[string]*property{}}
 		for p := range strings.SplitSeq(a[id+"/$properties"], ",") {
 			p = strings.TrimSuffix(strings.TrimSpace(p), ":settable")
-			if !isID(p) || n.Properties[p] != nil {
+			if !isID(p) || n.Properties[p] != nil || properties == 8*discovery.MaxPoints {
 				continue
 			}
+			properties++
 			at := id + "/" + p + "/"
 			retained := a[at+"$retained"] != "false"
 			n.Properties[p] = &property{Name: a[at+"$name"], Datatype: a[at+"$datatype"], Format: a[at+"$format"], Unit: a[at+"$unit"],

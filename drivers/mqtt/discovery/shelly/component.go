@@ -100,7 +100,7 @@ func (b *builder) build() {
 		c := component{key: key}
 		kind, id, _ := strings.Cut(key, ":")
 		c.kind, c.id, c.only = kind, json.Number(id), kinds[kind] == 1
-		if _, err := strconv.Atoi(id); err != nil && id != "" {
+		if n, err := strconv.Atoi(id); id != "" && (err != nil || strconv.Itoa(n) != id) {
 			continue
 		}
 		c.status, _ = b.status[key].(map[string]any)
