@@ -89,8 +89,8 @@ func (d *driver) mayPublish(m *discovery.Message) error {
 	if !publishable(m.Topic) || strings.HasPrefix(m.Topic, "$") {
 		return fmt.Errorf("%.100q is no topic to publish to for a device", m.Topic)
 	}
-	for _, c := range d.conventions {
-		if c.matches(m.Topic) {
+	for _, f := range d.filters {
+		if matches(f, m.Topic) {
 			return fmt.Errorf("%q is a topic of announcements: nothing is published there for a device", m.Topic)
 		}
 	}

@@ -71,6 +71,9 @@ func build(c devices.Connection, o Options) devices.Driver {
 	}
 	d.config.cameras = b.cameras || len(d.config.discovery) > 0
 	d.reset()
+	for _, c := range d.conventions {
+		d.filters = append(d.filters, c.filters...)
+	}
 	return d
 }
 

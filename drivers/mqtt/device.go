@@ -243,7 +243,7 @@ func (d *driver) judge(dev *device) {
 	if was {
 		if dev.asking && !slices.ContainsFunc(dev.uses, func(u use) bool { return !u.topic.answered }) {
 			dev.asking = false
-			d.session.wire.publish(dev.ask)
+			d.session.wire.publish(d.allowed(dev.ask))
 		}
 		return
 	}

@@ -26,6 +26,7 @@ type driver struct {
 	log     *slog.Logger
 	tables  []*table          // of the configuration
 	matched map[string]*table // those with match, by it
+	filters []string          // of all conventions
 
 	out         devices.Sink
 	conventions []*convention
