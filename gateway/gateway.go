@@ -57,9 +57,13 @@ type Gateway struct {
 	config    atomic.Pointer[config.Config]
 	access    atomic.Pointer[mapping.Access]
 	addresses atomic.Pointer[mapping.Addresses]
-	xmpp      atomic.Pointer[presenceOn]
-	broker    atomic.Pointer[brokerOn]
-	history   atomic.Pointer[historyOn]
+	saved     struct { // saveNow's: the names that are stored
+		addresses *mapping.Addresses
+		changes   uint64
+	}
+	xmpp    atomic.Pointer[presenceOn]
+	broker  atomic.Pointer[brokerOn]
+	history atomic.Pointer[historyOn]
 
 	reload      sync.Mutex // held while parts are replaced
 	mu          sync.Mutex // guards what follows
@@ -380,7 +384,16 @@ func (g *Gateway) saveState(ctx context.Context) error {
 	if err := g.router.do(ctx, func() { g.post.remember(g.router.snapshot()) }); err != nil {
 		return err
 	}
-	return g.store.SaveSlugs(ctx, g.addresses.Load().Kept())
+	addresses := g.addresses.Load()
+	changes := addresses.Changes()
+	if g.saved.addresses == addresses && g.saved.changes == changes {
+		return nil
+	}
+	if err := g.store.SaveSlugs(ctx, addresses.Kept()); err != nil {
+		return err
+	}
+	g.saved.addresses, g.saved.changes = addresses, changes
+	return nil
 }
 
 // save is saveState once the router has stopped.

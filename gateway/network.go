@@ -351,14 +351,15 @@ func (o outlet) read(readings []devices.Reading) {
 
 func (o outlet) gone(id devices.ID) {
 	o.turned(id, false)
+	addresses := o.g.addresses.Load()
+	defer addresses.Leave(id)
 	on := o.g.xmpp.Load()
 	if on == nil {
 		return
 	}
-	slug := o.g.addresses.Load().Slug(id)
+	slug := addresses.Slug(id)
 	on.bridge.Withdraw(id)
 	on.network.remove(slug)
-	o.g.addresses.Load().Forget(id)
 	o.g.rosterChanged()
 }
 

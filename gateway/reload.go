@@ -60,7 +60,11 @@ func (g *Gateway) replace(ctx context.Context) error {
 	}
 	// What the bridge offers depends on whether there is a history, and on what is published.
 	if same := sameNetwork(old.XMPP, cfg.XMPP) && old.Publish == cfg.Publish && (old.History == nil) == (cfg.History == nil); !same {
-		g.addresses.Store(g.newAddresses(cfg, oldAddresses.Kept()))
+		addresses := g.newAddresses(cfg, oldAddresses.Kept())
+		for _, d := range g.router.Devices() { // those that are there stay
+			addresses.Introduce(d.ID, d.Name)
+		}
+		g.addresses.Store(addresses)
 		if replaced, err = g.openXMPP(ctx, cfg); err != nil {
 			g.addresses.Store(oldAddresses)
 			return back(err)

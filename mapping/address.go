@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,7 +53,15 @@ type Addresses struct {
 	slugs    map[devices.ID]string
 	ids      map[string]devices.ID
 	reserved map[string]bool // names no device may have
+	next     map[string]int  // by a name that many call themselves: the number to try next
+	changes  uint64          // of slugs
+
+	absent  map[devices.ID]bool // discovered devices that have a slug and are not there
+	leaving []devices.ID        // those that went, the first first; some are back, or went again
 }
+
+// maxAbsent bounds the discovered devices whose names are kept while they are not there.
+const maxAbsent = 20_000
 
 // NewAddresses makes the addresses of one mode and layout. The domain is the component's or the local server's; in
 // client mode it is the account's bare JID, and the layout is always LayoutResource. Slugs in kept, which [Addresses.Kept]
@@ -61,7 +70,7 @@ func NewAddresses(mode, layout, domain, hub string, kept map[devices.ID]string) 
 	a := &Addresses{
 		contact: mode != Client && layout != LayoutResource, client: mode == Client, hub: hub,
 		slugs: make(map[devices.ID]string, len(kept)), ids: make(map[string]devices.ID, len(kept)),
-		reserved: map[string]bool{hub: true},
+		reserved: map[string]bool{hub: true}, next: map[string]int{}, absent: map[devices.ID]bool{},
 	}
 	if j, ok := normalise(domain); ok {
 		a.local, a.domain = j.Localpart(), j.Domainpart()
@@ -71,6 +80,9 @@ func NewAddresses(mode, layout, domain, hub string, kept map[devices.ID]string) 
 	for id, slug := range kept {
 		if _, taken := a.ids[slug]; !taken && !a.reserved[slug] && slug == Slug(slug) {
 			a.slugs[id], a.ids[slug] = slug, id
+			if Discovered(id) {
+				a.leave(id)
+			}
 		}
 	}
 	return a
@@ -120,10 +132,12 @@ func (a *Addresses) Reserve(names ...string) {
 	}
 }
 
-// Introduce gives a discovered device that has no name in addresses yet the one it calls itself, or the next that is free.
+// Introduce says that a discovered device is there. One that has no name in addresses yet is given the one it calls itself, or the
+// next that is free.
 func (a *Addresses) Introduce(id devices.ID, name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	delete(a.absent, id)
 	if _, known := a.slugs[id]; known || !Discovered(id) {
 		return
 	}
@@ -149,6 +163,7 @@ func (a *Addresses) Configure(ids ...devices.ID) {
 			a.drop(other)
 		}
 		a.slugs[id], a.ids[slug] = slug, id
+		a.changes++
 		if taken {
 			a.assign(other, Slug(string(other)))
 		}
@@ -160,22 +175,34 @@ func (a *Addresses) drop(id devices.ID) {
 	if slug, ok := a.slugs[id]; ok {
 		delete(a.ids, slug)
 		delete(a.slugs, id)
+		a.changes++
 	}
+	delete(a.absent, id)
 }
 
 // assign gives id a slug of its own, base where that is free. a.mu is held.
 func (a *Addresses) assign(id devices.ID, base string) string {
 	slug := base
-	for n := 2; ; n++ {
+	for n := max(2, a.next[base]); ; n++ {
 		if _, taken := a.ids[slug]; !taken && !a.reserved[slug] {
+			if n > manyAlike { // ten thousand that are called the same are not to look at each other's numbers
+				if len(a.next) >= manyAlike {
+					clear(a.next)
+				}
+				a.next[base] = n
+			}
 			break
 		}
 		suffix := "-" + strconv.Itoa(n)
 		slug = strings.TrimSuffix(base[:min(len(base), maxSlug-len(suffix))], "-") + suffix
 	}
 	a.slugs[id], a.ids[slug] = slug, id
+	a.changes++
 	return slug
 }
+
+// manyAlike is from how many on it is remembered how many devices are called the same.
+const manyAlike = 100
 
 // Contacts reports whether each device is a contact of its own.
 func (a *Addresses) Contacts() bool { return a.contact }
@@ -204,11 +231,53 @@ func (a *Addresses) Lookup(slug string) (devices.ID, bool) {
 	return id, ok
 }
 
-// Forget takes the address of a device that is gone for good back.
-func (a *Addresses) Forget(id devices.ID) {
+// Leave says that a device is gone. A configured one is so for good, and its address is free. A discovered one may announce itself
+// again, and nobody else is to get what is sent to it: its address is kept, unless very many left after it.
+func (a *Addresses) Leave(id devices.ID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.drop(id)
+	if _, known := a.slugs[id]; !known {
+		return
+	}
+	if !Discovered(id) {
+		a.drop(id)
+		return
+	}
+	a.leave(id)
+}
+
+// leave notes that a discovered device is not there. a.mu is held.
+func (a *Addresses) leave(id devices.ID) {
+	if a.absent[id] {
+		return
+	}
+	a.absent[id] = true
+	a.leaving = append(a.leaving, id)
+	for len(a.absent) > maxAbsent {
+		if first := a.leaving[0]; a.absent[first] {
+			a.drop(first)
+		}
+		a.leaving = a.leaving[1:]
+	}
+	if len(a.leaving) > 2*maxAbsent { // most of them came back
+		kept := make([]devices.ID, 0, len(a.absent))
+		seen := make(map[devices.ID]bool, len(a.absent))
+		for _, id := range slices.Backward(a.leaving) {
+			if a.absent[id] && !seen[id] {
+				seen[id] = true
+				kept = append(kept, id)
+			}
+		}
+		slices.Reverse(kept)
+		a.leaving = kept
+	}
+}
+
+// Changes counts what changed of the slugs given: while it is the same, Kept is.
+func (a *Addresses) Changes() uint64 {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.changes
 }
 
 // Kept are the slugs given, to be stored and handed to NewAddresses after a restart.

@@ -116,11 +116,11 @@ func TestSlugsNeverCollide(t *testing.T) {
 	if !maps.Equal(again.Kept(), got) {
 		t.Errorf("after a restart %v, before %v", again.Kept(), got)
 	}
-	a.Forget("mqtt:new")
-	if _, ok := a.Resolve("mqtt-new@home.local"); ok {
+	a.Leave("door")
+	if _, ok := a.Resolve("door@home.local"); ok {
 		t.Error("a device that is gone has an address")
 	}
-	a.Forget("mqtt:new")
+	a.Leave("door")
 }
 
 // Whatever devices, accounts and configured names come in whatever order: no two share a slug, each is found by its own,
@@ -146,7 +146,7 @@ func TestSlugsProperties(t *testing.T) {
 				}
 			case 2:
 				if !configured[name] {
-					a.Forget(devices.ID(name))
+					a.Leave(devices.ID(name))
 				}
 			default:
 				a.Device(devices.ID(name))

@@ -203,7 +203,7 @@ func findPoint(config []*pointConfig, name string) *pointConfig {
 
 func mergePoint(raw *devices.Point, c *pointConfig, deviceClass string) Point {
 	p := Point{
-		Name: raw.Name, Label: label(raw.Name), Kind: raw.Kind, Class: raw.Class, Unit: normalUnit(raw.Unit), Options: raw.Options,
+		Name: raw.Name, Label: label(raw.Name), Kind: raw.Kind, Class: cutLine(raw.Class, maxLabel), Unit: cutLine(normalUnit(raw.Unit), maxLabel), Options: raw.Options,
 		States: raw.States, Readable: raw.Readable, Writable: raw.Writable, Confirms: raw.Confirms, Minor: raw.Minor, Step: raw.Step,
 		Precision: int(raw.Digits) - 1, Min: math.Inf(-1), Max: math.Inf(1), Scale: 1, ConfirmWithin: defaultConfirm, Programs: true, History: true,
 	}

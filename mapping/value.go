@@ -41,7 +41,7 @@ func (p *Point) Parse(s string) (devices.Value, error) {
 		if option, ok := p.meant(s); ok {
 			return devices.Text(option), nil
 		}
-		return devices.Value{}, p.notValue(s, "choose one of "+strings.Join(p.Options, ", "))
+		return devices.Value{}, p.notValue(s, "choose one of "+p.choices())
 	case devices.KindAction:
 		return devices.Bool(true), nil
 	case devices.KindColor:
@@ -108,6 +108,15 @@ func (p *Point) example() string {
 // notValue is the error for something that is no value of the point.
 func (p *Point) notValue(said, wayOut string) error {
 	return fmt.Errorf("%s: %q is %w: %s", p.name(), cutLine(said, 40), devices.ErrValue, wayOut)
+}
+
+// choices are what the point may be set to, as far as a line has room.
+func (p *Point) choices() string {
+	const most = 20
+	if len(p.Options) > most {
+		return cutLine(strings.Join(p.Options[:most], ", "), 4*maxShownText) + ", …"
+	}
+	return cutLine(strings.Join(p.Options, ", "), 4*maxShownText)
 }
 
 // option finds a choice in any case.
@@ -180,7 +189,7 @@ func (p *Point) Check(v devices.Value) (devices.Value, error) {
 
 // round takes f to the nearest step, counted from the low end of the range, and never past the high end.
 func (p *Point) round(f float64) float64 {
-	if p.Step <= 0 {
+	if !(p.Step > 0) {
 		return f
 	}
 	base := 0.0
@@ -191,7 +200,11 @@ func (p *Point) round(f float64) float64 {
 	if p.Range.Set() && sum(base, n*p.Step) > p.Range.High {
 		n--
 	}
-	return sum(base, n*p.Step)
+	rounded := sum(base, n*p.Step)
+	if math.IsNaN(rounded) || math.IsInf(rounded, 0) || !p.Range.Contains(rounded) {
+		return f // a step that numbers are too coarse for, or the range too narrow
+	}
+	return rounded
 }
 
 // sum is a + b without what binary fractions add to decimal ones: 214 × 0.1 is 21.4, not 21.400000000000002. What is
@@ -249,7 +262,7 @@ func (p *Point) FromRaw(r devices.Reading) devices.Reading {
 			option, known = inAnyCase(p.States, s)
 		}
 		if !ok || !known && len(p.Options) > 0 {
-			return p.faulty(r, "the device said "+said(r.Value)+", which is none of "+strings.Join(p.Options, ", "))
+			return p.faulty(r, "the device said "+said(r.Value)+", which is none of "+p.choices())
 		}
 		if known && option != s {
 			r.Value = devices.Text(option)

@@ -161,7 +161,7 @@ func TestContactLists(t *testing.T) {
 		f.house.reload(strings.Replace(renamed, `"wim@example.org"`, `"tim@example.org"`, 1))
 		f.Configure("House", f.house.config.Access)
 		f.house.step(mapping.Change{Withdraw: &mapping.Withdrawal{ID: "oven", Why: devices.Gone}})
-		f.addresses().Forget("oven")
+		f.addresses().Leave("oven")
 		f.ContactsChanged()
 		f.settle()
 		lampItem := lampBare + " Light [Hall] both"

@@ -210,7 +210,7 @@ func TestPublisher(t *testing.T) {
 		server.change(func() { server.down = true })
 		f.house.step(mapping.Change{Withdraw: &mapping.Withdrawal{ID: "oven", Why: devices.Gone}})
 		synctest.Wait()
-		f.addresses().Forget("oven")
+		f.addresses().Leave("oven")
 		server.change(func() { server.down = false })
 		f.Up("")
 		time.Sleep(time.Minute)
