@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"tidings/devices"
 	"tidings/mapping"
@@ -34,6 +36,8 @@ const (
 	maxChats    = 1000
 	// maxChatBody bounds what is read of a message: no command is longer.
 	maxChatBody = 500
+	// maxAnswer bounds an answer, in bytes: a device may have three hundred points.
+	maxAnswer = 32 << 10
 )
 
 // chatFeature stands for what is answered to messages: receipts (XEP-0184), displayed markers (XEP-0333), chat states
@@ -244,6 +248,9 @@ type talk struct {
 // say answers in the thread of the message, and to it where it was an answer itself: whoever does not use replies sees no
 // use in them.
 func (t *talk) say(text string) {
+	if len(text) > maxAnswer {
+		text = strings.ToValidUTF8(text[:maxAnswer], "") + "\n…"
+	}
 	if t.room != nil {
 		t.b.send(t.reply().Add(stream.New(stream.NS, "body").AddText(t.nick + ": " + text)))
 		return
@@ -324,6 +331,7 @@ func (t *talk) act(requests ...devices.Request) {
 		return
 	}
 	var ask []devices.Request
+	refused := 0
 	for _, r := range requests {
 		d, _, ok := b.o.House.Device(r.Device)
 		if !ok {
@@ -337,7 +345,15 @@ func (t *talk) act(requests ...devices.Request) {
 			ask = append(ask, r)
 			continue
 		}
-		t.do(d, p, r)
+		if !t.do(d, p, r) {
+			refused++
+		}
+	}
+	switch {
+	case refused == 1:
+		t.refuse(devices.ErrBusy)
+	case refused > 1:
+		t.say(fmt.Sprintf("%d of them are not done: there is too much to do at once. Say it again in a while.", refused))
 	}
 	if len(ask) == 0 {
 		return
@@ -359,10 +375,11 @@ func requestWords(p *mapping.Point, v devices.Value) string {
 	return p.Label + " " + p.Format(v)
 }
 
-func (t *talk) do(d *mapping.Device, p *mapping.Point, r devices.Request) {
+// do queues a request and reports whether there was room.
+func (t *talk) do(d *mapping.Device, p *mapping.Point, r devices.Request) bool {
 	r.By, r.Via = devices.Principal(t.bare), devices.ViaChat
 	failed := func() { t.say("Something went wrong inside the gateway: its log says what.") }
-	queued := t.b.work.do(jobKey{t.full, d.ID}, job{failed: failed, do: func(ctx context.Context) {
+	return t.b.work.do(jobKey{t.full, d.ID}, job{failed: failed, do: func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, executeTimeout)
 		defer cancel()
 		t.working()
@@ -376,14 +393,12 @@ func (t *talk) do(d *mapping.Device, p *mapping.Point, r devices.Request) {
 			t.say(d.Name + ": " + done.note + ".")
 		}
 	}})
-	if !queued {
-		t.refuse(devices.ErrBusy)
-	}
 }
 
 func capital(s string) string {
-	if s == "" {
+	first, size := utf8.DecodeRuneInString(s)
+	if size < 2 && first == utf8.RuneError {
 		return s
 	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	return string(unicode.ToUpper(first)) + s[size:]
 }

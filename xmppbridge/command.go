@@ -303,7 +303,11 @@ func valueField(p *mapping.Point, present devices.PointState) *stream.Element {
 			now = "" // it is on its way to one of them
 		}
 		f := newField("value", "list-single", p.Label, now)
+		size := 0
 		for _, o := range p.Options {
+			if size += 2 * len(o); size > maxReadoutSize {
+				break // a device that says so much has to be told by words
+			}
 			addOption(f, o, o)
 		}
 		return required(f)

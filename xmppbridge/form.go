@@ -40,8 +40,14 @@ func describe(field *stream.Element, text string) {
 	field.Add(stream.New(nsForm, "desc").AddText(text))
 }
 
-// addOption offers one value of a list field.
+// maxListed bounds the values that a list field offers.
+const maxListed = 1000
+
+// addOption offers one value of a list field, unless it offers very many already.
 func addOption(field *stream.Element, label, value string) {
+	if len(field.Nodes) >= maxListed {
+		return
+	}
 	field.Add(stream.New(nsForm, "option", "label", label).Add(stream.New(nsForm, "value").AddText(value)))
 }
 

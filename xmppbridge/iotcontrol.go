@@ -332,6 +332,7 @@ func answerControlForm(d *iot.Dialect) handler {
 		}
 		device := list[0]
 		form := newForm("form", device.Name, "")
+		size := 0
 		for i := range device.Points {
 			p := &device.Points[i]
 			if !p.Writable || !p.Programs {
@@ -344,6 +345,9 @@ func answerControlForm(d *iot.Dialect) handler {
 			}
 			// Only what is sent back is set, so nothing has to be.
 			field.Nodes = slices.DeleteFunc(field.Nodes, func(c *stream.Element) bool { return c.Is(nsForm, "required") })
+			if size += len(field.String()); size > 2*maxReadoutSize {
+				break
+			}
 			form.Add(field)
 		}
 		return form, nil

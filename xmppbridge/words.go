@@ -85,6 +85,15 @@ func (t *talk) hub(said []string) {
 	if len(matches) == 0 {
 		matches, rest = t.b.named(visible, words)
 	}
+	if len(matches) > 0 && !slices.ContainsFunc(matches, func(d *mapping.Device) bool { return !mapping.Discovered(d.ID) }) {
+		// One that calls itself "lamp on" does not keep people from the lamp that the configuration names.
+		own := slices.DeleteFunc(slices.Clone(visible), func(d *mapping.Device) bool { return mapping.Discovered(d.ID) })
+		if named, left := t.b.named(own, words); len(named) == 1 {
+			if action, _ := named[0].Understand(left); action != nil {
+				matches, rest = named, left
+			}
+		}
+	}
 	if len(matches) == 0 && (t.hearAlerts(words, "") || t.hubHistory(visible, words)) {
 		return
 	}
