@@ -17,6 +17,7 @@ type Options struct {
 const (
 	maxPrefix  = 200                      // bytes of a topic's prefix
 	maxPending = 3 * discovery.MaxDevices // requests, the latest: all devices may come at once
+	maxAnswers = 24 << 20                 // bytes of what all devices answer; in memory it is some times as much
 	who        = "who"                    // the level of answers of devices that are not known yet
 )
 
@@ -27,6 +28,7 @@ type Convention struct {
 	at      map[string]string  // keys by prefix
 	pending map[int]asked      // by the id of a request
 	last    int
+	size    int // bytes of all answers that are known
 }
 
 // asked is a request without an answer yet.
@@ -38,8 +40,9 @@ type device struct {
 	info        info
 	config      map[string]any
 	status      map[string]any
-	problem     string // why it says nothing of itself
-	refused     string // the method that it says so of
+	problem     string         // why it says nothing of itself
+	refused     string         // the method that it says so of
+	sizes       map[string]int // of its answers in bytes, by method
 }
 
 // info is what Shelly.GetDeviceInfo answers.
@@ -88,6 +91,9 @@ func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) 
 		key := c.at[prefix]
 		if key == "" {
 			return nil, nil
+		}
+		for _, size := range c.devices[key].sizes {
+			c.size -= size
 		}
 		delete(c.at, prefix)
 		delete(c.devices, key)
@@ -162,6 +168,12 @@ func (c *Convention) answer(m *discovery.Message) ([]string, []discovery.Message
 		d.problem, d.refused = refusal(failure), question.method
 		return []string{d.key}, nil
 	}
+	if c.size+len(m.Payload)-d.sizes[question.method] > maxAnswers {
+		d.problem, d.refused = "there is no room for what it says, beside what all others say", question.method
+		return []string{d.key}, nil
+	}
+	c.size += len(m.Payload) - d.sizes[question.method]
+	d.sizes[question.method] = len(m.Payload)
 	if d.refused == question.method {
 		d.problem, d.refused = "", ""
 	}
@@ -211,7 +223,7 @@ func (c *Convention) known(prefix, key string) *device {
 	case len(c.devices) >= discovery.MaxDevices:
 		return nil
 	default:
-		d = &device{key: key, prefix: prefix}
+		d = &device{key: key, prefix: prefix, sizes: map[string]int{}}
 	}
 	c.devices[key], c.at[prefix] = d, key
 	return d

@@ -1,6 +1,7 @@
 package shelly
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -181,4 +182,40 @@ func FuzzAnswers(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestRoomForAnswers: what devices answer has an end, and there is room again when one goes.
+func TestRoomForAnswers(t *testing.T) {
+	t.Parallel()
+	c := New(Options{Source: "us"})
+	filler := strings.Repeat("x", 200_000)
+	answer := func(i int) *discovery.Device {
+		prefix := fmt.Sprintf("shelly-%d", i)
+		_, asked := c.Take(discovery.NewMessage(prefix+"/online", []byte("true")))
+		for _, m := range asked {
+			var call struct {
+				ID int `json:"id"`
+			}
+			if err := json.Unmarshal(m.Payload, &call); err != nil {
+				t.Fatal(err)
+			}
+			c.Take(discovery.NewMessage("us/who/rpc", fmt.Appendf(nil, `{"id":%d,"src":%q,"result":{"id":%q,"filler":%q}}`, call.ID, prefix, prefix, filler)))
+		}
+		return c.Device(prefix)
+	}
+	full := 0
+	for i := range 100 {
+		if d := answer(i); d == nil {
+			t.Fatal("a device says nothing")
+		} else if len(d.Notes) > 0 && strings.Contains(d.Notes[0], "no room") {
+			full++
+		}
+	}
+	if full < 50 || full > 70 || c.size > maxAnswers {
+		t.Errorf("%d of 100 have no room, %d bytes are kept", full, c.size)
+	}
+	c.Take(discovery.NewMessage("shelly-0/online", nil))
+	if d := answer(99); d == nil || len(d.Notes) > 0 {
+		t.Errorf("there is no room after one has gone: %+v", d)
+	}
 }
