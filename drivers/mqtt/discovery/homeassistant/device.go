@@ -204,7 +204,7 @@ func (b *assembly) add(e *entry, label string, only, shared bool) {
 
 // kindLabel is what a component without a name is called: "Light".
 func kindLabel(kind string) string {
-	return strings.ToUpper(kind[:1]) + strings.ReplaceAll(kind[1:], "_", " ")
+	return capital(strings.ReplaceAll(kind, "_", " "))
 }
 
 // append adds a point by the first of some names that is free. It reports false when there are too many.

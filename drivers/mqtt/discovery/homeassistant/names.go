@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"tidings/drivers/mqtt/discovery"
 	"tidings/drivers/mqtt/discovery/homeassistant/component"
@@ -103,5 +104,11 @@ func shortLabel(label, device string) string {
 	case rest == "":
 		return ""
 	}
-	return strings.ToUpper(rest[:1]) + rest[1:]
+	return capital(rest)
+}
+
+// capital is s with a large first letter.
+func capital(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[size:]
 }
