@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -20,7 +21,7 @@ const (
 	maxUses    = 4 * discovery.MaxPoints
 	maxAlike   = 20_000  // uses of one topic, by all devices
 	maxWild    = 2_000   // topics with a + that end in the same level
-	maxInAll   = 400_000 // uses of topics, by all devices of a connection
+	maxInAll   = 200_000 // uses of topics, by all devices of a connection
 )
 
 // crowded reports why there is no room for a device, in the place of the one before it if that is there.
@@ -138,9 +139,9 @@ func bounded(said *discovery.Device, note func(string)) *discovery.Device {
 	return &dev
 }
 
-// Bounds of what all announcements of one convention take, in bytes of memory: a house of a thousand devices has some 30 MB.
+// Bounds of what all announcements of one convention take, in bytes of memory: a house of a thousand devices has some 20 MB.
 const (
-	maxAnnounced = 128 << 20
+	maxAnnounced = 64 << 20
 	maxTopics    = 120_000
 )
 
@@ -182,4 +183,34 @@ func valueOf(v devices.Value) (devices.Value, error) {
 		return devices.Value{}, fmt.Errorf("payload: %s is not UTF-8", discovery.Quote([]byte(s)))
 	}
 	return v, nil
+}
+
+// A pace is how a device that changes again and again is held back.
+type pace struct {
+	at   time.Time     // when it was made the last time
+	wait time.Duration // until it may be again
+}
+
+const (
+	restless    = 10 * time.Second // a device that changes within this changes often,
+	longestWait = 30 * time.Second // and has to wait up to this long
+)
+
+// next is when a device may be made again at the earliest.
+func (p pace) next() time.Time { return p.at.Add(p.wait) }
+
+// paced notes that a device was made.
+func (c *convention) paced(key string, now time.Time) {
+	p := c.paces[key]
+	switch {
+	case p.at.IsZero() || now.Sub(p.at) > restless+p.wait:
+		p.wait = 0
+	default:
+		p.wait = min(max(calm, 2*p.wait), longestWait)
+	}
+	p.at = now
+	if len(c.paces) >= 2*discovery.MaxDevices {
+		clear(c.paces)
+	}
+	c.paces[key] = p
 }

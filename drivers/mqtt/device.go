@@ -25,6 +25,7 @@ type device struct {
 	ask       []discovery.Message // see discovery.Device.Ask
 	absent    error               // of a table with match: why it is not there, because nothing has announced itself by that name
 
+	work   work // of its templates
 	asking bool // it has other points than before, and is to be asked for them once their topics are heard
 	gone   bool // replaced or withdrawn
 	linked bool // the sink knows whether it is up
@@ -41,6 +42,7 @@ type point struct {
 	device         *device
 	down           error   // why it cannot be believed
 	heard          bool    // a reading has come on this connection
+	steps          int32   // what it took to read it the last time; 0: it was not read yet
 	extras         *extras // nil: it has none
 }
 
@@ -185,7 +187,7 @@ func (u *use) topicName() string {
 
 // resume takes over what was heard by the device before this one.
 func (dev *device) resume(before *device) {
-	dev.linked, dev.up, dev.cause = before.linked, before.up, before.cause
+	dev.linked, dev.up, dev.cause, dev.work = before.linked, before.up, before.cause, before.work
 	dev.asking = len(dev.ask) > 0 && (before.asking || !reflect.DeepEqual(dev.info.Points, before.info.Points))
 	dev.available.resume(before.available)
 	for i := range dev.points {

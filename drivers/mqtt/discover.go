@@ -27,6 +27,7 @@ type convention struct {
 	settling map[string]*settling  // by key: what is announced at this moment
 	known    map[string]devices.ID // by key: what the device is announced as
 	heard    map[string]bool       // topics of retained announcements; true: on this connection
+	paces    map[string]pace       // by key
 	weights  map[string]int        // by topic: what it takes to know what was announced there
 	weight   int                   // of all
 }
@@ -38,7 +39,7 @@ func newConvention(name string, c discovery.Convention) *convention {
 	return &convention{
 		Convention: c, name: name, filters: c.Filters(),
 		settling: map[string]*settling{}, known: map[string]devices.ID{}, heard: map[string]bool{},
-		weights: map[string]int{},
+		paces: map[string]pace{}, weights: map[string]int{},
 	}
 }
 
@@ -156,11 +157,15 @@ func (d *driver) settle(c *convention, key string, now time.Time) {
 	if end := s.first.Add(longest); end.Before(due) {
 		due = end
 	}
+	if next := c.paces[key].next(); next.After(due) {
+		due = next
+	}
 	if now.Before(due) {
 		d.alarms.add(due, func(now time.Time) { d.settle(c, key, now) })
 		return
 	}
 	delete(c.settling, key)
+	c.paced(key, now)
 	var said *discovery.Device
 	err := func() (err error) {
 		defer failed(&err, "making a device of what it announced")

@@ -37,6 +37,7 @@ type driver struct {
 	refused     map[string]bool     // by the broker
 	strangers   map[string]bool     // topics nobody here wants, of which a message has come in this session
 	uses        int                 // of topics, by all devices
+	work        work                // of all templates
 	held        int                 // bytes of the messages that topics hold
 	alarms      alarms
 	began       time.Time       // of the session

@@ -203,7 +203,12 @@ func (d *driver) deliver(t *topic, m *message) {
 		if u.watch == nil {
 			continue
 		}
+		now, before := time.Now(), m.Work()
+		if !d.affordsWork(u.device, 1, now) {
+			continue
+		}
 		u.watch.hear(u.word, &m.Message)
+		d.worked(u.device, &m.Message, before, now)
 		if u.point == nil {
 			d.judge(u.device)
 		} else if u.device.up {
@@ -283,7 +288,14 @@ func (u *use) read(d *driver, m *message, out []devices.Reading) []devices.Readi
 		return out
 	}
 	rd := devices.Reading{Device: u.device.id, Point: p.Name, At: m.at}
+	now, before := time.Now(), m.Work()
+	if !d.affordsWork(u.device, int(p.steps), now) {
+		d.warn(fmt.Sprintf("%s: %v", u.device.id, errBusy))
+		rd.Quality, rd.Err = devices.Faulty, errBusy
+		return append(out, rd)
+	}
 	v, err := read(p, u.source, &m.Message)
+	p.steps = int32(1 + d.worked(u.device, &m.Message, before, now))
 	if failure, ok := errors.AsType[*panicError](err); ok {
 		d.log.Error("mqtt reading failed", "device", u.device.id, "point", p.Name, "topic", m.Topic, "err", err, "stack", string(failure.stack))
 	}

@@ -66,6 +66,14 @@ func (m *Message) Vars() *template.Payload {
 	return m.vars
 }
 
+// Work is how many steps templates have taken to read the message since it came, or was forgotten.
+func (m *Message) Work() int {
+	if m.vars == nil {
+		return 0
+	}
+	return m.vars.Steps()
+}
+
 // Quote quotes a payload for an error, cut to what fits a line.
 func Quote(payload []byte) string {
 	const shown = 60

@@ -3,6 +3,7 @@ package template
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,10 +30,14 @@ type Payload struct {
 	Time time.Time // when the message came, which now() is; its zone is the local one. Zero is the present.
 	More Vars      // further variables, such as this; may be nil
 
-	once sync.Once
-	json Value
-	err  error
+	once  sync.Once
+	json  Value
+	err   error
+	steps atomic.Int64
 }
+
+// Steps are how much work the templates were that read the payload: each of at most 50,000.
+func (p *Payload) Steps() int { return int(p.steps.Load()) }
 
 // Lookup is value, value_json, or a further variable.
 func (p *Payload) Lookup(name string) (Value, bool) {
@@ -125,6 +130,9 @@ func (t *Template) Execute(vars Vars) (Output, error) {
 	var o Output
 	if err == nil {
 		o = Output{Text: strings.TrimSpace(string(m.out)), Undefined: m.missing}
+	}
+	if p, ok := vars.(*Payload); ok {
+		p.steps.Add(int64(maxSteps - max(m.steps, 0)))
 	}
 	m.release()
 	if err != nil {
