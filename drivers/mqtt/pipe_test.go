@@ -84,6 +84,11 @@ func (b *pipeBroker) subscribe(p *packets.SubscribePacket, out chan<- packets.Co
 	defer b.mu.Unlock()
 	ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
 	ack.MessageID, ack.ReturnCodes = p.MessageID, make([]byte, len(p.Topics))
+	for i, filter := range p.Topics {
+		if strings.HasPrefix(filter, "secret/") {
+			ack.ReturnCodes[i] = 0x80
+		}
+	}
 	out <- ack
 	for _, filter := range p.Topics {
 		b.granted[filter] = true

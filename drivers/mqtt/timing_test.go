@@ -226,6 +226,28 @@ func TestReconnect(t *testing.T) {
 	})
 }
 
+// TestRefusedTopicGoes: a topic that the broker refuses troubles the connection as long as a device wants it.
+func TestRefusedTopicGoes(t *testing.T) {
+	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
+		health := func() (err error) {
+			for _, e := range sink.Events() {
+				if e.Kind == drivertest.Healthy {
+					err = e.Err
+				}
+			}
+			return err
+		}
+		b.say("fake/x/config", announcement{Points: []fakePoint{{Name: "p", Kind: "number", State: "secret/p"}}}.text(), true)
+		time.Sleep(time.Second)
+		says(t, health(), `refuses the topic "secret/p"`)
+		b.say("fake/x/config", "", true)
+		time.Sleep(time.Second)
+		if err := health(); err != nil {
+			t.Errorf("after the device has gone: %v", err)
+		}
+	})
+}
+
 // TestEvents: what happens is told each time, and what was retained has not happened now.
 func TestEvents(t *testing.T) {
 	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {

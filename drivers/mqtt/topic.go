@@ -101,6 +101,7 @@ func (d *driver) detach(dev *device) {
 				}
 			}
 			delete(d.wanted, t.name)
+			delete(d.refused, t.name)
 			if len(d.unwanted) < maxUnwanted {
 				d.unwanted[t.name] = true
 			}
