@@ -341,3 +341,32 @@ func BenchmarkCommand(b *testing.B) {
 		}
 	}
 }
+
+// TestTimeOfAFrame: a frame is as old as its first byte, and not as what was cut off before it.
+func TestTimeOfAFrame(t *testing.T) {
+	t.Parallel()
+	good := []byte{0xAA, 0xC0, 0xD4, 0x04, 0x3A, 0x0A, 0xA1, 0x60, 0x1D, 0xAB}
+	begun := time.Now()
+	for _, cut := range []int{0, 1, 5, 9} {
+		sink := &drivertest.Sink{}
+		d := built(t, codecConfigs["sds011"])
+		sink.Announce(d.info(d.devices[0]))
+		sink.Link("node", true, nil)
+		r := newReader(d, sink)
+		r.decoder.feed(good[:cut], begun)
+		r.decoder.feed(good[:3], begun.Add(time.Hour)) // it was unplugged
+		r.decoder.feed(good[3:], begun.Add(time.Hour+time.Second))
+		n := 0
+		for _, e := range sink.Events() {
+			if e.Kind != drivertest.Read {
+				continue
+			}
+			if n++; !e.Reading.At.Equal(begun.Add(time.Hour)) {
+				t.Errorf("after %d bytes of another: %s is %v old", cut, e.Reading.Point, begun.Add(time.Hour).Sub(e.Reading.At))
+			}
+		}
+		if n == 0 {
+			t.Errorf("after %d bytes of another nothing was read", cut)
+		}
+	}
+}

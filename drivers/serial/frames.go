@@ -42,7 +42,7 @@ func (f *frameFormat) source(name string, _ devices.PointKind) (devices.Point, e
 func (*frameFormat) words() words { return words{"frames", "baud and protocol"} }
 
 func (f *frameFormat) decoder(r *reader) decoder {
-	return &frames{format: f, reader: r, part: make([]byte, 0, f.size)}
+	return &frames{format: f, reader: r, part: make([]byte, 0, f.size), times: make([]time.Time, 0, f.size)}
 }
 
 // noiseUnit is how many bytes between frames are counted as one that was not understood.
@@ -53,9 +53,9 @@ const noiseUnit = 64
 type frames struct {
 	format *frameFormat
 	reader *reader
-	part   []byte // of a frame, as far as it has come
-	begun  time.Time
-	noise  int // bytes passed over since the last frame
+	part   []byte      // of a frame, as far as it has come
+	times  []time.Time // when each byte of it came
+	noise  int         // bytes passed over since the last frame
 }
 
 // midway: half a frame is none.
@@ -63,10 +63,7 @@ func (*frames) midway() {}
 
 func (d *frames) feed(piece []byte, at time.Time) {
 	for _, c := range piece {
-		if len(d.part) == 0 {
-			d.begun = at
-		}
-		d.part = append(d.part, c)
+		d.part, d.times = append(d.part, c), append(d.times, at)
 		for !d.plausible() {
 			d.pass()
 		}
@@ -80,8 +77,8 @@ func (d *frames) feed(piece []byte, at time.Time) {
 			}
 			continue
 		}
-		d.reader.said(frame{d.format, slices.Clone(d.part)}, d.begun)
-		d.part, d.noise = d.part[:0], 0
+		d.reader.said(frame{d.format, slices.Clone(d.part)}, d.times[0])
+		d.part, d.times, d.noise = d.part[:0], d.times[:0], 0
 	}
 }
 
@@ -98,7 +95,7 @@ func (d *frames) pass() {
 		d.reader.skipped(&d.reader.tally.Malformed, d.part[:1])
 	}
 	d.noise++
-	d.part = append(d.part[:0], d.part[1:]...)
+	d.part, d.times = append(d.part[:0], d.part[1:]...), append(d.times[:0], d.times[1:]...)
 }
 
 // frame is one frame.
