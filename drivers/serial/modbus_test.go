@@ -240,6 +240,7 @@ func TestModbusMissingRegister(t *testing.T) {
 				t.Errorf("p6: %v", r.Err)
 			}
 		}
+		synctest.Wait() // the note follows the reading
 		info, _ := sink.Announced("d")
 		if want := []string{"p6: slave 1 refuses holding:6: illegal data address: it has no such register or coil"}; !slices.Equal(info.Notes, want) {
 			t.Errorf("notes %q", info.Notes)
