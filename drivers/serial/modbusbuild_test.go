@@ -53,6 +53,15 @@ profile = "sdm121"
 			`gateway.toml:9: devices.b: block: one request takes 1 to 125 registers`,
 			`gateway.toml:12: devices.c: profile: there is no profile "sdm121": did you mean "sdm120"?`,
 		}},
+		"written without write": {`[drivers.meters]
+port     = "/dev/ttyUSB0"
+protocol = "modbus"
+[devices.d]
+slave = 1
+[devices.d.points.relay]
+source   = "coil:1"
+multiple = true
+`, []string{`gateway.toml:8: devices.d.points.relay: multiple says how the point is written, and it is not: add write, or take it out`}},
 		"points": {`[drivers.meters]
 port     = "/dev/ttyUSB0"
 protocol = "modbus"

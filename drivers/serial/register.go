@@ -95,6 +95,11 @@ func buildRegister(pc devices.PointConfig, poll time.Duration) (*register, bool)
 	case r.on != nil && r.off != nil && *r.on == *r.off:
 		mistake("on", "on and off are both %v", *r.on)
 	}
+	for _, key := range []string{"multiple", "write_on", "write_off"} {
+		if t.Has(key) && !t.Has("write") {
+			mistake(key, "%s says how the point is written, and it is not: add write, or take it out", key)
+		}
+	}
 	r.onTo, r.offTo = 1, 0
 	if r.on != nil && r.off != nil {
 		r.onTo, r.offTo = *r.on, *r.off
