@@ -23,7 +23,7 @@ func (c *Convention) Device(key string) *discovery.Device {
 	d := &discovery.Device{Key: key}
 	d.Name, d.Model = majority(announcements, func(a about) string { return a.name }), majority(announcements, func(a about) string { return a.model })
 	d.Version, d.Area = majority(announcements, func(a about) string { return a.version }), majority(announcements, func(a about) string { return a.area })
-	b := assembly{Device: d, taken: make(map[string]bool), events: make(map[string]int)}
+	b := assembly{Device: d, taken: make(map[string]bool), next: make(map[string]int), events: make(map[string]int)}
 	entries := c.present(announcements, &b)
 	slices.SortStableFunc(entries, func(a, b *entry) int {
 		return cmp.Or(cmp.Compare(a.weight(), b.weight()), rank(a.kind)-rank(b.kind), strings.Compare(a.id(), b.id()))
@@ -148,6 +148,7 @@ func truth(b bool) int {
 type assembly struct {
 	*discovery.Device
 	taken  map[string]bool // names of points
+	next   map[string]int  // the numbers to try next, by the names before them
 	events map[string]int  // where the points of triggers are
 	cut    bool
 }
@@ -217,11 +218,14 @@ func (b *assembly) append(p discovery.Point, names []string) bool {
 		return false
 	}
 	last := discovery.PointName(names[len(names)-1])
-	for n := 2; ; n++ {
+	for n := max(2, b.next[last]); ; n++ {
 		for _, name := range names {
 			p.Name = discovery.PointName(name)
 			if !b.taken[p.Name] {
 				b.taken[p.Name] = true
+				if n > 2 {
+					b.next[last] = n
+				}
 				b.Points = append(b.Points, p)
 				return true
 			}
