@@ -28,8 +28,9 @@ type convention struct {
 	known    map[string]devices.ID // by key: what the device is announced as
 	heard    map[string]bool       // topics of retained announcements; true: on this connection
 	paces    map[string]pace       // by key
-	weights  map[string]int        // by topic: what it takes to know what was announced there
-	weight   int                   // of all
+	later    later
+	weights  map[string]int // by topic: what it takes to know what was announced there
+	weight   int            // of all
 }
 
 // settling is a device of which announcements are coming.
@@ -116,6 +117,10 @@ func (d *driver) announcement(m *message) (ours bool) {
 
 // take has a convention hear a message.
 func (d *driver) take(c *convention, m *discovery.Message) {
+	now := time.Now()
+	if d.putOff(c, m, now) {
+		return
+	}
 	if !c.affords(m) {
 		d.warn(fmt.Sprintf("there are too many announcements of %s: what is new is left out", c.name))
 		return
@@ -131,7 +136,9 @@ func (d *driver) take(c *convention, m *discovery.Message) {
 		d.warn(fmt.Sprintf("%s: %v", m.Topic, err))
 	}
 	c.weigh(m, len(changed) > 0)
-	now := time.Now()
+	if len(changed) > 0 {
+		c.later.taken.add(weight(m.Payload), now)
+	}
 	for _, key := range changed {
 		if s := c.settling[key]; s != nil {
 			s.last = now

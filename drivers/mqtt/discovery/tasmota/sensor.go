@@ -45,6 +45,9 @@ func (b *builder) sensors(said map[string]any) {
 		units["temp"] = "°" + units["temp"]
 	}
 	each(said, nil, func(path []string, v any) {
+		if len(b.out.Points) >= discovery.MaxPoints {
+			return
+		}
 		last := path[len(path)-1]
 		name := discovery.PointName(apart(last))
 		if uses[last] > 1 || b.taken[name] {
