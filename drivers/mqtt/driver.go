@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"maps"
 	"slices"
@@ -42,6 +43,8 @@ type driver struct {
 	alarms      alarms
 	began       time.Time       // of the session
 	warned      map[string]bool // by text
+	echoes      map[string]echo // by topic
+	seed        maphash.Seed    // of echoes
 	alike       []devices.Point // the points announced last: ten thousand devices that are alike share one list
 
 	homeAssistant bool // it has said that it is there
@@ -79,6 +82,7 @@ func (d *driver) reset() {
 	d.wild = map[string][]*topic{}
 	d.devices, d.warned = make(map[devices.ID]*device, len(d.tables)), map[string]bool{}
 	d.events, d.passing = map[string]int{}, map[string]int{}
+	d.echoes, d.seed = map[string]echo{}, maphash.MakeSeed()
 	d.conventions, d.alarms, d.held, d.uses = nil, nil, 0, 0
 	for _, name := range d.config.discovery {
 		d.conventions = append(d.conventions, newConvention(name, conventionNamed(name).make(d.config)))
@@ -294,6 +298,7 @@ func (d *driver) countEvents(topic string, n int) {
 	}
 	if events[topic] += n; events[topic] <= 0 {
 		delete(events, topic)
+		delete(d.echoes, topic)
 	}
 }
 

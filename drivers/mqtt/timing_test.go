@@ -262,6 +262,21 @@ func TestEvents(t *testing.T) {
 	})
 }
 
+// TestEcho: what a broker sends once for each of two subscriptions has happened once.
+func TestEcho(t *testing.T) {
+	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
+		const topic = "fake/events/config"
+		b.say("fake/button/config", announcement{Points: []fakePoint{{Name: "action", Kind: "event", State: topic}}}.text(), true)
+		time.Sleep(time.Second)
+		for _, text := range []string{"1 single", "1 single", "2 single", "2 single"} {
+			b.say(topic, text, false)
+		}
+		time.Sleep(time.Minute)
+		b.say(topic, "2 single", false)
+		wantTold(t, sink, "fake:button", "action", "1 single", "2 single", "2 single")
+	})
+}
+
 // TestBirth: where Home Assistant is not there, devices are asked to announce themselves, once a connection.
 func TestBirth(t *testing.T) {
 	simulate(t, local+"discovery = [\"homeassistant\"]\ndiscovery_prefix = \"ha\"\nbirth = true\n", func(t *testing.T, b *pipeBroker, _ *drivertest.Sink, _ devices.Actuator) {

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"time"
@@ -177,6 +178,9 @@ func (d *driver) handle(in incoming) {
 	m := &message{at: in.at}
 	m.Message = discovery.Message{Topic: in.topic, Payload: in.payload, Retained: in.retained, QoS: -1}
 	ours := d.announcement(m)
+	if ours && d.echoed(m) {
+		return
+	}
 	if t := d.topics[in.topic]; t != nil {
 		d.deliver(t, m)
 		ours = true
@@ -190,6 +194,27 @@ func (d *driver) handle(in incoming) {
 	if !ours {
 		d.strange(in.topic)
 	}
+}
+
+// An echo is the event that came last on a topic.
+type echo struct {
+	sum uint64 // of its payload
+	at  time.Time
+}
+
+// echoTime is how long after an event the same one is its echo.
+const echoTime = time.Second
+
+// echoed reports whether a message is another copy of the event before it. A topic that is one of a convention's filters, and of an
+// event of a device, too, is subscribed to twice, and some brokers send a copy for each subscription (MQTT 3.1.1, section 3.3.5).
+// What happens again says another time.
+func (d *driver) echoed(m *message) bool {
+	if m.Retained || d.events[m.Topic] == 0 {
+		return false
+	}
+	before, now := d.echoes[m.Topic], echo{maphash.Bytes(d.seed, m.Payload), m.at}
+	d.echoes[m.Topic] = now
+	return before.sum == now.sum && now.at.Sub(before.at) < echoTime
 }
 
 // last is the last level of a topic.
@@ -318,71 +343,4 @@ func (u *use) read(d *driver, m *message, out []devices.Reading) []devices.Readi
 	}
 	d.schedule(p, rd)
 	return append(out, rd)
-}
-
-// schedule keeps what time will do to a reading of a point that has something of the kind.
-func (d *driver) schedule(p *point, rd devices.Reading) {
-	t := p.extras
-	if t == nil {
-		return
-	}
-	t.last, t.offAt, t.staleAt = devices.Reading{}, time.Time{}, time.Time{}
-	if rd.Quality != devices.Good {
-		return
-	}
-	t.last = rd
-	if on, ok := rd.Value.Bool(); ok && on && t.offDelay > 0 {
-		t.offAt = rd.At.Add(t.offDelay)
-	}
-	if t.expire > 0 {
-		t.staleAt = rd.At.Add(t.expire)
-	}
-	if at := t.next(); !at.IsZero() && !t.set {
-		t.set = true
-		d.alarms.add(at, func(now time.Time) { d.alarm(p, now) })
-	}
-}
-
-// next is when there is something to do; zero: never.
-func (t *extras) next() time.Time {
-	if t.staleAt.IsZero() || !t.offAt.IsZero() && t.offAt.Before(t.staleAt) {
-		return t.offAt
-	}
-	return t.staleAt
-}
-
-// alarm looks at a point whose time has come, or was put off meanwhile.
-func (d *driver) alarm(p *point, now time.Time) {
-	p.extras.set = false
-	if p.device.gone || !p.device.up { // what is due is done when it comes up
-		return
-	}
-	d.overdue(p, now)
-}
-
-// overdue does what time has done to the reading of a point of a device that is up, and sees to the next alarm.
-func (d *driver) overdue(p *point, now time.Time) {
-	t := p.extras
-	if t == nil {
-		return
-	}
-	rd := devices.Reading{Device: p.device.id, Point: p.Name, At: now}
-	if !t.offAt.IsZero() && !now.Before(t.offAt) {
-		t.offAt = time.Time{}
-		rd.Value = devices.Bool(false)
-		t.last = rd
-		if p.down == nil {
-			d.out.Publish(rd)
-		}
-	}
-	if !t.staleAt.IsZero() && !now.Before(t.staleAt) {
-		t.staleAt, t.offAt, t.last = time.Time{}, time.Time{}, devices.Reading{}
-		if p.down == nil {
-			d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, At: now, Quality: devices.Stale, Err: fmt.Errorf("nothing new for %v", t.expire)})
-		}
-	}
-	if at := t.next(); !at.IsZero() && !t.set {
-		t.set = true
-		d.alarms.add(at, func(now time.Time) { d.alarm(p, now) })
-	}
 }
