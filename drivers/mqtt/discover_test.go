@@ -304,6 +304,7 @@ func TestCommandOfSeveralMessages(t *testing.T) {
 	do, sink, _ := run(t, s, discover)
 	s.say("fake/c/config", announcement{Points: []fakePoint{
 		{Name: "level", Kind: "number", Command: []string{"c/on=ON", "c/level", "c/done=1"}, QoS: 2, Retain: true},
+		{Name: "nothing", Kind: "number", Command: []string{""}},
 	}}.text(), true)
 	info := sink.WaitAnnounced(t, "fake:c")
 	if p := info.Points[0]; p.Readable || p.Confirms || !p.Writable {
@@ -318,6 +319,10 @@ func TestCommandOfSeveralMessages(t *testing.T) {
 		s.expect("c/on=ON")
 		s.expect("c/level=" + level)
 		s.expect("c/done=1")
+	}
+	_, err := do.Do(t.Context(), devices.Command{Device: "fake:c", Point: "nothing", Value: devices.Number(1)})
+	if says(t, err, `nothing is published for "1"`); asked(err) {
+		t.Errorf("%v: nothing was sent", err)
 	}
 	late := make(chan string, 10)
 	c := connectClient(t, "late", late, func() (net.Conn, error) { return s.broker.Dial(t.Context()) })

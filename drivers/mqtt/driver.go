@@ -317,6 +317,9 @@ func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, e
 	if err != nil {
 		return devices.Result{}, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, err)
 	}
+	if len(messages) == 0 { // any reading would confirm it
+		return devices.Result{}, fmt.Errorf("%s: %s: %w: nothing is published for %q", cmd.Device, cmd.Point, devices.ErrValue, cmd.Value)
+	}
 	var result devices.Result
 	for i, m := range messages {
 		left, err := s.publish(ctx, m)

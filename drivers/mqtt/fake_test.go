@@ -33,7 +33,7 @@ type announcement struct {
 type fakePoint struct {
 	Name, Kind       string
 	State            string
-	Command          []string // topic or topic=payload; without a payload the value is
+	Command          []string // topic or topic=payload; without a payload the value is; empty: nothing is published
 	Availability     []string
 	Expire, OffDelay time.Duration
 	Value            string // what the announcement itself says
@@ -126,6 +126,9 @@ func (p fakePoint) point() discovery.Point {
 		out.Write = func(v devices.Value) ([]discovery.Message, error) {
 			if p.Panic == "write" {
 				panic("write")
+			}
+			if p.Command[0] == "" {
+				return nil, nil
 			}
 			messages := make([]discovery.Message, len(p.Command))
 			for i, c := range p.Command {
