@@ -75,14 +75,6 @@ func (r *radio) announce(file string, others ...string) (topics []string) {
 	return topics
 }
 
-// withdraw takes announcements back.
-func (r *radio) withdraw(topics []string) {
-	r.t.Helper()
-	for _, topic := range topics {
-		r.say(topic, "")
-	}
-}
-
 // is has a device of Zigbee2MQTT be there, in some state.
 func (r *radio) is(name, state string) {
 	r.t.Helper()
