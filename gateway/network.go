@@ -352,14 +352,15 @@ func (o outlet) read(readings []devices.Reading) {
 func (o outlet) gone(id devices.ID) {
 	o.turned(id, false)
 	addresses := o.g.addresses.Load()
-	defer addresses.Leave(id)
 	on := o.g.xmpp.Load()
 	if on == nil {
+		addresses.Leave(id)
 		return
 	}
 	slug := addresses.Slug(id)
 	on.bridge.Withdraw(id)
 	on.network.remove(slug)
+	addresses.Leave(id) // before contact lists are looked at
 	o.g.rosterChanged()
 }
 

@@ -12,6 +12,21 @@ func TestAbsent(t *testing.T) {
 	t.Parallel()
 	a := NewAddresses(Component, LayoutContact, "example.org", "hub", map[devices.ID]string{"mqtt:yesterday": "attic"})
 	a.Introduce("mqtt:kettle", "Kettle")
+	if a.Gone("mqtt:kettle") {
+		t.Error("it is gone before it left")
+	}
+	a.Leave("mqtt:kettle")
+	if !a.Gone("mqtt:kettle") {
+		t.Error("it is not gone after it left")
+	}
+	again := NewAddresses(Component, LayoutContact, "things.example.org", "home", a.Kept())
+	if again.Gone("mqtt:kettle") {
+		t.Error("of an earlier life, it is gone before it could announce itself")
+	}
+	a.Introduce("mqtt:kettle", "Kettle")
+	if a.Gone("mqtt:kettle") {
+		t.Error("it is gone although it came back")
+	}
 	a.Leave("mqtt:kettle")
 	a.Introduce("mqtt:stranger", "Kettle")
 	if slug := a.Slug("mqtt:stranger"); slug != "kettle-2" {

@@ -57,6 +57,7 @@ type Addresses struct {
 	changes  uint64          // of slugs
 
 	absent  map[devices.ID]bool // discovered devices that have a slug and are not there
+	gone    map[devices.ID]bool // of those, the ones that were there
 	leaving []devices.ID        // those that went, the first first; some are back, or went again
 }
 
@@ -70,7 +71,7 @@ func NewAddresses(mode, layout, domain, hub string, kept map[devices.ID]string) 
 	a := &Addresses{
 		contact: mode != Client && layout != LayoutResource, client: mode == Client, hub: hub,
 		slugs: make(map[devices.ID]string, len(kept)), ids: make(map[string]devices.ID, len(kept)),
-		reserved: map[string]bool{hub: true}, next: map[string]int{}, absent: map[devices.ID]bool{},
+		reserved: map[string]bool{hub: true}, next: map[string]int{}, absent: map[devices.ID]bool{}, gone: map[devices.ID]bool{},
 	}
 	if j, ok := normalise(domain); ok {
 		a.local, a.domain = j.Localpart(), j.Domainpart()
@@ -138,6 +139,7 @@ func (a *Addresses) Introduce(id devices.ID, name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.absent, id)
+	delete(a.gone, id)
 	if _, known := a.slugs[id]; known || !Discovered(id) {
 		return
 	}
@@ -178,6 +180,7 @@ func (a *Addresses) drop(id devices.ID) {
 		a.changes++
 	}
 	delete(a.absent, id)
+	delete(a.gone, id)
 }
 
 // assign gives id a slug of its own, base where that is free. a.mu is held.
@@ -244,6 +247,15 @@ func (a *Addresses) Leave(id devices.ID) {
 		return
 	}
 	a.leave(id)
+	a.gone[id] = true
+}
+
+// Gone reports whether a discovered device has left in this life of the gateway, and not come back. One that has an address from an
+// earlier life and has not announced itself yet is not gone.
+func (a *Addresses) Gone(id devices.ID) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.gone[id]
 }
 
 // leave notes that a discovered device is not there. a.mu is held.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tidings/mapping"
 	"tidings/xmppbridge/local"
 )
 
@@ -175,7 +176,7 @@ func (l *contactLists) fill(ctx context.Context, person string) error {
 		}
 	}
 	for _, g := range l.givenTo(person) {
-		if l.b.mayKeep(g.Target, person) {
+		if l.b.mayKeep(g.Target, person) && !l.b.left(g.Target) {
 			continue // also a device that has not been announced yet
 		}
 		if _, listed := list[g.Target]; listed && g.Name != "" {
@@ -188,6 +189,12 @@ func (l *contactLists) fill(ctx context.Context, person string) error {
 		}
 	}
 	return nil
+}
+
+// left reports whether an address is that of a device that was here and is gone.
+func (b *Bridge) left(target string) bool {
+	t, ok := b.addresses().Resolve(target)
+	return ok && t.Kind == mapping.ToDevice && b.addresses().Gone(t.ID)
 }
 
 // bring brings one contact of a list up to date.
