@@ -138,8 +138,7 @@ func (h *hook) refresh() {
 			continue
 		}
 		if !cl.Closed() {
-			// It returns the reason that it was given.
-			_ = h.server.DisconnectClient(cl, packets.ErrNotAuthorized)
+			cut(cl, packets.ErrNotAuthorized)
 		} else if _, still := h.users.now.Load().users[s.user]; !still {
 			h.forget(id, cl)
 		}
@@ -152,7 +151,7 @@ func (h *hook) refresh() {
 func (h *hook) OnSessionEstablish(cl *mochi.Client, _ packets.Packet) {
 	before, ok := h.server.Clients.Get(cl.ID)
 	if ok && !before.Closed() {
-		_ = h.server.DisconnectClient(before, packets.ErrSessionTakenOver)
+		cut(before, packets.ErrSessionTakenOver)
 		select {
 		case <-before.Net.Conn.(*conn).ended:
 		case <-time.After(takeOverLimit):
@@ -170,6 +169,15 @@ func (h *hook) OnSessionEstablish(cl *mochi.Client, _ packets.Packet) {
 	if oldest != nil {
 		h.forget(oldest.ID, oldest)
 	}
+}
+
+// cut ends a connection from this side. A client that mochi ends itself may end as one that said goodbye, without its last will:
+// Client.Read of v2.7.9 returns no error when it finds itself closed. So it is the connection that goes.
+func cut(cl *mochi.Client, why packets.Code) {
+	if cl.Properties.ProtocolVersion == 5 {
+		_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: why.Code}) // it may be gone already
+	}
+	_ = cl.Net.Conn.Close()
 }
 
 // forget ends a session whose client is not there.
