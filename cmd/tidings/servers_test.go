@@ -85,7 +85,7 @@ func TestDemoWithClient(t *testing.T) {
 			t.Errorf("%q is answered by %+v", words.say, answer)
 		}
 	}
-	c.ExpectPresence(xmpptest.Expect{From: "lamp@localhost/lamp", Status: "light on · 100 %"})
+	c.ExpectPresence(xmpptest.Expect{From: "lamp@localhost/lamp", Status: "on · 100 %"})
 
 	// The heater is dangerous: it asks.
 	c.Say("heater@localhost", "on")
