@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +19,8 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"tidings/devices"
+	"tidings/drivers/drivertest"
+	"tidings/drivers/mqtt"
 	firmware "tidings/firmware-sim/mqtt"
 )
 
@@ -268,7 +271,12 @@ func TestMosquittoStorm(t *testing.T) {
 	defer c.Disconnect(250)
 	fill(t, c, 50_000, 50)
 	for _, qos := range []string{"qos = 0", "qos = 1"} {
-		_, sink, stop := run(t, nil, mosquittoLamp("mqtt://"+m.plain, "gateway", "discovery = [\"fake\"]\n"+qos))
+		// Without a log: a line a message, a hundred thousand of them, is what would be tested.
+		typ := mqtt.Type(mqtt.Options{})
+		connection := drivertest.Connection(t, typ, mosquittoLamp("mqtt://"+m.plain, "gateway", "discovery = [\"fake\"]\n"+qos))
+		connection.Log = slog.New(slog.DiscardHandler)
+		sink := &drivertest.Sink{}
+		stop := drivertest.Start(t, typ.Build(connection), sink)
 		waitDevices(t, sink, 1000)
 		mark := sink.Mark()
 		done(t, c.Publish("state/0", 1, false, "7"))

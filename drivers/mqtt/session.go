@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -33,7 +34,8 @@ type session struct {
 	in     *inbox
 	wire   *wire
 
-	resumed bool // the broker has kept what was subscribed to before
+	came    atomic.Int64 // messages
+	resumed bool         // the broker has kept what was subscribed to before
 
 	stop  context.CancelFunc // ends wire
 	wired sync.WaitGroup     // of wire
@@ -74,6 +76,7 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 			return s.conn, nil
 		}).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+			s.came.Add(1)
 			// paho delivers nothing else until this returns.
 			s.in.push(incoming{topic: m.Topic(), payload: m.Payload(), retained: m.Retained(), at: time.Now()})
 		}).
@@ -105,16 +108,23 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 
 // subscribe asks for at most subscribeBatch topics and returns those the broker refuses.
 func (s *session) subscribe(ctx context.Context, filters map[string]byte) (refused map[string]bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, subscribeWait)
-	defer cancel()
 	s.conn.asked.Store(int32(len(filters)))
 	token := s.client.SubscribeMultiple(filters, nil)
-	select {
-	case <-token.Done():
-	case <-s.lost:
-		return nil, s.loss()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("subscribe: the broker does not answer: %w", ctx.Err())
+	for answered := false; !answered; {
+		before := s.came.Load()
+		select {
+		case <-token.Done():
+			answered = true
+		case <-s.lost:
+			return nil, s.loss()
+		case <-ctx.Done():
+			return nil, fmt.Errorf("subscribe: %w", ctx.Err())
+		case <-time.After(subscribeWait):
+			// The answer may stand behind all that the broker had retained: while that comes, it is on its way.
+			if s.came.Load() == before {
+				return nil, fmt.Errorf("subscribe: the broker does not answer: %w", context.DeadlineExceeded)
+			}
+		}
 	}
 	if err := token.Error(); err != nil {
 		select {
