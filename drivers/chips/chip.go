@@ -9,6 +9,7 @@ import (
 
 	"tidings/devices"
 	"tidings/devices/schema"
+	"tidings/drivers/handover"
 )
 
 // A model is a kind of chip.
@@ -61,6 +62,7 @@ type config struct {
 	poll     time.Duration
 	channels []channel
 	memory   devices.Memory // nil: nothing is kept
+	desk     *handover.Desk[job]
 
 	shunt, maxCurrent float64 // of an INA219, in Ω and A
 	frequency         float64 // of PWM outputs, in Hz

@@ -17,7 +17,7 @@ const (
 	lastRetry  = 10 * time.Second
 )
 
-// driver is one bus and the chips on it. Everything but running is fixed when it is built.
+// driver is one bus and the chips on it. It is fixed when it is built.
 type driver struct {
 	kind  string // "i2c" or "spi"
 	name  string
@@ -25,9 +25,6 @@ type driver struct {
 	open  func(path string) (Bus, error)
 	log   *slog.Logger
 	chips []*config
-
-	mu      sync.Mutex
-	running []*worker // one a chip while the bus is open; else nil
 }
 
 // Run keeps the bus open, and a goroutine for each chip, until ctx is done.
@@ -65,22 +62,13 @@ func (d *driver) work(ctx context.Context, bus Bus, out devices.Sink) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	shared := &sharedBus{Bus: bus, turn: make(chan struct{}, 1)}
-	workers := make([]*worker, len(d.chips))
-	for i, c := range d.chips {
-		workers[i] = &worker{driver: d, config: c, out: out, jobs: make(chan job), ended: make(chan struct{}), lost: cancel, bus: shared}
-	}
-	d.mu.Lock()
-	d.running = workers
-	d.mu.Unlock()
 	var wg sync.WaitGroup
-	for _, w := range workers {
+	for _, c := range d.chips {
+		w := &worker{driver: d, config: c, out: out, shut: c.desk.Open(), lost: cancel, bus: shared}
 		wg.Go(func() { w.run(ctx) })
 	}
 	<-ctx.Done()
 	wg.Wait()
-	d.mu.Lock()
-	d.running = nil
-	d.mu.Unlock()
 	return context.Cause(ctx)
 }
 
@@ -116,12 +104,6 @@ func (b *backoff) wait(ctx context.Context) {
 type job struct {
 	channel int
 	value   devices.Value
-	reply   chan<- answer // has room for the one answer
-}
-
-type answer struct {
-	result devices.Result
-	err    error
 }
 
 // Do sets an output of a chip.
@@ -130,30 +112,7 @@ func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, e
 	if err != nil {
 		return devices.Result{}, fmt.Errorf("%s %s: %w", d.kind, d.name, err)
 	}
-	if err := ctx.Err(); err != nil {
-		return devices.Result{}, err
-	}
-	d.mu.Lock()
-	running := d.running
-	d.mu.Unlock()
-	down := fmt.Errorf("%s %s: %s: %w", d.kind, d.name, cmd.Device, devices.ErrDown)
-	if running == nil {
-		return devices.Result{}, down
-	}
-	reply := make(chan answer, 1)
-	select {
-	case running[chip].jobs <- job{channel: output, value: cmd.Value, reply: reply}:
-	case <-running[chip].ended:
-		return devices.Result{}, down
-	case <-ctx.Done():
-		return devices.Result{}, ctx.Err()
-	}
-	select {
-	case a := <-reply: // the worker answers every job it takes
-		return a.result, a.err
-	case <-ctx.Done():
-		return devices.Result{}, &devices.AskedError{Err: ctx.Err()}
-	}
+	return d.chips[chip].desk.Ask(ctx, job{channel: output, value: cmd.Value}, fmt.Errorf("%s %s: %s: %w", d.kind, d.name, cmd.Device, devices.ErrDown))
 }
 
 // target finds the chip and the channel that a command is for.

@@ -10,6 +10,7 @@ import (
 
 	"tidings/devices"
 	"tidings/devices/schema"
+	"tidings/drivers/handover"
 )
 
 // Bounds of the configuration.
@@ -157,7 +158,7 @@ func (b *builder) chip(c devices.Connection, dc devices.DeviceConfig) *config {
 		b.mistakes = true // Check said so of one that is not known
 		return nil
 	}
-	out := &config{id: dc.ID, model: m, memory: c.Memory, addr: b.address(t, m), poll: b.poll(c.Table, t, m)}
+	out := &config{id: dc.ID, model: m, memory: c.Memory, addr: b.address(t, m), poll: b.poll(c.Table, t, m), desk: handover.New[job]()}
 	out.shunt, out.maxCurrent, out.frequency = t.Float("shunt", 0.1), t.Float("max_current", 3.2), t.Float("frequency", 200)
 	for _, key := range []string{"shunt", "max_current", "frequency"} {
 		if t.Has(key) && !slices.Contains(m.keys, key) {

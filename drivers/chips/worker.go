@@ -13,11 +13,10 @@ import (
 type worker struct {
 	*driver
 	*config
-	out   devices.Sink
-	jobs  chan job // unbuffered: a command waits in its caller until the worker takes it
-	ended chan struct{}
-	lost  context.CancelCauseFunc // called when the bus is gone
-	bus   *sharedBus
+	out  devices.Sink
+	shut func()                  // no command comes any more
+	lost context.CancelCauseFunc // called when the bus is gone
+	bus  *sharedBus
 
 	link       *link
 	instrument instrument // nil: down
@@ -30,7 +29,7 @@ type worker struct {
 }
 
 func (w *worker) run(ctx context.Context) {
-	defer close(w.ended)
+	defer w.shut()
 	w.link = &link{bus: w.bus, ctx: ctx}
 	w.samples = make([]sample, len(w.channels))
 	timer := time.NewTimer(0)
@@ -40,9 +39,8 @@ func (w *worker) run(ctx context.Context) {
 		case <-ctx.Done():
 			w.leave()
 			return
-		case j := <-w.jobs:
-			result, err := w.do(j)
-			j.reply <- answer{result, err}
+		case j := <-w.desk.Jobs():
+			j.Answer(w.do(j.What))
 			if w.doubtful {
 				w.doubtful = false
 				timer.Reset(0)

@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 
 	"tidings/devices"
+	"tidings/drivers/handover"
 )
 
 // driver is one chip and the devices on it. Everything but ended is fixed when it is built; what changes while it
@@ -20,10 +20,7 @@ type driver struct {
 	log     *slog.Logger
 	memory  devices.Memory // nil: totals begin at 0
 	devices []device
-	jobs    chan job // unbuffered: a command waits in its caller until the loop takes it
-
-	mu    sync.Mutex
-	ended chan struct{} // closed when the Run that is under way ends; nil while there is none
+	desk    *handover.Desk[job]
 }
 
 type device struct {
@@ -35,27 +32,12 @@ type device struct {
 type job struct {
 	line  *lineConfig
 	on    bool
-	total float64       // of a line whose pulses are counted
-	reply chan<- answer // has room for the one answer
-}
-
-type answer struct {
-	result devices.Result
-	err    error
+	total float64 // of a line whose pulses are counted
 }
 
 // Run keeps the chip open until ctx is done.
 func (d *driver) Run(ctx context.Context, out devices.Sink) error {
-	ended := make(chan struct{})
-	d.mu.Lock()
-	d.ended = ended
-	d.mu.Unlock()
-	defer func() {
-		d.mu.Lock()
-		d.ended = nil
-		d.mu.Unlock()
-		close(ended)
-	}()
+	defer d.desk.Open()()
 	for i := range d.devices {
 		out.Announce(d.info(&d.devices[i]))
 	}
@@ -81,31 +63,7 @@ func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, e
 	if err != nil {
 		return devices.Result{}, fmt.Errorf("gpio %s: %w", d.name, err)
 	}
-	if err := ctx.Err(); err != nil {
-		return devices.Result{}, err
-	}
-	d.mu.Lock()
-	ended := d.ended
-	d.mu.Unlock()
-	down := fmt.Errorf("gpio %s: %s: %w", d.name, cmd.Device, devices.ErrDown)
-	if ended == nil {
-		return devices.Result{}, down
-	}
-	reply := make(chan answer, 1)
-	j.reply = reply
-	select {
-	case d.jobs <- j:
-	case <-ended:
-		return devices.Result{}, down
-	case <-ctx.Done():
-		return devices.Result{}, ctx.Err()
-	}
-	select {
-	case a := <-reply: // the loop answers every job it takes
-		return a.result, a.err
-	case <-ctx.Done():
-		return devices.Result{}, &devices.AskedError{Err: ctx.Err()} // the loop has it
-	}
+	return d.desk.Ask(ctx, j, fmt.Errorf("gpio %s: %s: %w", d.name, cmd.Device, devices.ErrDown))
 }
 
 // target finds the line a command is for and what it is to be set to.

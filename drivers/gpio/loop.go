@@ -62,9 +62,8 @@ func (r *loop) run(ctx context.Context) {
 			return
 		case e := <-r.edges:
 			r.edge(e)
-		case j := <-r.jobs:
-			result, err := r.do(j)
-			j.reply <- answer{result, err}
+		case j := <-r.desk.Jobs():
+			j.Answer(r.do(j.What))
 		case <-timer.C:
 		}
 		r.due(time.Now())

@@ -11,6 +11,7 @@ import (
 
 	"tidings/devices"
 	"tidings/devices/schema"
+	"tidings/drivers/handover"
 )
 
 // Bounds of the configuration: longer than these is a slip of the unit, not a bouncing contact or a pulse.
@@ -58,7 +59,7 @@ func build(c devices.Connection, open Opener) devices.Driver {
 		chip: c.Table.StringOr("chip", "gpiochip0"),
 		open: open,
 		log:  c.Log,
-		jobs: make(chan job),
+		desk: handover.New[job](),
 
 		memory: c.Memory,
 	}

@@ -8,11 +8,11 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
 	"tidings/devices"
+	"tidings/drivers/handover"
 )
 
 const (
@@ -30,10 +30,7 @@ type driver struct {
 	open    Opener
 	log     *slog.Logger
 	devices []*device
-	jobs    chan job // unbuffered: a command waits in its caller until the loop takes it
-
-	mu    sync.Mutex
-	ended chan struct{} // closed when the Run that is under way ends; nil while there is none
+	desk    *handover.Desk[job]
 }
 
 type device struct {
@@ -59,26 +56,11 @@ type output struct {
 type job struct {
 	output *output
 	value  devices.Value
-	reply  chan<- answer // has room for the one answer
-}
-
-type answer struct {
-	result devices.Result
-	err    error
 }
 
 // Run keeps the outputs until ctx is done.
 func (d *driver) Run(ctx context.Context, out devices.Sink) error {
-	ended := make(chan struct{})
-	d.mu.Lock()
-	d.ended = ended
-	d.mu.Unlock()
-	defer func() {
-		d.mu.Lock()
-		d.ended = nil
-		d.mu.Unlock()
-		close(ended)
-	}()
+	defer d.desk.Open()()
 	for _, dev := range d.devices {
 		out.Announce(d.info(dev))
 	}
@@ -102,30 +84,7 @@ func (d *driver) Do(ctx context.Context, cmd devices.Command) (devices.Result, e
 	if err != nil {
 		return devices.Result{}, fmt.Errorf("pwm %s: %w", d.name, err)
 	}
-	if err := ctx.Err(); err != nil {
-		return devices.Result{}, err
-	}
-	d.mu.Lock()
-	ended := d.ended
-	d.mu.Unlock()
-	down := fmt.Errorf("pwm %s: %s: %w", d.name, cmd.Device, devices.ErrDown)
-	if ended == nil {
-		return devices.Result{}, down
-	}
-	reply := make(chan answer, 1)
-	select {
-	case d.jobs <- job{output: o, value: cmd.Value, reply: reply}:
-	case <-ended:
-		return devices.Result{}, down
-	case <-ctx.Done():
-		return devices.Result{}, ctx.Err()
-	}
-	select {
-	case a := <-reply: // the loop answers every job it takes
-		return a.result, a.err
-	case <-ctx.Done():
-		return devices.Result{}, &devices.AskedError{Err: ctx.Err()}
-	}
+	return d.desk.Ask(ctx, job{output: o, value: cmd.Value}, fmt.Errorf("pwm %s: %s: %w", d.name, cmd.Device, devices.ErrDown))
 }
 
 // target finds the output that a command is for.
@@ -162,9 +121,8 @@ func (l *loop) run(ctx context.Context) {
 		case <-ctx.Done():
 			l.leave()
 			return
-		case j := <-l.jobs:
-			result, err := l.do(j)
-			j.reply <- answer{result, err}
+		case j := <-l.desk.Jobs():
+			j.Answer(l.do(j.What))
 			continue
 		case <-timer.C:
 		}

@@ -10,6 +10,7 @@ import (
 
 	"tidings/devices"
 	"tidings/devices/schema"
+	"tidings/drivers/handover"
 )
 
 // Bounds of the configuration.
@@ -64,7 +65,7 @@ var chipName = regexp.MustCompile(`^pwmchip[0-9]+$`)
 // build makes the driver of a table. What contradicts itself is recorded, and then there is no driver.
 func build(c devices.Connection, open Opener) devices.Driver {
 	d := &driver{name: c.Name, chip: strings.TrimPrefix(c.Table.StringOr("chip", defaultChip), defaultRoot+"/"),
-		root: c.Table.StringOr("root", defaultRoot), open: open, log: c.Log, jobs: make(chan job)}
+		root: c.Table.StringOr("root", defaultRoot), open: open, log: c.Log, desk: handover.New[job]()}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
