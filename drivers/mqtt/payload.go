@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"text/template"
 	"time"
@@ -46,18 +45,13 @@ func (p *codec) read(m *discovery.Message) (devices.Value, error) {
 		if !ok {
 			return devices.Value{}, fmt.Errorf("%w: %s in %s", discovery.ErrAbsent, p.path, discovery.Quote(m.Payload))
 		}
-		switch v := v.(type) {
-		case nil:
+		if v == nil {
 			return devices.Value{}, nil
-		case string:
-			text = v
-		case json.Number:
-			text = v.String()
-		case bool:
-			text = strconv.FormatBool(v)
-		case []any:
-			return devices.Value{}, fmt.Errorf("payload: %s is an array: the path goes on with an index, as in %s.0", p.path, p.path)
-		default:
+		}
+		if text, ok = discovery.Scalar(v); !ok {
+			if _, list := v.([]any); list {
+				return devices.Value{}, fmt.Errorf("payload: %s is an array: the path goes on with an index, as in %s.0", p.path, p.path)
+			}
 			return devices.Value{}, fmt.Errorf("payload: %s is an object: the path goes on with a name in it", p.path)
 		}
 	}

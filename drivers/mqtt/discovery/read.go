@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 
 	"tidings/devices"
@@ -81,6 +82,20 @@ func Float(v any) (float64, bool) {
 	}
 	f, err := n.Float64()
 	return f, err == nil
+}
+
+// Number reads a number of a JSON document.
+func Number(v any) (devices.Value, error) {
+	f, ok := Float(v)
+	if !ok {
+		return devices.Value{}, fmt.Errorf("it says %.60v, which is no number", v)
+	}
+	return devices.Number(f), nil
+}
+
+// Wrong is the error of a value that is not what a point is set to: "switch position", "colour".
+func Wrong(v devices.Value, want string) error {
+	return fmt.Errorf("%w: %q is no %s", devices.ErrValue, v, want)
 }
 
 // Text is the text that a value of a JSON document is; empty for anything else.

@@ -3,7 +3,6 @@ package homie
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -46,9 +45,9 @@ func parseColor(s, way string) (devices.Value, error) {
 	switch {
 	case len(parts) != 3:
 	case way == "rgb" && max(f[0], f[1], f[2]) <= 255:
-		return devices.Color(uint8(math.Round(f[0])), uint8(math.Round(f[1])), uint8(math.Round(f[2]))), nil
+		return discovery.RGB(f), nil
 	case way == "hsv" && max(f[1], f[2]) <= 100:
-		return fromHSV(f[0], f[1]/100, f[2]/100), nil
+		return discovery.RGB(discovery.HSV(f[0], f[1]/100, f[2]/100)), nil
 	}
 	return devices.Value{}, fail
 }
@@ -56,44 +55,15 @@ func parseColor(s, way string) (devices.Value, error) {
 func writeColor(v devices.Value, way string, five bool) (string, error) {
 	r, g, b, ok := v.Color()
 	if !ok {
-		return "", wrong(v, "colour")
+		return "", discovery.Wrong(v, "colour")
 	}
 	prefix := ""
 	if five {
 		prefix = way + ","
 	}
 	if way == "hsv" {
-		h, s, v := toHSV(r, g, b)
+		h, s, v := discovery.ToHSV([3]float64{float64(r), float64(g), float64(b)})
 		return fmt.Sprintf("%s%.0f,%.0f,%.0f", prefix, h, s*100, v*100), nil
 	}
 	return fmt.Sprintf("%s%d,%d,%d", prefix, r, g, b), nil
-}
-
-// fromHSV makes a colour of a hue in degrees and a saturation and a value from 0 to 1.
-func fromHSV(h, s, v float64) devices.Value {
-	part := func(n float64) uint8 {
-		k := math.Mod(n+h/60, 6)
-		return uint8(math.Round(255 * (v - v*s*max(0, min(k, 4-k, 1)))))
-	}
-	return devices.Color(part(5), part(3), part(1))
-}
-
-func toHSV(r, g, b uint8) (h, s, v float64) {
-	most, least := float64(max(r, g, b)), float64(min(r, g, b))
-	spread := most - least
-	if spread == 0 {
-		return 0, 0, most / 255
-	}
-	switch uint8(most) {
-	case r:
-		h = math.Mod(float64(g)-float64(b), spread*6) / spread
-	case g:
-		h = (float64(b)-float64(r))/spread + 2
-	default:
-		h = (float64(r)-float64(g))/spread + 4
-	}
-	if h *= 60; h < 0 {
-		h += 360
-	}
-	return h, spread / most, most / 255
 }

@@ -3,6 +3,7 @@ package homie
 import (
 	"encoding/json"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
 
@@ -203,7 +204,7 @@ func (c *Convention) Device(key string) *discovery.Device {
 	}
 	out.Name, out.Model, out.Version = about.Name, about.Type, about.firmware
 	build(out, base, about)
-	for _, id := range slices.Sorted(mapsKeys(d.alerts)) {
+	for _, id := range slices.Sorted(maps.Keys(d.alerts)) {
 		out.Points = append(out.Points, alert(id, d.alerts[id]))
 	}
 	return out

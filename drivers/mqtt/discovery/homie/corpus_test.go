@@ -103,13 +103,3 @@ func FuzzTake(f *testing.F) {
 		}
 	})
 }
-
-func TestHSV(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct{ r, g, b uint8 }{{255, 0, 0}, {0, 128, 0}, {0, 0, 0}, {255, 255, 255}, {12, 200, 99}, {255, 0, 1}} {
-		h, s, v := toHSV(c.r, c.g, c.b)
-		if got := fromHSV(h, s, v); got != devices.Color(c.r, c.g, c.b) {
-			t.Errorf("%v: %v %v %v is %v", c, h, s, v, got)
-		}
-	}
-}

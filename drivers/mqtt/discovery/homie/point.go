@@ -24,8 +24,6 @@ func errState(payload []byte) error {
 	return fmt.Errorf("$state says %s, which the convention does not have", discovery.Quote(payload))
 }
 
-func mapsKeys(m map[string]string) func(yield func(string) bool) { return maps.Keys(m) }
-
 // ordered are ids in the order that a device gave, else sorted.
 func ordered[T any](m map[string]T, order []string) []string {
 	if order != nil {
@@ -144,10 +142,6 @@ func (p *property) point(topic string) (discovery.Point, error) {
 	return out, nil
 }
 
-func wrong(v devices.Value, want string) error {
-	return fmt.Errorf("%w: %q is no %s", devices.ErrValue, v, want)
-}
-
 func (p *property) datatype(out *devices.Point) (datatype, error) {
 	switch p.Datatype {
 	case "integer", "float", "percent":
@@ -177,7 +171,7 @@ func (p *property) datatype(out *devices.Point) (datatype, error) {
 	case "datetime":
 		return datatype{devices.KindTime, parseAs(devices.KindTime), func(v devices.Value) (string, error) {
 			if v.Kind() != devices.TimeKind {
-				return "", wrong(v, "time")
+				return "", discovery.Wrong(v, "time")
 			}
 			return v.String(), nil
 		}}, nil
@@ -226,7 +220,7 @@ func limits(out *devices.Point, format string) error {
 func (p *property) writeNumber(v devices.Value) (string, error) {
 	f, ok := v.Number()
 	if !ok {
-		return "", wrong(v, "number")
+		return "", discovery.Wrong(v, "number")
 	}
 	if p.Datatype == "integer" {
 		return strconv.FormatFloat(math.Round(f), 'f', 0, 64), nil
@@ -246,7 +240,7 @@ func parseBool(s string) (devices.Value, error) {
 
 func writeBool(v devices.Value) (string, error) {
 	if v.Kind() != devices.BoolKind {
-		return "", wrong(v, "switch position")
+		return "", discovery.Wrong(v, "switch position")
 	}
 	return v.String(), nil
 }
@@ -254,7 +248,7 @@ func writeBool(v devices.Value) (string, error) {
 func writeText(v devices.Value) (string, error) {
 	s, ok := v.Text()
 	if !ok {
-		return "", wrong(v, "text")
+		return "", discovery.Wrong(v, "text")
 	}
 	if s == "" {
 		return "\x00", nil // an empty payload would take a kept message back
@@ -274,7 +268,7 @@ func parseDuration(s string) (devices.Value, error) {
 func writeDuration(v devices.Value) (string, error) {
 	f, ok := v.Number()
 	if !ok || f < 0 || f > math.MaxInt32 {
-		return "", wrong(v, "duration in seconds")
+		return "", discovery.Wrong(v, "duration in seconds")
 	}
 	seconds := int64(math.Round(f))
 	return fmt.Sprintf("PT%dH%dM%dS", seconds/3600, seconds/60%60, seconds%60), nil

@@ -35,14 +35,14 @@ func lamp(method string) func(*builder, component) {
 		b.add(c, devices.Point{Name: base, Kind: devices.KindSwitch, Label: c.label}, truth, []string{"output"}, set(method, "on", asBool, "switch position"))
 		has := func(key string) bool { _, ok := c.status[key]; return ok }
 		if has("brightness") {
-			b.add(c, devices.Point{Name: sub + "brightness", Kind: devices.KindNumber, Unit: "%", High: 100, Step: 1}, number, []string{"brightness"},
+			b.add(c, devices.Point{Name: sub + "brightness", Kind: devices.KindNumber, Unit: "%", High: 100, Step: 1}, discovery.Number, []string{"brightness"},
 				set(method, "brightness", asRounded, "number"))
 		}
 		if has("rgb") {
 			b.add(c, devices.Point{Name: sub + "color", Kind: devices.KindColor}, color, []string{"rgb"}, set(method, "rgb", asRGB, "colour"))
 		}
 		if has("white") {
-			b.add(c, devices.Point{Name: sub + "white", Kind: devices.KindNumber, High: 255, Step: 1}, number, []string{"white"},
+			b.add(c, devices.Point{Name: sub + "white", Kind: devices.KindNumber, High: 255, Step: 1}, discovery.Number, []string{"white"},
 				set(method, "white", asRounded, "number"))
 		}
 		if has("ct") {
@@ -54,7 +54,7 @@ func lamp(method string) func(*builder, component) {
 					p.Low, p.High = l, h
 				}
 			}
-			b.add(c, p, number, []string{"ct"}, set(method, "ct", asRounded, "colour temperature"))
+			b.add(c, p, discovery.Number, []string{"ct"}, set(method, "ct", asRounded, "colour temperature"))
 		}
 		b.fields(c, power)
 	}
@@ -99,13 +99,13 @@ func (b *builder) cover(c component) {
 		state, _ := v.Text()
 		method, ok := map[string]string{"open": "Cover.Open", "closed": "Cover.Close", "stopped": "Cover.Stop"}[state]
 		if !ok {
-			return "", nil, fmt.Errorf("%w: %q is no state of a cover", devices.ErrValue, v)
+			return "", nil, discovery.Wrong(v, "state of a cover")
 		}
 		return method, map[string]any{}, nil
 	})
 	// One that is not calibrated knows only whether it is quite open or closed.
 	if control, _ := discovery.In(c.status, "pos_control"); control == true {
-		b.add(c, devices.Point{Name: position, Kind: devices.KindNumber, Unit: "%", High: 100, Step: 1}, number, []string{"current_pos"},
+		b.add(c, devices.Point{Name: position, Kind: devices.KindNumber, Unit: "%", High: 100, Step: 1}, discovery.Number, []string{"current_pos"},
 			set("Cover.GoToPosition", "pos", asRounded, "position"))
 	}
 	b.fields(c, power)
@@ -127,10 +127,10 @@ func (b *builder) input(c component) {
 		}})
 	case "analog":
 		p.Kind, p.Unit = devices.KindNumber, "%"
-		b.add(c, p, number, []string{"percent"}, nil)
+		b.add(c, p, discovery.Number, []string{"percent"}, nil)
 	case "count":
 		p.Kind = devices.KindNumber
-		b.add(c, p, number, []string{"counts", "total"}, nil)
+		b.add(c, p, discovery.Number, []string{"counts", "total"}, nil)
 	default:
 		p.Kind = devices.KindSwitch
 		b.add(c, p, truth, []string{"state"}, nil)
@@ -168,9 +168,9 @@ func (b *builder) thermostat(c component) {
 			return method, map[string]any{"config": params}, err
 		}
 	}
-	b.add(c, devices.Point{Name: sub + "target", Kind: devices.KindNumber, Class: "temperature", Unit: "°C", Low: 5, High: 35, Step: 0.5}, number,
+	b.add(c, devices.Point{Name: sub + "target", Kind: devices.KindNumber, Class: "temperature", Unit: "°C", Low: 5, High: 35, Step: 0.5}, discovery.Number,
 		[]string{"target_C"}, config("target_C", asFloat, "temperature"))
-	b.add(c, devices.Point{Name: sub + "current_temperature", Kind: devices.KindNumber, Class: "temperature", Unit: "°C"}, number, []string{"current_C"}, nil)
+	b.add(c, devices.Point{Name: sub + "current_temperature", Kind: devices.KindNumber, Class: "temperature", Unit: "°C"}, discovery.Number, []string{"current_C"}, nil)
 	b.add(c, devices.Point{Name: sub + "enabled", Kind: devices.KindSwitch}, truth, []string{"enable"}, config("enable", asBool, "switch position"))
 	b.add(c, devices.Point{Name: sub + "heating", Kind: devices.KindSwitch, Class: "running"}, truth, []string{"output"}, nil)
 }
@@ -194,7 +194,7 @@ func (b *builder) virtual(c component) {
 		}
 		unit, _ := discovery.In(c.config, "meta", "ui", "unit")
 		p.Unit = discovery.Text(unit)
-		b.add(c, p, number, value, set("Number.Set", "value", asFloat, "number"))
+		b.add(c, p, discovery.Number, value, set("Number.Set", "value", asFloat, "number"))
 	case "enum":
 		p.Kind = devices.KindChoice
 		options, _ := discovery.In(c.config, "options")

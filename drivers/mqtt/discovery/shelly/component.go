@@ -181,7 +181,7 @@ func (b *builder) fields(c component, fields []field) {
 		if p.Label != "" && f.name != "" {
 			p.Label += " " + strings.ReplaceAll(f.name, "_", " ")
 		}
-		parse := number
+		parse := discovery.Number
 		if f.kind == devices.KindSwitch {
 			parse = truth
 		}
@@ -227,7 +227,7 @@ func set(method, param string, value func(devices.Value) (any, bool), want strin
 	return func(v devices.Value) (string, map[string]any, error) {
 		x, ok := value(v)
 		if !ok {
-			return "", nil, fmt.Errorf("%w: %q is no %s", devices.ErrValue, v, want)
+			return "", nil, discovery.Wrong(v, want)
 		}
 		return method, map[string]any{param: x}, nil
 	}
@@ -236,14 +236,6 @@ func set(method, param string, value func(devices.Value) (any, bool), want strin
 func asBool(v devices.Value) (any, bool)  { on, ok := v.Bool(); return on, ok }
 func asText(v devices.Value) (any, bool)  { s, ok := v.Text(); return s, ok }
 func asFloat(v devices.Value) (any, bool) { f, ok := v.Number(); return f, ok }
-
-func number(v any) (devices.Value, error) {
-	f, ok := discovery.Float(v)
-	if !ok {
-		return devices.Value{}, fmt.Errorf("it says %.60v, which is no number", v)
-	}
-	return devices.Number(f), nil
-}
 
 func truth(v any) (devices.Value, error) {
 	on, ok := v.(bool)

@@ -78,10 +78,6 @@ func (b *builder) writes(command string, payload func(devices.Value) (string, er
 	}
 }
 
-func wrong(v devices.Value, want string) error {
-	return fmt.Errorf("%w: %q is no %s", devices.ErrValue, v, want)
-}
-
 // relays makes the points of what is switched.
 func (b *builder) relays() {
 	c := b.config
@@ -129,7 +125,7 @@ func (b *builder) relay(i int, suffix string, only, isLight bool) {
 	p := discovery.Point{Sources: sources, Write: b.writes(command, func(v devices.Value) (string, error) {
 		on, ok := v.Bool()
 		if !ok {
-			return "", wrong(v, "switch position")
+			return "", discovery.Wrong(v, "switch position")
 		}
 		if on {
 			return c.Words[1], nil
@@ -169,7 +165,7 @@ func (b *builder) light(kind int) {
 	}
 	b.add(discovery.Point{
 		Point:   point(devices.Point{Name: "brightness", Kind: devices.KindNumber, Unit: "%", High: 100, Step: 1}),
-		Sources: b.states(number, "Dimmer"), Write: b.writes("Dimmer", integer),
+		Sources: b.states(discovery.Number, "Dimmer"), Write: b.writes("Dimmer", integer),
 	})
 	if kind >= rgb {
 		b.add(discovery.Point{
@@ -179,7 +175,7 @@ func (b *builder) light(kind int) {
 			Write: b.writes("Color2", func(v devices.Value) (string, error) {
 				red, green, blue, ok := v.Color()
 				if !ok {
-					return "", wrong(v, "colour")
+					return "", discovery.Wrong(v, "colour")
 				}
 				return fmt.Sprintf("%d,%d,%d", red, green, blue), nil
 			}),
@@ -202,7 +198,7 @@ func (b *builder) light(kind int) {
 			Write: b.writes("CT", func(v devices.Value) (string, error) {
 				kelvin, ok := v.Number()
 				if !ok || kelvin <= 0 {
-					return "", wrong(v, "colour temperature")
+					return "", discovery.Wrong(v, "colour temperature")
 				}
 				return strconv.FormatFloat(math.Round(min(high, max(low, 1e6/kelvin))), 'f', 0, 64), nil
 			}),
@@ -227,13 +223,13 @@ func (b *builder) shutter(n int) {
 		state, _ := v.Text()
 		command, ok := map[string]string{"open": "ShutterOpen", "closed": "ShutterClose", "stopped": "ShutterStop"}[state]
 		if !ok {
-			return nil, wrong(v, "state of a shutter")
+			return nil, discovery.Wrong(v, "state of a shutter")
 		}
 		return []discovery.Message{*discovery.NewMessage(c.command(command+number), nil)}, nil
 	}}
 	cover.Point = devices.Point{Name: "cover" + suffix, Kind: devices.KindChoice, Class: "cover", Options: []string{"open", "closed", "stopped"},
 		States: []string{"opening", "closing"}, Readable: true, Writable: true, Confirms: true}
-	position := discovery.Point{Sources: sources(number2, "Position"), Write: b.writes("ShutterPosition"+number, integer)}
+	position := discovery.Point{Sources: sources(numberOrText, "Position"), Write: b.writes("ShutterPosition"+number, integer)}
 	position.Point = devices.Point{Name: "position" + suffix, Kind: devices.KindNumber, Unit: "%", High: 100, Step: 1,
 		Readable: true, Writable: true, Confirms: true}
 	b.add(cover)
@@ -308,31 +304,23 @@ func event(v any) (devices.Value, error) {
 
 // signal is how well the device hears its access point.
 func (b *builder) signal() {
-	p := discovery.Point{Sources: b.states(number, "Wifi", "Signal")}
+	p := discovery.Point{Sources: b.states(discovery.Number, "Wifi", "Signal")}
 	p.Point = devices.Point{Name: "signal", Kind: devices.KindNumber, Class: "signal_strength", Unit: "dBm", Readable: true}
 	b.add(p)
 }
 
-func number(v any) (devices.Value, error) {
-	f, ok := discovery.Float(v)
-	if !ok {
-		return devices.Value{}, fmt.Errorf("it says %.60v, which is no number", v)
-	}
-	return devices.Number(f), nil
-}
-
-// number2 is number of what the firmware also answers with a text.
-func number2(v any) (devices.Value, error) {
+// numberOrText reads a number of what the firmware also answers with a text.
+func numberOrText(v any) (devices.Value, error) {
 	if s, ok := v.(string); ok {
 		v = json.Number(s)
 	}
-	return number(v)
+	return discovery.Number(v)
 }
 
 func integer(v devices.Value) (string, error) {
 	f, ok := v.Number()
 	if !ok {
-		return "", wrong(v, "number")
+		return "", discovery.Wrong(v, "number")
 	}
 	return strconv.FormatFloat(math.Round(f), 'f', 0, 64), nil
 }
@@ -350,10 +338,5 @@ func hsb(v any) (devices.Value, error) {
 			return devices.Value{}, fmt.Errorf("it says %.60v, which is no colour", v)
 		}
 	}
-	hue, saturation := f[0], min(f[1]/100, 1)
-	part := func(n float64) uint8 {
-		k := math.Mod(n+hue/60, 6)
-		return uint8(math.Round(255 * (1 - saturation*max(0, min(k, 4-k, 1)))))
-	}
-	return devices.Color(part(5), part(3), part(1)), nil
+	return discovery.RGB(discovery.HSV(f[0], min(f[1]/100, 1), 1)), nil // its brightness has a point of its own
 }

@@ -64,7 +64,7 @@ func (b *builder) sensors(said map[string]any) {
 		p := discovery.Point{}
 		p.Point = devices.Point{Name: name, Kind: devices.KindNumber, Class: q.class, Unit: q.unit, Readable: true}
 		if _, isNumber := v.(json.Number); isNumber {
-			p.Sources = b.measured(number, path...)
+			p.Sources = b.measured(discovery.Number, path...)
 		} else {
 			p.Kind, p.Class, p.Unit = devices.KindText, "", ""
 			p.Sources = b.measured(text, path...)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tidings/devices"
+	"tidings/drivers/mqtt/discovery"
 )
 
 // A colorForm is a form in which a light says and takes its colour.
@@ -33,17 +34,17 @@ func (f colorForm) exact() bool { return f == rgb }
 func (f colorForm) value(n []float64) devices.Value {
 	switch f {
 	case hs:
-		return color(hueToRGB(n[0], n[1]))
+		return discovery.RGB(hueToRGB(n[0], n[1]))
 	case xy:
-		return color(xyToRGB(n[0], n[1]))
+		return discovery.RGB(xyToRGB(n[0], n[1]))
 	case rgbw, rgbww: // white adds to all, and the brightest of all stays as bright as the brightest of the channels
 		white := n[3]
 		if f == rgbww {
 			white = max(n[3], n[4])
 		}
-		return color(evenly([3]float64{n[0] + white, n[1] + white, n[2] + white}, max(n[0], n[1], n[2], white)))
+		return discovery.RGB(evenly([3]float64{n[0] + white, n[1] + white, n[2] + white}, max(n[0], n[1], n[2], white)))
 	}
-	return color([3]float64{n[0], n[1], n[2]})
+	return discovery.RGB([3]float64{n[0], n[1], n[2]})
 }
 
 // of makes the numbers of a form of a colour.
@@ -91,14 +92,6 @@ func (f colorForm) parse(text string) (devices.Value, error) {
 
 func cut(s string) string { return s[:min(len(s), 60)] }
 
-func color(c [3]float64) devices.Value {
-	var b [3]uint8
-	for i, f := range c {
-		b[i] = uint8(math.Round(max(0, min(255, f))))
-	}
-	return devices.Color(b[0], b[1], b[2])
-}
-
 // evenly makes the brightest of three be top.
 func evenly(c [3]float64, top float64) [3]float64 {
 	brightest := max(c[0], c[1], c[2])
@@ -114,28 +107,13 @@ func evenly(c [3]float64, top float64) [3]float64 {
 // hueToRGB is a colour of a hue in degrees and a saturation in percent, as bright as can be.
 func hueToRGB(hue, saturation float64) [3]float64 {
 	hue, saturation = math.Mod(math.Mod(hue, 360)+360, 360), max(0, min(100, saturation))/100
-	channel := func(n float64) float64 {
-		k := math.Mod(n+hue/60, 6)
-		return 255 * (1 - saturation*max(0, min(k, 4-k, 1)))
-	}
-	return [3]float64{channel(5), channel(3), channel(1)}
+	return discovery.HSV(hue, saturation, 1)
 }
 
 // rgbToHue is the hue in degrees and the saturation in percent, to the thousandth.
 func rgbToHue(c [3]float64) (hue, saturation float64) {
-	top, low := max(c[0], c[1], c[2]), min(c[0], c[1], c[2])
-	if top == low {
-		return 0, 0
-	}
-	switch span := top - low; top {
-	case c[0]:
-		hue = math.Mod((c[1]-c[2])/span+6, 6)
-	case c[1]:
-		hue = (c[2]-c[0])/span + 2
-	default:
-		hue = (c[0]-c[1])/span + 4
-	}
-	return thousandth(hue * 60), thousandth((top - low) / top * 100)
+	hue, saturation, _ = discovery.ToHSV(c)
+	return thousandth(hue), thousandth(saturation * 100)
 }
 
 func thousandth(f float64) float64 { return math.Round(f*1000) / 1000 }

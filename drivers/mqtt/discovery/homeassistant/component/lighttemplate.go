@@ -117,6 +117,6 @@ func (b *builder) channels() []discovery.Source {
 				return devices.Value{}, fmt.Errorf("value: %s is not a number", discovery.Quote([]byte(text)))
 			}
 		}
-		return color(n), nil
+		return discovery.RGB(n), nil
 	}}}
 }
