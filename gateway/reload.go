@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"tidings/devices"
@@ -178,10 +177,6 @@ func (g *Gateway) announceOwn(cfg *config.Config) {
 	}
 }
 
-func hasDevice(d config.Driver, id devices.ID) bool {
-	return slices.ContainsFunc(d.Connection.Devices, func(c devices.DeviceConfig) bool { return c.ID == id })
-}
-
 // startDrivers starts those that do not run; none once the gateway is ending.
 func (g *Gateway) startDrivers(cfg *config.Config) {
 	g.mu.Lock()
@@ -225,12 +220,11 @@ func (a admin) RestartDriver(ctx context.Context, name string) error {
 			return devices.ErrStopping
 		}
 		cfg := a.g.config.Load()
-		d, ok := cfg.Driver(name)
-		if !ok {
+		if _, ok := cfg.Driver(name); !ok {
 			return fmt.Errorf("driver %s: there is none of that name", name)
 		}
 		a.g.stopConnections(func(c *connection) bool { return c.driver.Name == name },
-			func(driver string, id devices.ID) bool { return hasDevice(d, id) || stays(cfg, driver, id) })
+			func(driver string, id devices.ID) bool { return stays(cfg, driver, id) })
 		a.g.startDrivers(cfg)
 		return nil
 	})

@@ -152,7 +152,7 @@ func (r *reader) kinds(e *expression, d *DeviceConfig) (kinds []devices.ValueKin
 	for _, ref := range e.refs {
 		of, name := d, string(d.ID)
 		if ref.device != "" {
-			if of, name = r.cfg.Devices[ref.device], string(ref.device); of == nil && r.strangers && strings.Contains(name, ":") {
+			if of, name = r.cfg.Devices[ref.device], string(ref.device); of == nil && r.strangers && Discovered(ref.device) {
 				kinds = append(kinds, devices.None)
 				continue
 			} else if of == nil {
