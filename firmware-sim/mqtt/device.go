@@ -8,19 +8,17 @@ import (
 	"log/slog"
 	"math"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
+	"tidings/firmware-sim/mqtt/wire"
 )
 
 const (
 	defaultInterval = 10 * time.Second
 	defaultReboot   = time.Second
-	patience        = 5 * time.Second // with a broker that is to let the device in
 	sendTimeout     = time.Second
 	retryAfter      = 200 * time.Millisecond
 )
@@ -180,11 +178,8 @@ func (d *Device) meter(now time.Time) (watts float64) {
 // Run keeps the device connected until ctx is done; it then says Offline and leaves. A broker that is not there is
 // tried again.
 func (d *Device) Run(ctx context.Context) error {
-	if d.options.Dial == nil {
-		u, err := url.Parse(d.options.Broker)
-		if err != nil || u.Scheme != "mqtt" || u.Host == "" {
-			return fmt.Errorf("broker: %q: write it as in mqtt://127.0.0.1:1883", d.options.Broker)
-		}
+	if err := d.place().Check(); err != nil {
+		return err
 	}
 	for {
 		wait := retryAfter
@@ -206,8 +201,8 @@ var errReboot = errors.New("reboot")
 
 // serve is one connection.
 func (d *Device) serve(ctx context.Context) error {
-	c := &link{device: d, lost: make(chan struct{})}
-	if err := c.open(ctx); err != nil {
+	c, err := d.open(ctx)
+	if err != nil {
 		return err
 	}
 	telemetry := time.NewTicker(d.options.Interval)
@@ -218,13 +213,12 @@ func (d *Device) serve(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			c.send("tele", "LWT", "Offline", true)
-			c.client.Disconnect(250)
+			c.Client.Disconnect(250)
 			return nil
-		case <-c.lost:
-			return c.err
+		case <-c.Lost():
+			return c.Err()
 		case <-d.reboot:
-			_ = c.conn.SetDeadline(time.Unix(1, 0)) // what ends the connection without a DISCONNECT
-			<-c.lost
+			c.Break()
 			return errReboot
 		case <-d.pressed:
 			c.tellPower()
@@ -265,68 +259,32 @@ func (d *Device) command(c *link, payload string) {
 
 // link is one connection to the broker.
 type link struct {
+	*wire.Link
 	device *Device
-	client paho.Client
-	conn   net.Conn
-	lost   chan struct{} // closed when it has gone
-	err    error         // why; valid after lost
 }
 
-func (c *link) open(ctx context.Context) error {
-	d := c.device
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	release := func() bool { return true }
-	o := paho.NewClientOptions().AddBroker("tcp://broker").
-		SetClientID("firmware-"+d.options.Topic).SetProtocolVersion(4).
-		SetUsername(d.options.Username).SetPassword(d.options.Password).
-		SetWill("tele/"+d.options.Topic+"/LWT", "Offline", 1, true).
-		SetAutoReconnect(false).SetKeepAlive(10 * time.Second).SetConnectTimeout(patience).SetWriteTimeout(time.Second).
-		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (conn net.Conn, err error) {
-			if c.conn, err = d.dial(ctx); err != nil {
-				return nil, err
-			}
-			release = context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
-			return c.conn, nil
-		}).
-		SetConnectionLostHandler(func(_ paho.Client, err error) {
-			c.err = err
-			close(c.lost)
-		}).
-		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
-			select {
-			case d.asked <- string(m.Payload()):
-			default:
-			}
-		})
-	c.client = paho.NewClient(o)
-	token := c.client.Connect()
-	<-token.Done()
-	release()
-	if err := token.Error(); err != nil {
-		return err
-	}
+func (d *Device) place() wire.Place {
+	return wire.Place{Broker: d.options.Broker, Dial: d.options.Dial}
+}
+
+func (d *Device) open(ctx context.Context) (*link, error) {
 	what := "/POWER"
 	if d.sees {
 		what = "/SNAPSHOT"
 	}
-	token = c.client.Subscribe("cmnd/"+d.options.Topic+what, 1, nil)
-	if !token.WaitTimeout(patience) || token.Error() != nil {
-		c.client.Disconnect(0)
-		return fmt.Errorf("subscribe: %w", token.Error())
-	}
-	return nil
-}
-
-func (d *Device) dial(ctx context.Context) (net.Conn, error) {
-	if d.options.Dial != nil {
-		return d.options.Dial(ctx)
-	}
-	u, err := url.Parse(d.options.Broker)
-	if err != nil {
-		return nil, err
-	}
-	return (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+	l, err := wire.Open(ctx, wire.Options{
+		Place: d.place(), ID: "firmware-" + d.options.Topic, Username: d.options.Username, Password: d.options.Password,
+		KeepAlive: 10 * time.Second, WriteTimeout: time.Second,
+		Will:    wire.Will{Topic: "tele/" + d.options.Topic + "/LWT", Payload: "Offline", QoS: 1, Retained: true},
+		Filters: map[string]byte{"cmnd/" + d.options.Topic + what: 1},
+		Heard: func(_, payload string) {
+			select {
+			case d.asked <- payload:
+			default:
+			}
+		},
+	})
+	return &link{l, d}, err
 }
 
 // tellAll says everything there is.
@@ -375,10 +333,10 @@ func (c *link) send(prefix, what, payload string, retained bool) {
 		}
 	}
 	topic := prefix + "/" + c.device.options.Topic + "/" + what
-	token := c.client.Publish(topic, 1, retained, payload)
+	token := c.Client.Publish(topic, 1, retained, payload)
 	select {
 	case <-token.Done():
-	case <-c.lost:
+	case <-c.Lost():
 	case <-time.After(sendTimeout):
 	}
 }

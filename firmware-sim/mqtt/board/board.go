@@ -4,16 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"sync"
 	"time"
 )
 
 const (
-	patience    = 5 * time.Second // with a broker that is to let the board in
 	sendTimeout = time.Second
 	retryAfter  = 200 * time.Millisecond
 	maxWaiting  = 256 // commands that wait for the board
@@ -83,11 +80,8 @@ func (b *Board) changes() (out []Message) {
 
 // Run keeps the board connected until ctx is done; it then leaves in order. A broker that is not there is tried again.
 func (b *Board) Run(ctx context.Context) error {
-	if b.options.Dial == nil {
-		u, err := url.Parse(b.options.Broker)
-		if err != nil || u.Scheme != "mqtt" || u.Host == "" {
-			return fmt.Errorf("broker: %q: write it as in mqtt://127.0.0.1:1883", b.options.Broker)
-		}
+	if err := b.place().Check(); err != nil {
+		return err
 	}
 	for {
 		if b.has(Offline) {
@@ -116,8 +110,8 @@ func (b *Board) serve(ctx context.Context) error {
 	for len(b.came) > 0 {
 		<-b.came // what came on an earlier connection
 	}
-	c := &link{board: b, lost: make(chan struct{})}
-	if err := c.open(ctx); err != nil {
+	c, err := b.open(ctx)
+	if err != nil {
 		return err
 	}
 	c.send(b.changes())
@@ -145,14 +139,13 @@ func (b *Board) serve(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			c.send(b.firmware.Stop())
-			c.client.Disconnect(250)
+			c.Client.Disconnect(250)
 			return nil
-		case <-c.lost:
-			return c.err
+		case <-c.Lost():
+			return c.Err()
 		case <-b.news:
 			if b.has(Offline) {
-				_ = c.conn.SetDeadline(time.Unix(1, 0)) // what ends the connection without a DISCONNECT
-				<-c.lost
+				c.Break()
 				return errOffline
 			}
 			c.send(b.changes())
