@@ -82,6 +82,30 @@ func TestExpander(t *testing.T) {
 	})
 }
 
+// The expander with 8 pins has its registers closer together.
+func TestSmallExpander(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bus, pins := sim.NewBus(), sim.NewMCP23008()
+		bus.Put(0x20, pins)
+		b := run(t, i2cOn(bus), chip("chip = \"mcp23008\"\n[devices.it.points.lamp]\nsource = 0\ndirection = \"out\"\n[devices.it.points.button]\nsource = 7\npull = \"up\"\nactive_low = true\n"))
+		time.Sleep(time.Second)
+		if r, _ := b.sink.Last("it", "button"); r.Value != devices.Bool(false) {
+			t.Errorf("the button is %v (%v)", r.Value, r.Err)
+		}
+		pins.Set(7, false)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if r, _ := b.sink.Last("it", "button"); r.Value != devices.Bool(true) {
+			t.Errorf("pressed, the button is %v (%v)", r.Value, r.Err)
+		}
+		if err := b.do("lamp", devices.Bool(true)); err != nil || !pins.Level(0) {
+			t.Errorf("on: %v, the pin is %t", err, pins.Level(0))
+		}
+		b.stop()
+	})
+}
+
 func TestPWM(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
