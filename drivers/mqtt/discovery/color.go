@@ -2,9 +2,27 @@ package discovery
 
 import (
 	"math"
+	"strconv"
+	"strings"
 
 	"tidings/devices"
 )
+
+// Numbers reads so many numbers with commas between, as devices write colours; false for anything else.
+func Numbers(text string, count int) ([]float64, bool) {
+	parts := strings.Split(text, ",")
+	if len(parts) != count {
+		return nil, false
+	}
+	out := make([]float64, count)
+	for i, part := range parts {
+		var err error
+		if out[i], err = strconv.ParseFloat(strings.TrimSpace(part), 64); err != nil || math.IsNaN(out[i]) || math.IsInf(out[i], 0) {
+			return nil, false
+		}
+	}
+	return out, true
+}
 
 // RGB makes a colour of red, green and blue, which count from 0 to 255 and are rounded; what is outside is cut off.
 func RGB(c [3]float64) devices.Value {

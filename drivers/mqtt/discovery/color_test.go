@@ -15,3 +15,15 @@ func TestHSV(t *testing.T) {
 		}
 	}
 }
+
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	if n, ok := Numbers("1, 2.5,-3", 3); !ok || n[0] != 1 || n[1] != 2.5 || n[2] != -3 {
+		t.Error(n, ok)
+	}
+	for _, text := range []string{"", "1,2", "1,2,3,4", "1,2,", "1,2,x", "nan,1,1", "1,inf,1"} {
+		if n, ok := Numbers(text, 3); ok {
+			t.Errorf("%q: %v", text, n)
+		}
+	}
+}

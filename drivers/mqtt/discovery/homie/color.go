@@ -3,7 +3,6 @@ package homie
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"tidings/devices"
@@ -27,29 +26,19 @@ func colors(format string, five bool) (datatype, error) {
 var errColor = errors.New("no colour")
 
 func parseColor(s, way string) (devices.Value, error) {
-	fail := fmt.Errorf("payload: %s is %w", discovery.Quote([]byte(s)), errColor)
-	parts := strings.Split(s, ",")
-	if len(parts) == 4 {
-		way, parts = parts[0], parts[1:]
+	numbers := s
+	if said, rest, _ := strings.Cut(s, ","); strings.Count(s, ",") == 3 {
+		way, numbers = said, rest
 	}
-	var f [3]float64
-	for i := range f {
-		var err error
-		if len(parts) <= i {
-			return devices.Value{}, fail
-		}
-		if f[i], err = strconv.ParseFloat(strings.TrimSpace(parts[i]), 64); err != nil || f[i] < 0 || f[i] > 360 {
-			return devices.Value{}, fail
-		}
-	}
+	n, ok := discovery.Numbers(numbers, 3)
 	switch {
-	case len(parts) != 3:
-	case way == "rgb" && max(f[0], f[1], f[2]) <= 255:
-		return discovery.RGB(f), nil
-	case way == "hsv" && max(f[1], f[2]) <= 100:
-		return discovery.RGB(discovery.HSV(f[0], f[1]/100, f[2]/100)), nil
+	case !ok || min(n[0], n[1], n[2]) < 0:
+	case way == "rgb" && max(n[0], n[1], n[2]) <= 255:
+		return discovery.RGB([3]float64(n)), nil
+	case way == "hsv" && n[0] <= 360 && max(n[1], n[2]) <= 100:
+		return discovery.RGB(discovery.HSV(n[0], n[1]/100, n[2]/100)), nil
 	}
-	return devices.Value{}, fail
+	return devices.Value{}, fmt.Errorf("payload: %s is %w", discovery.Quote([]byte(s)), errColor)
 }
 
 func writeColor(v devices.Value, way string, five bool) (string, error) {

@@ -327,16 +327,9 @@ func integer(v devices.Value) (string, error) {
 
 // hsb reads "30,100,80": hue in degrees, saturation and brightness in percent.
 func hsb(v any) (devices.Value, error) {
-	parts := strings.Split(discovery.Text(v), ",")
-	var f [2]float64
-	for i := range f {
-		var err error
-		if len(parts) != 3 {
-			return devices.Value{}, fmt.Errorf("it says %.60v, which is no colour", v)
-		}
-		if f[i], err = strconv.ParseFloat(parts[i], 64); err != nil || f[i] < 0 || f[i] > 360 {
-			return devices.Value{}, fmt.Errorf("it says %.60v, which is no colour", v)
-		}
+	n, ok := discovery.Numbers(discovery.Text(v), 3)
+	if !ok || n[0] < 0 || n[0] > 360 || n[1] < 0 || n[1] > 360 {
+		return devices.Value{}, fmt.Errorf("it says %.60v, which is no colour", v)
 	}
-	return discovery.RGB(discovery.HSV(f[0], min(f[1]/100, 1), 1)), nil // its brightness has a point of its own
+	return discovery.RGB(discovery.HSV(n[0], min(n[1]/100, 1), 1)), nil // its brightness has a point of its own
 }

@@ -3,8 +3,6 @@ package component
 import (
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
 
 	"tidings/devices"
 	"tidings/drivers/mqtt/discovery"
@@ -76,16 +74,9 @@ func (f colorForm) of(v devices.Value) ([]float64, error) {
 
 // parse reads the numbers of a form with commas between.
 func (f colorForm) parse(text string) (devices.Value, error) {
-	parts := strings.Split(text, ",")
-	if len(parts) != f.numbers() {
+	n, ok := discovery.Numbers(text, f.numbers())
+	if !ok {
 		return devices.Value{}, fmt.Errorf("value: %q is not a colour of %d numbers", cut(text), f.numbers())
-	}
-	n := make([]float64, len(parts))
-	for i, part := range parts {
-		var err error
-		if n[i], err = strconv.ParseFloat(strings.TrimSpace(part), 64); err != nil || math.IsNaN(n[i]) || math.IsInf(n[i], 0) {
-			return devices.Value{}, fmt.Errorf("value: %q is not a colour of %d numbers", cut(text), f.numbers())
-		}
 	}
 	return f.value(n), nil
 }
