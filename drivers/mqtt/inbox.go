@@ -18,7 +18,7 @@ type incoming struct {
 const (
 	inboxMessages = 512     // from here on it is thinned out
 	inboxBytes    = 4 << 20 // likewise
-	fullMessages  = 8192    // from here on whoever brings more waits
+	fullMessages  = 65536   // from here on whoever brings more waits: late, for mosquitto drops what a slow reader does not take in time
 	fullBytes     = 16 << 20
 	crowd         = 8         // messages of one topic that are left alone,
 	crowdBytes    = 512 << 10 // while they are no more than this together

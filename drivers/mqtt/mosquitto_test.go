@@ -269,7 +269,7 @@ func TestMosquittoStorm(t *testing.T) {
 	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + m.plain).SetClientID("devices").SetUsername("gateway").SetPassword("gateway's password"))
 	done(t, c.Connect())
 	defer c.Disconnect(250)
-	fill(t, c, 10_000, 10)
+	fill(t, c, 50_000, 50)
 	for _, qos := range []string{"qos = 0", "qos = 1"} {
 		// Without a log: a line a message, a hundred thousand of them, is what would be tested.
 		typ := mqtt.Type(mqtt.Options{})
