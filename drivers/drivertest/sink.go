@@ -11,8 +11,8 @@ import (
 	"tidings/devices"
 )
 
-// patience is how long a wait lasts before it fails the test. It is long, because a machine may be busy; a test
-// that passes never waits for it.
+// patience is how long a wait lasts before it fails the test; that for an event lasts as long as there are others meanwhile, and at
+// most six times that. It is long, because a machine may be busy; a test that passes never waits for it.
 const patience = 20 * time.Second
 
 // An EventKind says which method of the sink was called.
@@ -247,8 +247,9 @@ func (s *Sink) Mark() int {
 // events there were, when it does not come.
 func (s *Sink) Wait(t testing.TB, mark int, what string, match func(Event) bool) Event {
 	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
+	began := time.Now()
+	silence := time.NewTimer(patience)
+	defer silence.Stop()
 	for {
 		s.mu.Lock()
 		for ; mark < len(s.events); mark++ {
@@ -264,7 +265,8 @@ func (s *Sink) Wait(t testing.TB, mark int, what string, match func(Event) bool)
 		s.mu.Unlock()
 		select {
 		case <-changed:
-		case <-deadline.C:
+			silence.Reset(min(patience, time.Until(began.Add(6*patience))))
+		case <-silence.C:
 			t.Fatalf("sink: waited in vain for %s; heard:\n%s", what, s.transcript())
 		}
 	}

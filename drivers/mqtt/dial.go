@@ -161,24 +161,23 @@ var errClosed = errors.New("the connection was ended")
 type conn struct {
 	net.Conn
 	raw    net.Conn
-	in     *bufio.Reader
-	limit  int          // of a packet; bytes
-	packet []byte       // what paho has not read yet of the last packet
-	asked  atomic.Int32 // the number of topics in the SUBSCRIBE that waits for its answer
-	write  sync.Mutex   // paho's pings are written beside its other packets
+	ahead  *ahead
+	in     *bufio.Reader // of ahead
+	limit  int           // of a packet; bytes
+	packet []byte        // what paho has not read yet of the last packet
+	asked  atomic.Int32  // the number of topics in the SUBSCRIBE that waits for its answer
+	write  sync.Mutex    // paho's pings are written beside its other packets
 	closed atomic.Bool
 }
 
 func newConn(layered, raw net.Conn, limit int) *conn {
-	return &conn{Conn: layered, raw: raw, limit: limit, in: bufio.NewReader(layered)}
+	a := readAhead(layered)
+	return &conn{Conn: layered, raw: raw, limit: limit, ahead: a, in: bufio.NewReader(a)}
 }
 
 func (c *conn) Read(p []byte) (int, error) {
 	if len(c.packet) == 0 {
 		if err := c.next(); err != nil {
-			if c.closed.Load() {
-				err = errClosed
-			}
 			return 0, err
 		}
 	}
@@ -249,7 +248,14 @@ func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 // Close ends the connection at once, also under TLS, whose own Close may wait for its last words to be taken.
 func (c *conn) Close() error {
 	c.closed.Store(true)
+	c.ahead.stop(errClosed)
 	return c.raw.Close()
+}
+
+// end closes the connection and returns when nothing is read from it any more.
+func (c *conn) end() {
+	_ = c.Close()
+	<-c.ahead.ended
 }
 
 // bye says that this is no loss, so that the broker publishes no last will. It gives up where it would have to wait.

@@ -103,8 +103,11 @@ func (d *driver) announcement(m *message) (ours bool) {
 		switch {
 		case len(m.Payload) == 0:
 			delete(c.heard, m.Topic)
-		case m.Retained && len(c.heard) < maxHeard:
-			c.heard[m.Topic] = true
+		case m.Retained && (len(c.heard) < maxHeard || c.heard[m.Topic]):
+			if !c.heard[m.Topic] {
+				c.heard[m.Topic] = true
+				d.look(m.at)
+			}
 		default:
 			if _, there := c.heard[m.Topic]; there {
 				c.heard[m.Topic] = true

@@ -41,6 +41,7 @@ type driver struct {
 	work        work                // of all templates
 	held        int                 // bytes of the messages that topics hold
 	alarms      alarms
+	looks       looks
 	began       time.Time       // of the session
 	warned      map[string]bool // by text
 	echoes      map[string]echo // by topic
@@ -205,10 +206,8 @@ func (d *driver) connected(s *session) {
 	d.setSession(s, nil)
 	clear(d.refused)
 	d.strangers = map[string]bool{}
-	var filters []string
-	for _, c := range d.conventions {
-		filters = append(filters, c.filters...)
-	}
+	d.looks = looks{open: true}
+	filters := slices.Clone(d.filters)
 	if s.resumed {
 		s.wire.unsubscribe(d.otherFilters())
 	}
@@ -216,7 +215,7 @@ func (d *driver) connected(s *session) {
 		filters = append(filters, d.config.statusTopic())
 	}
 	// With quality of service 0: of the others brokers keep a thousand or so for a client and drop the rest, and a filter may stand
-	// for many thousand announcements. These come over a connection that loses none.
+	// for many thousand announcements.
 	s.wire.subscribe(filters, 0)
 	d.begin(s)
 	for name, t := range d.topics {

@@ -18,7 +18,7 @@ type incoming struct {
 const (
 	inboxMessages = 512     // from here on it is thinned out
 	inboxBytes    = 4 << 20 // likewise
-	fullMessages  = 65536   // from here on whoever brings more waits: late, for mosquitto drops what a slow reader does not take in time
+	fullMessages  = 8192    // from here on whoever brings more waits
 	fullBytes     = 16 << 20
 	crowd         = 8         // messages of one topic that are left alone,
 	crowdBytes    = 512 << 10 // while they are no more than this together
@@ -27,8 +27,7 @@ const (
 
 // An inbox holds messages until the driver takes them. When it gets full, topics that have many in it keep their latest
 // only, in the order they came. What is left then is many topics, as of a broker that sends what it retained; whoever
-// brings more waits until the driver has taken them, so that the broker sends no faster than they are read. It is safe for
-// concurrent use.
+// brings more waits until the driver has taken them. It is safe for concurrent use.
 type inbox struct {
 	more  chan struct{}           // holds a token while there are messages
 	whole func(topic string) bool // reports whether a topic has messages of which none stands for an earlier one

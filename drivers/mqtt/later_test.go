@@ -5,15 +5,21 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tidings/devices"
 	"tidings/drivers/mqtt/discovery"
 )
 
-// TestLater: of what is announced all the time only so much is read, and the last of it in the end.
+// TestLater: of what is announced all the time only so much is read, and the last of it in the end. No time passes meanwhile, however
+// busy the machine is.
 func TestLater(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, testLater)
+}
+
+func testLater(t *testing.T) {
 	d := &driver{config: config{discovery: []string{"homeassistant"}, prefix: "homeassistant"}, log: slog.New(slog.DiscardHandler), out: nowhere{}}
 	d.reset()
 	c := d.conventions[0]
@@ -36,10 +42,8 @@ func TestLater(t *testing.T) {
 		t.Error("the last one was read at once")
 	}
 	d.take(c, discovery.NewMessage("homeassistant/device/d0/config", nil)) // waits its turn, too
-	c.later.taken.at = time.Now().Add(-time.Minute)
 	for len(d.alarms) > 0 && len(c.later.waiting) > 0 {
-		d.alarms[0].do(time.Now())
-		d.alarms = d.alarms[1:]
+		time.Sleep(d.alarms.ring(time.Now()))
 	}
 	if len(c.later.waiting)+len(c.later.order)+c.later.bytes > 0 {
 		t.Errorf("%+v", c.later)

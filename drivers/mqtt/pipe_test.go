@@ -22,6 +22,8 @@ type pipeBroker struct {
 	away     bool
 	client   net.Conn // nil: none is connected
 	heard    []string // topic=payload of what the client published
+	asked    int      // how often it was asked for announcements
+	room     []int    // how many retained messages it sends when asked: the others are dropped, and the answer; empty: there is room for all
 }
 
 func newPipeBroker() *pipeBroker { return &pipeBroker{retained: map[string]string{}} }
@@ -89,14 +91,23 @@ func (b *pipeBroker) subscribe(p *packets.SubscribePacket, out chan<- packets.Co
 			ack.ReturnCodes[i] = 0x80
 		}
 	}
-	out <- ack
+	room := 10_000
+	if slices.Contains(p.Topics, "fake/+/config") {
+		if b.asked++; len(b.room) > 0 {
+			room, b.room = b.room[0], b.room[1:]
+		}
+	}
 	for _, filter := range p.Topics {
 		b.granted[filter] = true
-		for topic, payload := range b.retained {
-			if fits(filter, topic) {
-				out <- publication(topic, payload, true)
+		for _, topic := range slices.Sorted(maps.Keys(b.retained)) {
+			if room > 0 && fits(filter, topic) {
+				out <- publication(topic, b.retained[topic], true)
+				room--
 			}
 		}
+	}
+	if room > 0 {
+		out <- ack
 	}
 }
 

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,9 @@ const (
 	keepAlive      = 30 * time.Second
 	pingTimeout    = 10 * time.Second
 	handOver       = 500 * time.Millisecond // paho's Publish blocks so long when the connection takes nothing
-	subscribeWait  = 10 * time.Second
-	subscribeBatch = 100 // topics of one SUBSCRIBE
+	answerWait     = 2 * time.Second        // in which neither an answer nor a message comes, then a subscription is asked for again,
+	subscribeTries = 5                      // so often in all
+	subscribeBatch = 100                    // topics of one SUBSCRIBE
 	qosRefused     = 0x80
 )
 
@@ -92,10 +94,10 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 	if release != nil {
 		release()
 	}
-	switch err := token.Error(); {
-	case dialErr != nil:
-		return nil, dialErr
-	case err != nil:
+	if err := cmp.Or(dialErr, token.Error()); err != nil {
+		if s.conn != nil {
+			s.conn.end()
+		}
 		return nil, err
 	}
 	s.resumed = token.(*paho.ConnectToken).SessionPresent()
@@ -106,27 +108,35 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// subscribe asks for at most subscribeBatch topics and returns those the broker refuses.
+// subscribe asks for at most subscribeBatch topics and returns those the broker refuses. It asks again when no answer comes:
+// mosquitto drops answers too when it drops messages.
 func (s *session) subscribe(ctx context.Context, filters map[string]byte) (refused map[string]bool, err error) {
 	s.conn.asked.Store(int32(len(filters)))
-	token := s.client.SubscribeMultiple(filters, nil)
-	for answered := false; !answered; {
-		before := s.came.Load()
-		select {
-		case <-token.Done():
-			answered = true
-		case <-s.lost:
-			return nil, s.loss()
-		case <-ctx.Done():
-			return nil, fmt.Errorf("subscribe: %w", ctx.Err())
-		case <-time.After(subscribeWait):
-			// The answer may stand behind all that the broker had retained: while that comes, it is on its way.
-			if s.came.Load() == before {
-				return nil, fmt.Errorf("subscribe: the broker does not answer: %w", context.DeadlineExceeded)
+	ctx, cancel := context.WithCancel(ctx) // of those that wait for an answer
+	defer cancel()
+	answered := make(chan paho.Token, subscribeTries)
+	for range subscribeTries {
+		asked := s.client.SubscribeMultiple(filters, nil)
+		go func() {
+			select {
+			case <-asked.Done():
+				answered <- asked
+			case <-ctx.Done():
 			}
+		}()
+		if token, err := s.answer(ctx, answered); err != nil || token != nil {
+			return s.refused(token, err)
 		}
 	}
-	if err := token.Error(); err != nil {
+	return nil, fmt.Errorf("subscribe: the broker does not answer: %w", context.DeadlineExceeded)
+}
+
+// refused are the topics that an answer refuses.
+func (s *session) refused(answer paho.Token, err error) (map[string]bool, error) {
+	if err != nil {
+		return nil, err
+	}
+	if err := answer.Error(); err != nil {
 		select {
 		case <-s.lost: // the token fails first, and does not know why
 			return nil, s.loss()
@@ -134,13 +144,33 @@ func (s *session) subscribe(ctx context.Context, filters map[string]byte) (refus
 			return nil, fmt.Errorf("subscribe: %w", err)
 		}
 	}
-	refused = map[string]bool{}
-	for name, qos := range token.(*paho.SubscribeToken).Result() {
+	refused := map[string]bool{}
+	for name, qos := range answer.(*paho.SubscribeToken).Result() {
 		if qos == qosRefused {
 			refused[name] = true
 		}
 	}
 	return refused, nil
+}
+
+// answer waits for one, nil when nothing comes. It may stand behind all that the broker had retained: while that comes, it is on
+// its way.
+func (s *session) answer(ctx context.Context, answered <-chan paho.Token) (paho.Token, error) {
+	for {
+		before := s.came.Load()
+		select {
+		case token := <-answered:
+			return token, nil
+		case <-s.lost:
+			return nil, s.loss()
+		case <-ctx.Done():
+			return nil, fmt.Errorf("subscribe: %w", ctx.Err())
+		case <-time.After(answerWait):
+			if s.came.Load() == before && s.conn.ahead.empty() {
+				return nil, nil
+			}
+		}
+	}
 }
 
 // unsubscribe drops topics. Whether it is granted does not matter: what comes on them is dropped.
@@ -150,7 +180,7 @@ func (s *session) unsubscribe(ctx context.Context, topics []string) {
 	case <-token.Done():
 	case <-s.lost:
 	case <-ctx.Done():
-	case <-time.After(subscribeWait):
+	case <-time.After(answerWait):
 	}
 }
 
@@ -204,6 +234,6 @@ func (s *session) end() {
 	case <-s.lost: // the broker closes: everything written before has been read
 	case <-time.After(byeTimeout):
 	}
-	_ = s.conn.Close()
+	s.conn.end()
 	<-s.lost
 }

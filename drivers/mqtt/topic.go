@@ -139,6 +139,9 @@ func (d *driver) ask() {
 func (d *driver) answer(a answer) {
 	touched := map[*device]bool{}
 	for _, name := range a.topics {
+		if d.ofConvention(name) {
+			d.looks.open = false
+		}
 		refused := a.refused[name]
 		d.refuse(name, refused)
 		t := d.topics[name]
