@@ -13,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settleIn is how long a gateway runs before what only its start needed is given back.
-const settleIn = 3 * time.Second
+// settleIn is how long a gateway runs before what only its start needed is given back: its own, and then that of devices which have
+// announced themselves.
+var settleIn = [...]time.Duration{3 * time.Second, 27 * time.Second}
 
 // giveBack returns the memory that only the start needed, a while after ready: garbage, and the pages of the program that read
 // its configuration, made its tables and will not be run again. On a board of half a gigabyte the difference counts, and what is
@@ -25,14 +26,16 @@ func giveBack(ctx context.Context, ready <-chan struct{}, log *slog.Logger) {
 		return
 	case <-ready:
 	}
-	select {
-	case <-ctx.Done():
-		return
-	case <-time.After(settleIn):
-	}
-	debug.FreeOSMemory()
-	if err := dropProgramPages(); err != nil {
-		log.Debug("memory of the start not given back", "err", err)
+	for _, more := range settleIn {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(more):
+		}
+		debug.FreeOSMemory()
+		if err := dropProgramPages(); err != nil {
+			log.Debug("memory of the start not given back", "err", err)
+		}
 	}
 }
 

@@ -1,14 +1,14 @@
 package mqtt
 
 import (
-	"bytes"
 	"io"
 	"sync"
 )
 
 const (
 	maxAhead  = 16 << 20 // bytes that are read before they are wanted
-	aheadRead = 32 << 10 // bytes of one read
+	aheadRead = 32 << 10 // bytes of one read at most,
+	aheadLeft = 1 << 10  // and at least
 )
 
 // An ahead reads from a connection as fast as it can, before what came is wanted, so that a broker which sends all it retained need
@@ -20,8 +20,9 @@ type ahead struct {
 	mu   sync.Mutex
 	some sync.Cond // something came, or nothing more will
 	room sync.Cond // it may read on
-	came bytes.Buffer
-	err  error // why nothing more comes
+	came [][]byte  // what was not read yet, in order
+	size int       // bytes of it
+	err  error     // why nothing more comes
 }
 
 func readAhead(from io.Reader) *ahead {
@@ -33,15 +34,18 @@ func readAhead(from io.Reader) *ahead {
 
 func (a *ahead) run(from io.Reader) {
 	defer close(a.ended)
-	part := make([]byte, aheadRead)
+	room := make([]byte, aheadRead)
 	for {
-		n, err := from.Read(part)
+		n, err := from.Read(room)
 		a.mu.Lock()
-		for a.came.Len() > 0 && a.came.Len()+n > maxAhead && a.err == nil {
+		for a.size > 0 && a.size+n > maxAhead && a.err == nil {
 			a.room.Wait()
 		}
-		a.came.Write(part[:n])
 		if a.err == nil {
+			if n > 0 {
+				a.came = append(a.came, room[:n:n])
+				a.size += n
+			}
 			a.err = err
 		}
 		over := a.err != nil
@@ -50,6 +54,9 @@ func (a *ahead) run(from io.Reader) {
 		if over {
 			return
 		}
+		if room = room[n:]; len(room) < aheadLeft {
+			room = make([]byte, aheadRead)
+		}
 	}
 }
 
@@ -57,15 +64,19 @@ func (a *ahead) run(from io.Reader) {
 func (a *ahead) Read(p []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for a.came.Len() == 0 {
+	for a.size == 0 {
 		if a.err != nil {
 			return 0, a.err
 		}
 		a.some.Wait()
 	}
-	n, _ := a.came.Read(p)
-	if a.came.Len() == 0 && a.came.Cap() > 2*aheadRead {
-		a.came = bytes.Buffer{} // a storm's
+	n := copy(p, a.came[0])
+	a.size -= n
+	if a.came[0] = a.came[0][n:]; len(a.came[0]) == 0 {
+		a.came[0] = nil
+		if a.came = a.came[1:]; len(a.came) == 0 {
+			a.came = nil
+		}
 	}
 	a.room.Signal()
 	return n, nil
@@ -75,14 +86,14 @@ func (a *ahead) Read(p []byte) (int, error) {
 func (a *ahead) empty() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.came.Len() == 0
+	return a.size == 0
 }
 
 // stop drops what came and was not read: err is what reading gives from here on. The goroutine ends with the connection.
 func (a *ahead) stop(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.came, a.err = bytes.Buffer{}, err
+	a.came, a.size, a.err = nil, 0, err
 	a.some.Broadcast()
 	a.room.Broadcast()
 }

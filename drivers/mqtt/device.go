@@ -16,16 +16,15 @@ import (
 // A device is one that is announced: made of a table, of what it announced itself, or of both. It is replaced when either
 // says something else. The goroutine in Run owns it; up, cause and the down of its points are written under driver.mu.
 type device struct {
-	id        devices.ID
 	info      devices.Info
 	table     *table // nil: discovered, and nothing is said of it
 	points    []point
 	uses      []use
 	available *watch              // nil: it is there while the broker is
 	ask       []discovery.Message // see discovery.Device.Ask
-	absent    error               // of a table with match: why it is not there, because nothing has announced itself by that name
+	work      work                // of its templates
 
-	work   work // of its templates
+	absent bool // of a table with match: nothing has announced itself by that name
 	asking bool // it has other points than before, and is to be asked for them once their topics are heard
 	gone   bool // replaced or withdrawn
 	linked bool // the sink knows whether it is up
@@ -99,7 +98,7 @@ func newDevice(driver string, id devices.ID, match string, t *table, said *disco
 	if match != "" { // else it is all of a table, which means what it says
 		said = bounded(said, func(text string) { notes = append(notes, text) })
 	}
-	dev := &device{id: id, table: t, available: newWatch(said.Available), ask: said.Ask}
+	dev := &device{table: t, available: newWatch(said.Available), ask: said.Ask}
 	dev.info = devices.Info{
 		ID: id, Driver: driver, Match: match,
 		Name: clean(said.Name), Model: clean(said.Model), Version: clean(said.Version), Area: clean(said.Area), Class: clean(said.Class),
@@ -267,7 +266,7 @@ func (d *driver) tellValues(dev *device) {
 		if p.value().IsZero() {
 			continue
 		}
-		rd := devices.Reading{Device: dev.id, Point: p.Name, Value: p.value(), At: time.Now()}
+		rd := devices.Reading{Device: dev.info.ID, Point: p.Name, Value: p.value(), At: time.Now()}
 		d.schedule(p, rd)
 		if p.down == nil {
 			d.out.Publish(rd)
@@ -280,8 +279,8 @@ func (d *driver) causeOf(dev *device) error {
 	if d.session == nil {
 		return d.reason
 	}
-	if dev.absent != nil {
-		return dev.absent
+	if dev.absent {
+		return dev.table.absent()
 	}
 	var refused error
 	readable, denied := 0, 0
@@ -314,7 +313,7 @@ func (d *driver) link(dev *device, cause error) {
 	d.mu.Lock()
 	dev.linked, dev.up, dev.cause = true, cause == nil, cause
 	d.mu.Unlock()
-	d.out.Link(dev.id, dev.up, cause)
+	d.out.Link(dev.info.ID, dev.up, cause)
 }
 
 // judgePoint says of a point of a device that is up whether it can be believed. fresh: the device has just come up.
@@ -331,7 +330,7 @@ func (d *driver) judgePoint(p *point, fresh bool) {
 			}
 		}
 		if refused != nil {
-			d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, Quality: devices.Faulty, At: time.Now(), Err: refused})
+			d.out.Publish(devices.Reading{Device: p.device.info.ID, Point: p.Name, Quality: devices.Faulty, At: time.Now(), Err: refused})
 			return
 		}
 	}
@@ -345,7 +344,7 @@ func (d *driver) judgePoint(p *point, fresh bool) {
 	switch {
 	case len(p.sources) == 0 && p.value().IsZero() || p.Kind == devices.KindEvent:
 	case why != nil:
-		d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, Quality: devices.Unknown, At: time.Now(), Err: why})
+		d.out.Publish(devices.Reading{Device: p.device.info.ID, Point: p.Name, Quality: devices.Unknown, At: time.Now(), Err: why})
 	case p.extras != nil && !p.extras.last.At.IsZero(): // what it said before holds again, unless there is something newer
 		d.out.Publish(p.extras.last)
 		fallthrough

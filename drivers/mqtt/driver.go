@@ -112,7 +112,7 @@ func (d *driver) fromTable(t *table) *device {
 	if t.match == "" {
 		t.device, t.hand = dev, nil
 	} else {
-		dev.absent, dev.uses = t.absent(), nil
+		dev.absent, dev.uses = true, nil
 	}
 	return dev
 }
@@ -348,8 +348,8 @@ func (d *driver) find(cmd devices.Command) (*session, *point, error) {
 	p := dev.find(cmd.Point)
 	down := func(cause error) error { return fmt.Errorf("%s: %w: %w", cmd.Device, devices.ErrDown, cause) }
 	switch {
-	case p == nil && dev.absent != nil:
-		return nil, nil, down(dev.absent)
+	case p == nil && dev.absent:
+		return nil, nil, down(dev.table.absent())
 	case p == nil:
 		return nil, nil, fmt.Errorf("%s: %s: %w", cmd.Device, cmd.Point, devices.ErrUnknownPoint)
 	case p.write == nil:
@@ -371,7 +371,7 @@ func (d *driver) makeSafe(s *session) {
 	var all sync.WaitGroup
 	for _, t := range d.tables {
 		dev := d.devices[t.id]
-		if dev == nil || dev.absent != nil {
+		if dev == nil || dev.absent {
 			continue
 		}
 		for name, v := range t.safe {
@@ -385,7 +385,7 @@ func (d *driver) makeSafe(s *session) {
 					_, err = s.publish(ctx, messages[i])
 				}
 				if err != nil {
-					d.log.Warn("mqtt output may not be safe", "device", dev.id, "point", name, "err", err)
+					d.log.Warn("mqtt output may not be safe", "device", dev.info.ID, "point", name, "err", err)
 				}
 			})
 		}

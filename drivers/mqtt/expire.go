@@ -53,7 +53,7 @@ func (d *driver) overdue(p *point, now time.Time) {
 	if t == nil {
 		return
 	}
-	rd := devices.Reading{Device: p.device.id, Point: p.Name, At: now}
+	rd := devices.Reading{Device: p.device.info.ID, Point: p.Name, At: now}
 	if !t.offAt.IsZero() && !now.Before(t.offAt) {
 		t.offAt = time.Time{}
 		rd.Value = devices.Bool(false)
@@ -65,7 +65,7 @@ func (d *driver) overdue(p *point, now time.Time) {
 	if !t.staleAt.IsZero() && !now.Before(t.staleAt) {
 		t.staleAt, t.offAt, t.last = time.Time{}, time.Time{}, devices.Reading{}
 		if p.down == nil {
-			d.out.Publish(devices.Reading{Device: p.device.id, Point: p.Name, At: now, Quality: devices.Stale, Err: fmt.Errorf("nothing new for %v", t.expire)})
+			d.out.Publish(devices.Reading{Device: p.device.info.ID, Point: p.Name, At: now, Quality: devices.Stale, Err: fmt.Errorf("nothing new for %v", t.expire)})
 		}
 	}
 	if at := t.next(); !at.IsZero() && !t.set {

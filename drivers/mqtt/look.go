@@ -3,10 +3,9 @@ package mqtt
 import "time"
 
 const (
-	lookCalm = time.Second // without a retained announcement that was not heard yet, then another look may be worth it
-	maxLooks = 5           // a connection
-	// fewFresh announcements at once no broker drops: mosquitto has kept at least so many for a slow reader.
-	fewFresh = 100
+	lookCalm = 5 * time.Second // without a retained announcement that was not heard yet, then another look may be worth it
+	maxLooks = 5               // a connection
+	fewFresh = 500             // announcements at once are not dropped: mosquitto keeps a thousand for a slow reader
 )
 
 // Looks see to it that no announcement is missed because the broker sent more at once than it could: where many came, it is asked

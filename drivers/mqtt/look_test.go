@@ -18,11 +18,11 @@ func TestDropped(t *testing.T) {
 		devices, asked int
 		room           []int
 	}{
-		{"few", 100, 1, nil},
-		{"many, and none is dropped", 300, 2, nil},
-		{"the answer too", 300, 4, []int{200, 0}},
-		{"always some", 300, 5, []int{250, 260, 299}},
-		{"before few", 50, 2, []int{20}},
+		{"few", 500, 1, nil},
+		{"many, and none is dropped", 600, 2, nil},
+		{"the answer too", 600, 4, []int{550, 0}},
+		{"always some", 600, 5, []int{510, 520, 599}},
+		{"few, and not all at once", 50, 2, []int{20}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {

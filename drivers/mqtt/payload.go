@@ -21,8 +21,8 @@ const maxText = 4096
 // A codec reads and writes the payloads of a point as its table says.
 type codec struct {
 	kind    devices.PointKind
-	limit   int32 // of a picture, in bytes
 	retain  bool
+	limit   int32 // of a picture, in bytes
 	options []string
 	path    path
 	on, off string // empty: what ParseValue takes is read, defaultOn and defaultOff are written

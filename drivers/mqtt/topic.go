@@ -30,7 +30,7 @@ const maxUnwanted = 100_000
 // put announces a device in the place of the one before it, if any, and asks for its topics: for those that were there
 // before too, so that the broker says again what it retained.
 func (d *driver) put(dev *device) {
-	before := d.devices[dev.id]
+	before := d.devices[dev.info.ID]
 	if before == dev { // made when the driver was, and said to nobody yet
 		before = nil
 	}
@@ -38,7 +38,7 @@ func (d *driver) put(dev *device) {
 		dev.resume(before)
 	}
 	d.mu.Lock()
-	d.devices[dev.id] = dev
+	d.devices[dev.info.ID] = dev
 	d.mu.Unlock()
 	for i := range dev.uses {
 		u := &dev.uses[i]
@@ -75,10 +75,10 @@ func (d *driver) put(dev *device) {
 // drop withdraws a device.
 func (d *driver) drop(dev *device) {
 	d.mu.Lock()
-	delete(d.devices, dev.id)
+	delete(d.devices, dev.info.ID)
 	d.mu.Unlock()
 	d.detach(dev)
-	d.out.Withdraw(dev.id, devices.Gone)
+	d.out.Withdraw(dev.info.ID, devices.Gone)
 }
 
 // detach lets go of the topics of a device that is replaced or withdrawn.
@@ -316,17 +316,17 @@ func (u *use) read(d *driver, m *message, out []devices.Reading) []devices.Readi
 	if event && m.Retained { // happened before, nobody knows when
 		return out
 	}
-	rd := devices.Reading{Device: u.device.id, Point: p.Name, At: m.at}
+	rd := devices.Reading{Device: u.device.info.ID, Point: p.Name, At: m.at}
 	now, before := time.Now(), m.Work()
 	if !d.affordsWork(u.device, int(p.steps), now) {
-		d.warn(fmt.Sprintf("%s: %v", u.device.id, errBusy))
+		d.warn(fmt.Sprintf("%s: %v", u.device.info.ID, errBusy))
 		rd.Quality, rd.Err = devices.Faulty, errBusy
 		return append(out, rd)
 	}
 	v, err := read(p, u.source, &m.Message)
 	p.steps = int32(1 + d.worked(u.device, &m.Message, before, now))
 	if failure, ok := errors.AsType[*panicError](err); ok {
-		d.log.Error("mqtt reading failed", "device", u.device.id, "point", p.Name, "topic", m.Topic, "err", err, "stack", string(failure.stack))
+		d.log.Error("mqtt reading failed", "device", u.device.info.ID, "point", p.Name, "topic", m.Topic, "err", err, "stack", string(failure.stack))
 	}
 	switch {
 	case errors.Is(err, discovery.ErrAbsent) && (p.heard || event):
