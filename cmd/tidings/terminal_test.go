@@ -24,6 +24,8 @@ type terminal struct {
 	tty  *os.File // the command's, kept open to look at how it is left
 	cmd  *exec.Cmd
 
+	before term.State // of the terminal, before the command
+
 	mu      sync.Mutex
 	screen  bytes.Buffer
 	changed chan struct{} // closed and replaced when more is on the screen
@@ -40,7 +42,11 @@ func onTerminal(t *testing.T, args ...string) *terminal {
 	if err := pty.Setsize(tty, &pty.Winsize{Rows: 50, Cols: 80}); err != nil {
 		t.Fatal(err)
 	}
-	x := &terminal{t: t, keys: keys, tty: tty, cmd: exec.Command("tidings", args...), changed: make(chan struct{})}
+	before, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &terminal{t: t, keys: keys, tty: tty, before: *before, cmd: exec.Command("tidings", args...), changed: make(chan struct{})}
 	x.cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
 	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = tty, tty, tty
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -142,10 +148,6 @@ func TestPasswordOnTerminal(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "users")
 			x := onTerminal(t, "broker", "adduser", "lamp", "--file", file)
-			before, err := term.GetState(int(x.tty.Fd()))
-			if err != nil {
-				t.Fatal(err)
-			}
 			x.sees("Password: ")
 			x.types(c.first)
 			if c.second != "" {
@@ -157,7 +159,7 @@ func TestPasswordOnTerminal(t *testing.T) {
 			if strings.Contains(x.shown(), "correct") || strings.Contains(x.shown(), "battery") {
 				t.Error("the password is on the screen")
 			}
-			if after, err := term.GetState(int(x.tty.Fd())); err != nil || *after != *before {
+			if after, err := term.GetState(int(x.tty.Fd())); err != nil || *after != x.before {
 				t.Errorf("the terminal is not left as it was: %v", err)
 			}
 			if _, err := os.Stat(file); (err == nil) != (c.code == 0) {

@@ -93,7 +93,7 @@ func TestPublishedFrames(t *testing.T) {
 			t.Errorf("asked %s it says % X, want %s", c.asked, got, c.want)
 		}
 	}
-	if got := ask(t, port, frame(1, raw("01 04 A1 00 01"), nil), 5, time.Second); !bytes.Equal(got, frame(1, raw("81 02"), nil)) {
+	if got := ask(t, port, frame(1, raw("01 04 A1 00 01"), nil), 5, 10*time.Second); !bytes.Equal(got, frame(1, raw("81 02"), nil)) {
 		t.Errorf("an address that is not there: % X", got)
 	}
 	if got := ask(t, port, frame(9, raw("01 00 00 00 01"), nil), 1, 50*time.Millisecond); len(got) > 0 {
@@ -128,7 +128,7 @@ func TestTCP(t *testing.T) {
 		if got := ask(t, c, asked[:3], 1, 20*time.Millisecond); len(got) > 0 {
 			t.Errorf("to half a request it says % X", got)
 		}
-		if got := ask(t, c, asked[3:], len(want), time.Second); !bytes.Equal(got, want) {
+		if got := ask(t, c, asked[3:], len(want), 10*time.Second); !bytes.Equal(got, want) {
 			t.Errorf("numbered %t: % X, want % X", numbered, got, want)
 		}
 	}
@@ -238,7 +238,7 @@ func TestUnplug(t *testing.T) {
 		t.Errorf("hushed it says % X", got)
 	}
 	b.Hush(false)
-	if got := ask(t, port, question, len(want), time.Second); !bytes.Equal(got, want) {
+	if got := ask(t, port, question, len(want), 10*time.Second); !bytes.Equal(got, want) {
 		t.Errorf("it says % X", got)
 	}
 	b.Unplug()
