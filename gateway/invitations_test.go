@@ -26,7 +26,7 @@ func TestInvitations(t *testing.T) {
 	x := newTrial(t)
 	x.write(trialFile)
 	x.start()
-	ctx := x.context()
+	ctx := t.Context()
 	open, err := x.InviteAccount(ctx, InvitationRequest{Role: "operator"})
 	if err != nil || !strings.HasPrefix(open.URI, "xmpp:home.arpa?register;preauth=") || time.Until(open.Expires) < 71*time.Hour {
 		t.Fatalf("%+v, %v", open, err)

@@ -23,7 +23,7 @@ func TestServicesInside(t *testing.T) {
 	x.write(strings.Replace(trialFile, `listen = ["127.0.0.1:0"]`,
 		"listen = [\"127.0.0.1:0\"]\nwebsocket = \"127.0.0.1:0\"\nupload = { listen = \"localhost:0\", max_size = \"20KB\" }", 1))
 	x.start()
-	ctx := x.context()
+	ctx := t.Context()
 	if err := x.AddAccount(ctx, "alice", "admin", "secret of alice"); err != nil {
 		t.Fatal(err)
 	}
