@@ -155,10 +155,12 @@ func (e *executor) enter(ctx context.Context, id devices.ID) (leave func(), err 
 // write tells the driver and waits for the reading that confirms it. The driver knows whether the device was asked.
 func (e *executor) write(ctx context.Context, a devices.Actuator, d *mapping.Device, p *mapping.Point, out devices.Outcome) (devices.Outcome, error) {
 	before, _ := e.router.registry.Point(d.ID, p.Name)
-	w := e.router.confirms.await(pointKey{d.ID, p.Name}, func(v devices.Value) bool {
-		return p.Same(out.Value, v) || p.Nears(before.Value, out.Value, v)
-	})
+	obeyed := func(v devices.Value) bool { return p.Same(out.Value, v) || p.Nears(before.Value, out.Value, v) }
+	w := e.router.confirms.await(pointKey{d.ID, p.Name}, obeyed)
 	defer w.stop()
+	if off := d.TurnsOff(p, out.Value); off != nil {
+		w.also(pointKey{d.ID, off.Name}, func(v devices.Value) bool { return v == devices.Bool(false) })
+	}
 	raw := out.Value
 	if p.Kind != devices.KindAction {
 		raw = p.ToRaw(out.Value)
@@ -185,7 +187,7 @@ func (e *executor) write(ctx context.Context, a devices.Actuator, d *mapping.Dev
 		case at := <-w.seen:
 			if !at.Before(result.Written) {
 				out.Confirmed = true
-				if now, ok := e.router.registry.Point(d.ID, p.Name); ok && now.Quality == devices.Good {
+				if now, ok := e.router.registry.Point(d.ID, p.Name); ok && now.Quality == devices.Good && obeyed(now.Value) {
 					out.Reading = now.Value
 				}
 				return out, nil
@@ -206,27 +208,34 @@ type confirms struct {
 
 // A wait is one request waiting. There is at most one a point: a device's requests take turns.
 type wait struct {
-	key  pointKey
 	of   *confirms
-	want func(devices.Value) bool
+	want map[pointKey]func(devices.Value) bool
 	seen chan time.Time // when the reading was taken; the latest
 }
 
 func newConfirms() *confirms { return &confirms{waiting: map[pointKey]*wait{}} }
 
 func (c *confirms) await(key pointKey, want func(devices.Value) bool) *wait {
-	w := &wait{key: key, of: c, want: want, seen: make(chan time.Time, 1)}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waiting[key] = w
+	w := &wait{of: c, want: map[pointKey]func(devices.Value) bool{}, seen: make(chan time.Time, 1)}
+	w.also(key, want)
 	return w
+}
+
+// also has a value of another point do, too.
+func (w *wait) also(key pointKey, want func(devices.Value) bool) {
+	w.of.mu.Lock()
+	defer w.of.mu.Unlock()
+	w.want[key] = want
+	w.of.waiting[key] = w
 }
 
 func (w *wait) stop() {
 	w.of.mu.Lock()
 	defer w.of.mu.Unlock()
-	if w.of.waiting[w.key] == w {
-		delete(w.of.waiting, w.key)
+	for key := range w.want {
+		if w.of.waiting[key] == w {
+			delete(w.of.waiting, key)
+		}
 	}
 }
 
@@ -238,12 +247,13 @@ func (c *confirms) see(registry *devices.Registry, readings []devices.Reading) {
 		return
 	}
 	for _, r := range readings {
-		w := c.waiting[pointKey{r.Device, r.Point}]
+		key := pointKey{r.Device, r.Point}
+		w := c.waiting[key]
 		if w == nil {
 			continue
 		}
 		now, ok := registry.Point(r.Device, r.Point)
-		if !ok || now.Quality != devices.Good || !w.want(now.Value) {
+		if !ok || now.Quality != devices.Good || !w.want[key](now.Value) {
 			continue
 		}
 		select { // only the latest counts

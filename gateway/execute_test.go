@@ -96,7 +96,8 @@ func execution(t *testing.T, test func(*executing)) {
 		in.announce(devices.Info{ID: "lamp", Driver: "line", Points: []devices.Point{
 			{Name: "power", Kind: devices.KindSwitch, Readable: true, Writable: true, Confirms: true},
 			{Name: "flash", Kind: devices.KindAction, Writable: true},
-			{Name: "hours", Kind: devices.KindNumber, Readable: true}}})
+			{Name: "hours", Kind: devices.KindNumber, Readable: true},
+			{Name: "brightness", Kind: devices.KindNumber, Unit: "%", High: 100, Readable: true, Writable: true, Confirms: true}}})
 		in.announce(devices.Info{ID: "oven", Driver: "line", Points: []devices.Point{
 			{Name: "heat", Kind: devices.KindSwitch, Readable: true, Writable: true},
 			{Name: "light", Kind: devices.KindSwitch, Readable: true, Writable: true},
@@ -218,6 +219,30 @@ func TestExecuteConfirms(t *testing.T) {
 			out, err := x.Execute(x.t.Context(), devices.Request{By: "otto@example.org", Device: "oven", Point: "target", Value: devices.Number(180.3)})
 			if err != nil || !out.Confirmed || out.Value != devices.Number(180.5) || x.commands[0].Value != devices.Number(1805) {
 				t.Errorf("%+v, %v, written %v", out, err, x.commands)
+			}
+		})
+	})
+	t.Run("that it is off, and what it will have when it is on again", func(t *testing.T) {
+		execution(t, func(x *executing) {
+			x.do = func(_ context.Context, cmd devices.Command) (devices.Result, error) {
+				written := time.Now()
+				time.AfterFunc(time.Second, func() {
+					x.read(devices.Command{Device: "lamp", Point: "power"}, devices.Bool(false))
+					x.read(devices.Command{Device: "lamp", Point: "brightness"}, devices.Number(40))
+				})
+				return devices.Result{Written: written}, nil
+			}
+			dim := devices.Request{By: "otto@example.org", Device: "lamp", Point: "brightness", Value: devices.Number(0)}
+			out, err := x.Execute(x.t.Context(), dim)
+			if err != nil || !out.Confirmed || out.Value != devices.Number(0) || !out.Reading.IsZero() {
+				t.Errorf("%+v, %v", out, err)
+			}
+			dim.Value = devices.Number(20)
+			if _, err := x.Execute(x.t.Context(), dim); !errors.Is(err, devices.ErrNoConfirm) {
+				t.Errorf("off is not 20 %%: %v", err)
+			}
+			if len(x.router.confirms.waiting) != 0 {
+				t.Errorf("left over: %v", x.router.confirms.waiting)
 			}
 		})
 	})

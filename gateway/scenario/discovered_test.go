@@ -182,6 +182,7 @@ func areMoved(h *house, r *radio, c *xmpptest.Client) {
 	h.t.Helper()
 	for _, line := range []struct{ to, say, order, answer string }{
 		{"stehlampe", "off", `zigbee2mqtt/Stehlampe/set {"state":"OFF"}`, "Light is off (confirmed by the device)"},
+		{"stehlampe", "brightness 0", `zigbee2mqtt/Stehlampe/set {"state":"OFF"}`, "Brightness is 0 % (confirmed by the device)"},
 		{"stehlampe", "brightness 40", `zigbee2mqtt/Stehlampe/set {"state":"ON","brightness":102}`, "Brightness is 40 % (confirmed by the device)"},
 		{"stehlampe", "color red", `zigbee2mqtt/Stehlampe/set {"state":"ON","color":{"x":0.701,"y":0.299}}`, "Color is red (confirmed by the device)"},
 		{"stehlampe", "#ff8800", `zigbee2mqtt/Stehlampe/set {"state":"ON","color":`, "Color is #ff8800 (confirmed by the device)"},
