@@ -20,10 +20,11 @@ type pipeBroker struct {
 	retained map[string]string
 	granted  map[string]bool
 	away     bool
-	client   net.Conn // nil: none is connected
-	heard    []string // topic=payload of what the client published
-	asked    int      // how often it was asked for announcements
-	room     []int    // how many retained messages it sends when asked: the others are dropped, and the answer; empty: there is room for all
+	client   net.Conn                                // nil: none is connected
+	heard    []string                                // topic=payload of what the client published
+	asked    int                                     // how often it was asked for announcements
+	answer   func(topic, payload string) [][2]string // what devices say to what the client publishes, topics and payloads; nil: nothing
+	room     []int                                   // how many retained messages it sends when asked: the others are dropped, and the answer; empty: there is room for all
 }
 
 func newPipeBroker() *pipeBroker { return &pipeBroker{retained: map[string]string{}} }
@@ -74,6 +75,13 @@ func (b *pipeBroker) serve(c net.Conn) {
 		case *packets.PublishPacket:
 			b.mu.Lock()
 			b.heard = append(b.heard, p.TopicName+"="+string(p.Payload))
+			if b.answer != nil {
+				for _, m := range b.answer(p.TopicName, string(p.Payload)) {
+					if b.wants(m[0]) {
+						out <- publication(m[0], m[1], false)
+					}
+				}
+			}
 			b.mu.Unlock()
 		case *packets.DisconnectPacket:
 			return
@@ -122,6 +130,11 @@ func fits(filter, topic string) bool {
 	return slices.EqualFunc(strings.Split(filter, "/"), strings.Split(topic, "/"), func(f, t string) bool { return f == "+" || f == t })
 }
 
+// wants reports whether the client has subscribed to a topic.
+func (b *pipeBroker) wants(topic string) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Keys(b.granted)), func(f string) bool { return fits(f, topic) })
+}
+
 // say publishes as a device, and waits until all of it was heard.
 func (b *pipeBroker) say(topic, payload string, retained bool) {
 	b.mu.Lock()
@@ -131,7 +144,7 @@ func (b *pipeBroker) say(topic, payload string, retained bool) {
 		b.retained[topic] = payload
 	}
 	client := b.client
-	if !slices.ContainsFunc(slices.Collect(maps.Keys(b.granted)), func(f string) bool { return fits(f, topic) }) {
+	if !b.wants(topic) {
 		client = nil
 	}
 	b.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"tidings/devices"
 	"tidings/drivers/drivertest"
 	"tidings/drivers/mqtt"
+	"tidings/firmware-sim/mqtt/shelly"
 )
 
 // simulate runs a driver of a configuration in simulated time.
@@ -321,6 +322,35 @@ func TestWildcardSource(t *testing.T) {
 		time.Sleep(time.Second)
 		if b.has("+/BT/tag") {
 			t.Error("still subscribed")
+		}
+	})
+}
+
+// TestQuietShelly: a device that says nothing new is asked once what it is and once how it is, and then left alone.
+func TestQuietShelly(t *testing.T) {
+	simulate(t, local+"discovery = [\"shelly\"]\n", func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
+		plug := &shelly.Device{Model: shelly.Plus1PM, MAC: "A8032ABE54DC", Name: "Boiler", Load: func(time.Time) float64 { return 0 }}
+		b.mu.Lock()
+		b.answer = func(topic, payload string) (said [][2]string) {
+			for _, m := range plug.Take(time.Now(), topic, payload) {
+				said = append(said, [2]string{m.Topic, m.Payload})
+			}
+			return said
+		}
+		b.mu.Unlock()
+		plug.Start(time.Now())
+		b.say(plug.Will().Topic, "true", true)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		b.mu.Lock()
+		asked := len(b.heard)
+		b.mu.Unlock()
+		const id = "shelly:shellyplus1pm-a8032abe54dc"
+		if n := kinds(sink, id, drivertest.Announced); n != 1 || asked != 4 {
+			t.Errorf("asked %d times and announced %d times in an hour: %q", asked, n, b.heard)
+		}
+		if up, cause := sink.Linked(id); !up {
+			t.Error(cause)
 		}
 	})
 }

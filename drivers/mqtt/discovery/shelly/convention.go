@@ -3,6 +3,8 @@ package shelly
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,14 +23,18 @@ const (
 	who        = "who"                    // the level of answers of devices that are not known yet
 )
 
+// methods are those that say all there is to know of a device.
+var methods = []string{"Shelly.GetDeviceInfo", "Shelly.GetConfig", "Shelly.GetStatus"}
+
 // A Convention asks Shelly devices what they are. It belongs to one goroutine.
 type Convention struct {
-	source  string
-	devices map[string]*device // by key
-	at      map[string]string  // keys by prefix
-	pending map[int]asked      // by the id of a request
-	last    int
-	size    int // bytes of all answers that are known
+	source     string
+	devices    map[string]*device // by key
+	at         map[string]string  // keys by prefix
+	pending    map[int]asked      // by the id of a request
+	last       int
+	size       int // bytes of all answers that are known
+	connection int // counts them
 }
 
 // asked is a request without an answer yet.
@@ -40,9 +46,15 @@ type device struct {
 	info        info
 	config      map[string]any
 	status      map[string]any
-	problem     string         // why it says nothing of itself
-	refused     string         // the method that it says so of
-	sizes       map[string]int // of its answers in bytes, by method
+	problem     string              // why it says nothing of itself
+	refused     string              // the method that it says so of
+	answers     map[string]answered // by method
+}
+
+// answered is an answer that came.
+type answered struct {
+	size       int // in bytes
+	connection int // on which it came
 }
 
 // info is what Shelly.GetDeviceInfo answers.
@@ -66,8 +78,11 @@ func (c *Convention) Filters() []string {
 	return []string{"+/online", "+/+/online", "+/events/rpc", "+/+/events/rpc", c.source + "/+/rpc"}
 }
 
-// Start has nothing to ask for: who is there has said so, retained.
-func (c *Convention) Start() []discovery.Message { return nil }
+// Start has nothing to ask for: who is there has said so, retained. What devices are may have changed since the last connection.
+func (c *Convention) Start() []discovery.Message {
+	c.connection++
+	return nil
+}
 
 // Take hears that a device is there, what it answers, and that it is set up otherwise.
 func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) {
@@ -86,14 +101,17 @@ func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) 
 	}
 	switch string(m.Payload) {
 	case "true":
+		if m.Retained && c.complete(c.devices[c.at[prefix]]) { // the broker says again what it kept
+			return nil, nil
+		}
 		return nil, c.askAll(prefix)
 	case "":
 		key := c.at[prefix]
 		if key == "" {
 			return nil, nil
 		}
-		for _, size := range c.devices[key].sizes {
-			c.size -= size
+		for _, a := range c.devices[key].answers {
+			c.size -= a.size
 		}
 		delete(c.at, prefix)
 		delete(c.devices, key)
@@ -118,10 +136,18 @@ func reconfigured(m *discovery.Message) bool {
 	return false
 }
 
+// complete reports whether a device has answered on this connection all that it is asked.
+func (c *Convention) complete(d *device) bool {
+	return d != nil && !slices.ContainsFunc(methods, func(method string) bool {
+		a, came := d.answers[method]
+		return !came || a.connection != c.connection
+	})
+}
+
 // askAll asks a device all that there is to know.
 func (c *Convention) askAll(prefix string) []discovery.Message {
 	var out []discovery.Message
-	for _, method := range []string{"Shelly.GetDeviceInfo", "Shelly.GetConfig", "Shelly.GetStatus"} {
+	for _, method := range methods {
 		c.last++
 		delete(c.pending, c.last-maxPending) // it was never answered
 		c.pending[c.last] = asked{prefix, method}
@@ -160,39 +186,76 @@ func (c *Convention) answer(m *discovery.Message) ([]string, []discovery.Message
 	}
 	delete(c.pending, id)
 	source, _ := discovery.In(doc, "src")
-	d := c.known(question.prefix, discovery.Text(source))
+	d, changed := c.known(question.prefix, discovery.Text(source))
 	if d == nil {
 		return nil, nil
 	}
+	if c.hear(d, question.method, doc, m.Payload) || changed {
+		return []string{d.key}, nil
+	}
+	return nil, nil
+}
+
+// hear takes an answer of a device, and reports whether it says anything else than before.
+func (c *Convention) hear(d *device, method string, doc any, payload []byte) bool {
+	size := d.answers[method].size
+	defer func() { d.answers[method] = answered{size, c.connection} }()
+	before := d.problem
 	if failure, ok := discovery.In(doc, "error"); ok {
-		d.problem, d.refused = refusal(failure), question.method
-		return []string{d.key}, nil
+		d.problem, d.refused = refusal(failure), method
+		return d.problem != before
 	}
-	if c.size+len(m.Payload)-d.sizes[question.method] > maxAnswers {
-		d.problem, d.refused = "there is no room for what it says, beside what all others say", question.method
-		return []string{d.key}, nil
+	if c.size+len(payload)-size > maxAnswers {
+		d.problem, d.refused = "there is no room for what it says, beside what all others say", method
+		return d.problem != before
 	}
-	c.size += len(m.Payload) - d.sizes[question.method]
-	d.sizes[question.method] = len(m.Payload)
-	if d.refused == question.method {
+	c.size += len(payload) - size
+	size = len(payload)
+	if d.refused == method {
 		d.problem, d.refused = "", ""
 	}
 	result, _ := discovery.In(doc, "result")
 	what, _ := result.(map[string]any)
-	switch question.method {
+	changed := d.problem != before
+	switch method {
 	case "Shelly.GetDeviceInfo":
 		var answer struct {
 			Result info `json:"result"`
 		}
-		if json.Unmarshal(m.Payload, &answer) == nil {
+		if json.Unmarshal(payload, &answer) == nil {
+			changed = changed || d.info != answer.Result
 			d.info = answer.Result
 		}
 	case "Shelly.GetConfig":
+		changed = changed || !reflect.DeepEqual(d.config, what)
 		d.config = what
 	case "Shelly.GetStatus":
+		changed = changed || (d.status == nil) != (what == nil) || !alike(d.status, what)
 		d.status = what
 	}
-	return []string{d.key}, nil
+	return changed
+}
+
+// lasting are the values of a status that say what a device is, and not how it is at the moment.
+var lasting = []string{"pos_control", "wakeup_period"}
+
+// alike reports whether two statuses have the same parts, and the same lasting values.
+func alike(x, y any) bool {
+	a, isMap := x.(map[string]any)
+	b, both := y.(map[string]any)
+	if !isMap || !both {
+		return isMap == both
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for key, of := range a {
+		other, has := b[key]
+		if !has || !alike(of, other) || slices.Contains(lasting, key) && !reflect.DeepEqual(of, other) {
+			return false
+		}
+	}
+	return true
 }
 
 func refusal(failure any) string {
@@ -203,31 +266,38 @@ func refusal(failure any) string {
 	return fmt.Sprintf("it does not say what it is: %.100v", message)
 }
 
-// known is the device with a prefix, by the id that it answers with.
-func (c *Convention) known(prefix, key string) *device {
+// known is the device with a prefix, by the id that it answers with, and whether it was not there before.
+func (c *Convention) known(prefix, key string) (d *device, changed bool) {
 	if !isID(key) {
-		return nil
+		return nil, false
 	}
 	if was := c.at[prefix]; was != "" && was != key {
-		return nil // a device is at one place, and a place has one device, until it is taken back
+		return nil, false // a device is at one place, and a place has one device, until it is taken back
 	}
-	d := c.devices[key]
+	d = c.devices[key]
 	switch {
 	case d != nil && d.prefix == prefix:
-		return d
+		return d, false
 	case d != nil: // its prefix was changed; what it said before holds until its other answers have come
 		delete(c.at, d.prefix)
 		moved := *d
 		moved.prefix = prefix
+		for method, a := range moved.answers {
+			a.connection = elsewhere
+			moved.answers[method] = a
+		}
 		d = &moved
 	case len(c.devices) >= discovery.MaxDevices:
-		return nil
+		return nil, false
 	default:
-		d = &device{key: key, prefix: prefix, sizes: map[string]int{}}
+		d = &device{key: key, prefix: prefix, answers: map[string]answered{}}
 	}
 	c.devices[key], c.at[prefix] = d, key
-	return d
+	return d, true
 }
+
+// elsewhere is the connection of answers that came from another place.
+const elsewhere = -1
 
 // isID reports whether a text is an id of the maker's, "shellyplus1pm-a8032ab12345", which is also a level of a topic.
 func isID(s string) bool {

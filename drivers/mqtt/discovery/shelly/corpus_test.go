@@ -128,6 +128,57 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
+// A device is asked once a connection, and when it comes, but not each time that the broker says what it kept; the same answers
+// again make nothing of it.
+func TestAskedOnce(t *testing.T) {
+	t.Parallel()
+	c := newTest()
+	status := func(watts int, more string) string {
+		return fmt.Sprintf(`{"switch:0":{"id":0,"output":%t,"apower":%d},"sys":{"uptime":%d}%s}`, watts > 0, watts, 3*watts, more)
+	}
+	// once has the device come, and answer what it is asked. It returns how often it was asked, and whether that changed it.
+	once := func(retained bool, name, status string) (asked int, changed bool) {
+		online := discovery.NewMessage("x/online", []byte("true"))
+		online.Retained = retained
+		_, publish := c.Take(online)
+		for i, m := range publish {
+			var call struct{ ID int }
+			if err := json.Unmarshal(m.Payload, &call); err != nil {
+				t.Fatal(err)
+			}
+			result := []string{`{"id":"x-1","name":"` + name + `"}`, `{"switch:0":{"name":null}}`, status}[i]
+			keys, _ := c.Take(discovery.NewMessage("tidings-test/who/rpc", fmt.Appendf(nil, `{"id":%d,"src":"x-1","result":%s}`, call.ID, result)))
+			changed = changed || len(keys) > 0
+		}
+		return len(publish), changed
+	}
+	for _, s := range []struct {
+		what         string
+		connect      bool
+		retained     bool
+		name, status string
+		asked        int
+		changed      bool
+	}{
+		{"the first time", true, true, "X", status(0, ""), 3, true},
+		{"kept, as the broker says again", false, true, "X", status(1, ""), 0, false},
+		{"at the next connection", true, true, "X", status(2, ""), 3, false},
+		{"come again", false, false, "X", status(0, ""), 3, false},
+		{"with another name", false, false, "Y", status(3, ""), 3, true},
+		{"with another part", true, true, "Y", status(3, `,"temperature:100":{"tC":20}`), 3, true},
+		{"with a value that says what it is", false, false, "Y", status(3, `,"cover:0":{"pos_control":false}`), 3, true},
+		{"with another of these", false, false, "Y", status(3, `,"cover:0":{"pos_control":true}`), 3, true},
+		{"kept then", false, true, "Y", status(3, ""), 0, false},
+	} {
+		if s.connect {
+			c.Start()
+		}
+		if asked, changed := once(s.retained, s.name, s.status); asked != s.asked || changed != s.changed {
+			t.Errorf("%s: asked %d times, changed: %t", s.what, asked, changed)
+		}
+	}
+}
+
 // A device whose prefix was changed is the same device at another place.
 func TestMoved(t *testing.T) {
 	t.Parallel()
