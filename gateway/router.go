@@ -218,6 +218,8 @@ func (r *router) carryOut(intents []mapping.Intent) {
 			r.out.meet(i.Device)
 			r.set(i.Device)
 			r.out.appeared(i.Device)
+		case mapping.Misfit:
+			r.log.Warn("alert does not fit its device", "device", i.Device, "alert", i.Alert, "why", i.Why)
 		case mapping.Gone:
 			r.drop(i.ID)
 			r.out.gone(i.ID)

@@ -210,7 +210,7 @@ func (r *Rules) misuse(e *expression, d *device) string {
 		}
 		p := of.model.Point(ref.point)
 		if p == nil {
-			return of.model.Name + " has no point " + quoted(ref.point)
+			return of.model.hasNo(ref.point)
 		}
 		if err := ref.takes(p.Kind, p.Unit); err != nil {
 			return err.Error()

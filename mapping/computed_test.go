@@ -349,7 +349,7 @@ value = "energy(f)"
 	w.read("porch", "t", num(2))
 	w.wantState("porch", "cold", "on") // the table goes before what the device says
 	w.wantState("porch", "average", "2")
-	w.wantState("porch", "c", "fault: porch has no point \"f\"")
+	w.wantState("porch", "c", "fault: porch has no point \"f\": did you mean \"t\"?")
 	w.step(Change{Withdraw: &Withdrawal{ID: "porch", Why: devices.Gone}})
 	if len(w.rules.series) != 0 || len(w.rules.derived) != 0 || len(w.rules.dependents) != 0 {
 		t.Error("something of it is left")

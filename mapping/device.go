@@ -23,7 +23,7 @@ type Device struct {
 	Version      string   // of its firmware
 	Match        string   // of a discovered device: what `match` in its table says, or would
 	Address      string   // how the driver reaches it, for people
-	Notes        []string // what of the device was not understood
+	Notes        []string // what of the device was not understood, and alerts that can never begin
 	Labels       []string
 	Disabled     bool
 	Points       []Point       // in the order of the driver's Info, so in that of the registry's; shared: not to be changed
@@ -32,6 +32,7 @@ type Device struct {
 	Settle       time.Duration // a change of online state shorter than this is not announced
 
 	readable bool // some point is read
+	said     int  // of Notes: those of its driver; behind them are those of alerts
 }
 
 // Point finds a point by name, or returns nil.
@@ -330,7 +331,7 @@ func (c *Config) model(info *devices.Info, s *shape) *Device {
 		ID: info.ID, Name: cutLine(info.Name, maxName), Location: cutLine(info.Area, maxName), Driver: info.Driver, Model: cutLine(info.Model, maxName),
 		Version: cutLine(info.Version, maxName), Match: info.Match, Address: info.Address, Notes: info.Notes,
 		Disabled: info.Disabled, Points: s.points, Primary: s.primary, OfflineAfter: info.Silence, Settle: defaultSettle,
-		readable: s.readable,
+		readable: s.readable, said: len(info.Notes),
 	}
 	if info.Match != "" {
 		d.Primary = s.telling

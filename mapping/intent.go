@@ -6,7 +6,7 @@ import (
 	"tidings/devices"
 )
 
-// An Intent is something the gateway should do: a [Presence], an [Alert], an [Appeared] or a [Gone].
+// An Intent is something the gateway should do: a [Presence], an [Alert], an [Appeared], a [Gone] or a [Misfit].
 type Intent interface{ intent() }
 
 // The show of a presence, as RFC 6121 has it; empty is plainly available.
@@ -79,7 +79,16 @@ type Appeared struct{ Device *Device }
 // Gone says that a device is gone for good.
 type Gone struct{ ID devices.ID }
 
+// Misfit says that an alert cannot begin on the device that it is for, as that has announced itself, or be over. The device's notes say
+// so, too, for as long as that is the case.
+type Misfit struct {
+	Device devices.ID
+	Alert  string
+	Why    string
+}
+
 func (Presence) intent() {}
 func (Alert) intent()    {}
 func (Appeared) intent() {}
 func (Gone) intent()     {}
+func (Misfit) intent()   {}

@@ -196,10 +196,7 @@ func (ps *programs) evaluate(e *expression, values []devices.Value, result devic
 	for _, v := range values {
 		key = append(key, byte(v.Kind()))
 	}
-	c, found := ps.byKinds[e][string(key)]
-	if !found {
-		c = ps.compile(e, key)
-	}
+	c := ps.of(e, key)
 	if c.err != nil {
 		return nil, c.err
 	}
@@ -223,6 +220,14 @@ func (ps *programs) evaluate(e *expression, values []devices.Value, result devic
 		return nil, plainError(err)
 	}
 	return out, nil
+}
+
+// of is the program for a result and values of the kinds in key.
+func (ps *programs) of(e *expression, key []byte) compiled {
+	if c, found := ps.byKinds[e][string(key)]; found {
+		return c
+	}
+	return ps.compile(e, key)
 }
 
 func (ps *programs) compile(e *expression, key []byte) compiled {

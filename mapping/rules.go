@@ -84,6 +84,8 @@ type Rules struct {
 	counters   map[seriesKey]CounterState    // that nothing asks for at present
 	windows    map[seriesKey]WindowState     // likewise
 
+	misfits map[string]string // why an alert cannot begin, as it was last said
+
 	silences []silence // those that are over, too, until another one comes
 	active   []Alert   // see Active; nil when it has to be made
 
@@ -105,6 +107,7 @@ func NewRules(cfg *Config, reg *devices.Registry, o RulesOptions) *Rules {
 		watchers: map[devices.ID][]*instance{}, restored: map[instanceKey]AlertState{},
 		series: map[devices.ID][]*series{}, dependents: map[devices.ID][]*computation{},
 		derived: map[*device]*derived{}, counters: map[seriesKey]CounterState{}, windows: map[seriesKey]WindowState{},
+		misfits: map[string]string{},
 	}
 }
 
@@ -324,14 +327,16 @@ func (r *Rules) replace(d *device, model *Device, s *shape) {
 	}
 	// Primary and Settle too: whoever shows a device wants the new model.
 	before := d.model
+	d.model, d.shape = model, s
+	r.renote(d, model)
 	same := before != nil && reflect.DeepEqual(before, model)
-	d.shape = s
-	if d.model != nil && d.model.Disabled && !model.Disabled {
+	if before != nil && before.Disabled && !model.Disabled {
 		// It begins anew: what it said before it was disabled says nothing about now.
 		d.appeared, d.everHeard = r.now, false
 	}
-	if !same {
-		d.model = model
+	if same {
+		d.model = before
+	} else {
 		d.shown = nil
 		if s.damped(model.Primary) {
 			d.shown = nothingShown(len(model.Primary))
@@ -340,6 +345,9 @@ func (r *Rules) replace(d *device, model *Device, s *shape) {
 	}
 	r.watch(d)
 	r.remake(d, before)
+	if !same {
+		r.renoteWatchers(model.ID)
+	}
 	d.dirty, d.evaluate = true, true
 	r.touch(d)
 }
@@ -362,6 +370,7 @@ func (r *Rules) withdraw(w Withdrawal) {
 	r.reg.Withdraw(w.ID)
 	r.out = append(r.out, Gone{ID: w.ID})
 	r.touchWatchers(w.ID)
+	r.renoteWatchers(w.ID)
 	r.stir(d, -1) // what others make of it is not known any more
 }
 

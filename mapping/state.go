@@ -135,6 +135,7 @@ func (r *Rules) Reload(cfg *Config, o RulesOptions, now time.Time) []Intent {
 	r.begin(now)
 	r.cfg, r.o = cfg, o.withDefaults()
 	r.programs = programs{}
+	clear(r.misfits)
 	r.alertsChanged()
 	for key := range r.restored {
 		if !slices.ContainsFunc(cfg.Alerts, func(a *AlertConfig) bool { return a.Name == key.alert }) {
