@@ -32,9 +32,10 @@ type Type struct {
 	// never. Their IDs have a colon, which no name of a table has.
 	Discovers func(connection *schema.Table) bool
 
-	// Points says by a device's table which points it has: those it has by itself, and those of its tables, each with its
-	// kind. Nil: those of its tables, each of Kind.
-	Points func(device *schema.Table) []Point
+	// Points says by the tables of a connection and a device which points the device has, or may have once it has announced
+	// them: those it has by itself, and those of its tables, each with its kind. What is left out is of Kind. The connection is
+	// nil where it is taken out of the file. Nil: those of its tables, each of Kind.
+	Points func(connection, device *schema.Table) []Point
 
 	// Build makes the driver of one table without touching hardware or network; mistakes are recorded with
 	// Table.Errorf, at their place, and nil is returned when there are any it cannot live with.
@@ -63,9 +64,9 @@ type Memory interface {
 const MemoryDelay = 10 * time.Second
 
 // KindOf is what a point of a device is whose table does not say.
-func (t *Type) KindOf(device *schema.Table, point string) PointKind {
+func (t *Type) KindOf(connection, device *schema.Table, point string) PointKind {
 	if t.Points != nil {
-		for _, p := range t.Points(device) {
+		for _, p := range t.Points(connection, device) {
 			if p.Name == point {
 				return p.Kind
 			}

@@ -209,6 +209,9 @@ func (r *Rules) misuse(e *expression, d *device) string {
 			continue // not known, and that may change by itself
 		}
 		p := of.model.Point(ref.point)
+		if p == nil && of.shape.own == 0 {
+			continue // it has not announced a point so far
+		}
 		if p == nil {
 			return of.model.hasNo(ref.point)
 		}

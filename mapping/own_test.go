@@ -13,7 +13,7 @@ import (
 func TestOwnPoints(t *testing.T) {
 	t.Parallel()
 	o := options()
-	o.Types = map[string]devices.Type{"bus": {Name: "i2c", Points: func(device *schema.Table) []devices.Point {
+	o.Types = map[string]devices.Type{"bus": {Name: "i2c", Points: func(_, device *schema.Table) []devices.Point {
 		if device.Name() != "climate" {
 			return nil
 		}

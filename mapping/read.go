@@ -46,8 +46,9 @@ func Read(root *schema.Table, o ReadOptions) *Config {
 
 type reader struct {
 	ReadOptions
-	cfg    *Config
-	points map[pointConfig]*pointConfig // those that are alike are one
+	cfg         *Config
+	connections *schema.Table                // [drivers]
+	points      map[pointConfig]*pointConfig // those that are alike are one
 
 	pending     []*computedPoint
 	byName      map[computedName]*computedPoint
@@ -57,6 +58,7 @@ type reader struct {
 }
 
 func (r *reader) drivers(t *schema.Table) {
+	r.connections = t
 	for _, driver := range t.Tables() {
 		if driver.Has("offline_after") {
 			r.cfg.silence[driver.Name()] = driver.Duration("offline_after", 0)
@@ -96,7 +98,7 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 	kinds := map[string]devices.PointKind{}
 	var own []devices.Point // what the driver knows of the points by the device's table
 	if typ := r.Types[d.Driver]; typ.Points != nil && !t.Has("match") {
-		own = typ.Points(t)
+		own = typ.Points(r.connections.Table(d.Driver), t)
 	}
 	for _, pt := range withOwn(t, own) {
 		if pt.Has("value") {
@@ -124,14 +126,19 @@ func (r *reader) device(t *schema.Table) *DeviceConfig {
 	return d
 }
 
-// withOwn are the tables of a device's points, and an empty one for each point that it has by itself and no table describes:
-// that is there, too, for whatever names it.
+// withOwn are the tables of a device's points, and one for each point that it has by itself and no table describes: that is
+// there, too, for whatever names it. It says the unit where another one is converted: a device may say another one when it
+// announces the point, and what is computed from it has to be right all the same.
 func withOwn(device *schema.Table, own []devices.Point) []*schema.Table {
 	points := device.Table("points")
 	tables := points.Tables()
 	for _, p := range own {
 		if points.Table(p.Name) == nil {
-			tables = append(tables, schema.NewTable(device.Path+".points."+p.Name, device.File, device.Line, device.Problems()))
+			made := schema.NewTable(device.Path+".points."+p.Name, device.File, device.Line, device.Problems())
+			if units[normalUnit(p.Unit)].of != "" {
+				made.Set("unit", schema.Value{V: p.Unit, File: device.File, Line: device.Line})
+			}
+			tables = append(tables, made)
 		}
 	}
 	return tables

@@ -113,7 +113,7 @@ unit = "W"
 func TestUnitOfSafe(t *testing.T) {
 	t.Parallel()
 	o := options()
-	o.Types = map[string]devices.Type{"attic": {Points: func(*schema.Table) []devices.Point {
+	o.Types = map[string]devices.Type{"attic": {Points: func(_, _ *schema.Table) []devices.Point {
 		return []devices.Point{{Name: "target", Kind: devices.KindNumber, Unit: "°F", Readable: true, Writable: true}}
 	}}}
 	cfg, problems := readFile(t, "[drivers.attic]\n[devices.box]\ndriver = \"attic\"\n[devices.box.points.target]\nunit = \"°C\"\nsafe = 10\n", o)
@@ -126,7 +126,7 @@ func TestUnitOfSafe(t *testing.T) {
 func TestUnitOfTheDriver(t *testing.T) {
 	t.Parallel()
 	o := options()
-	o.Types = map[string]devices.Type{"attic": {Points: func(*schema.Table) []devices.Point {
+	o.Types = map[string]devices.Type{"attic": {Points: func(_, _ *schema.Table) []devices.Point {
 		return []devices.Point{{Name: "power", Kind: devices.KindNumber, Unit: "W", Readable: true}, {Name: "heat", Kind: devices.KindNumber, Unit: "°F", Readable: true}}
 	}}}
 	for file, want := range map[string]string{

@@ -94,7 +94,7 @@ func complete(typ devices.Type, open func(string) (Bus, error)) devices.Type {
 }
 
 // points are the points of a device by its table.
-func points(device *schema.Table) []devices.Point {
+func points(_, device *schema.Table) []devices.Point {
 	m := findModel(device.String("chip"))
 	if m == nil {
 		return nil

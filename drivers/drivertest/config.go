@@ -91,16 +91,16 @@ func connection(t testing.TB, typ devices.Type, toml string, problems *schema.Pr
 				continue
 			}
 			checkDeclared(p, typ.Point, problems)
-			dc.Points = append(dc.Points, pointConfig(t, typ, d, p))
+			dc.Points = append(dc.Points, pointConfig(t, typ, own, d, p))
 		}
 		c.Devices = append(c.Devices, dc)
 	}
 	return c
 }
 
-func pointConfig(t testing.TB, typ devices.Type, device, p *schema.Table) devices.PointConfig {
+func pointConfig(t testing.TB, typ devices.Type, driver, device, p *schema.Table) devices.PointConfig {
 	t.Helper()
-	pc := devices.PointConfig{Name: p.Name(), Kind: typ.KindOf(device, p.Name()), Options: p.Strings("options"), Table: p}
+	pc := devices.PointConfig{Name: p.Name(), Kind: typ.KindOf(driver, device, p.Name()), Options: p.Strings("options"), Table: p}
 	if p.Has("on") || p.Has("off") {
 		pc.Kind, pc.KindGiven = devices.KindSwitch, true
 	}

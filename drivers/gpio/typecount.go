@@ -12,7 +12,7 @@ import (
 )
 
 // points are the points of a device's tables: numbers where pulses are counted.
-func points(device *schema.Table) []devices.Point {
+func points(_, device *schema.Table) []devices.Point {
 	var out []devices.Point
 	for _, t := range device.Table("points").Tables() {
 		p := devices.Point{Name: t.Name(), Kind: devices.KindSwitch, Readable: true, Writable: t.String("direction") == "out"}

@@ -67,7 +67,7 @@ func Type(open Opener) devices.Type {
 }
 
 // points are the points of a device by its table: the one there is, under its name.
-func points(device *schema.Table) []devices.Point {
+func points(_, device *schema.Table) []devices.Point {
 	p := temperature
 	for _, t := range device.Table("points").Tables() {
 		if !t.Has("value") {
@@ -117,7 +117,7 @@ func build(c devices.Connection, open Opener) devices.Driver {
 			d.ignored[rom] = true
 			continue
 		}
-		s := &sensor{rom: rom, id: dc.ID, point: points(dc.Table)[0].Name}
+		s := &sensor{rom: rom, id: dc.ID, point: points(c.Table, dc.Table)[0].Name}
 		if match != "" {
 			s.match = scheme + rom
 		}

@@ -47,7 +47,7 @@ func Type(open Opener) devices.Type {
 }
 
 // points are the points of a device's tables.
-func points(device *schema.Table) (out []devices.Point) {
+func points(_, device *schema.Table) (out []devices.Point) {
 	for _, t := range device.Table("points").Tables() {
 		if !t.Has("value") {
 			out = append(out, point(t.Name()))

@@ -113,6 +113,16 @@ func (f frame) find(source string) (field, bool) {
 	return field{}, false
 }
 
+// offered are the points that every frame offers.
+func (f *frameFormat) offered() (out []devices.Point) {
+	for _, known := range f.fields {
+		if known.offered {
+			out = append(out, known.point)
+		}
+	}
+	return out
+}
+
 func (f frame) offers() iter.Seq2[string, devices.Point] {
 	return func(yield func(string, devices.Point) bool) {
 		for i := range f.format.fields {

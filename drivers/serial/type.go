@@ -8,6 +8,7 @@ import (
 
 	"tidings/devices"
 	"tidings/devices/schema"
+	"tidings/drivers/serial/p1"
 	"tidings/drivers/serial/port"
 	"tidings/drivers/serial/profile"
 )
@@ -47,6 +48,7 @@ func Type(open port.Opener) devices.Type {
 			{Name: "on", Kind: schema.Scalar, Help: "what the device says when a switch is on"},
 			{Name: "off", Kind: schema.Scalar, Help: "what the device says when a switch is off"},
 		}, modbusPointKeys),
+		Points: points,
 		Expand: expand,
 		Writes: func(p *schema.Table) bool { return p.String("write") != "" },
 		Build: func(c devices.Connection) devices.Driver {
@@ -56,6 +58,24 @@ func Type(open port.Opener) devices.Type {
 			return nil
 		},
 	}
+}
+
+// offering are what devices of a protocol may announce by themselves where no table describes a point.
+var offering = map[string]func() []devices.Point{"p1": p1.Offered, "sds011": sds011.offered}
+
+// points are those that a device without tables of points may have by itself. Where nothing says the protocol, those of all are
+// possible.
+func points(connection, device *schema.Table) (out []devices.Point) {
+	if slices.ContainsFunc(device.Table("points").Tables(), func(t *schema.Table) bool { return !t.Has("value") }) {
+		return nil // it has those of its tables
+	}
+	said := connection.String("protocol")
+	for _, protocol := range slices.Sorted(maps.Keys(offering)) {
+		if said == protocol || said == "" {
+			out = append(out, offering[protocol]()...)
+		}
+	}
+	return out
 }
 
 // expand completes a device's table: its profile, that bits are switches, and the units that a protocol says itself.

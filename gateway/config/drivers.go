@@ -28,7 +28,7 @@ func (l *loader) drivers(root *schema.Table, cfg *Config) []Driver {
 			clients[client] = t.Name()
 		}
 		d := Driver{Name: t.Name(), Type: typ.Name, Connection: devices.Connection{
-			Name: t.Name(), Table: t, Devices: deviceConfigs(root, t.Name(), typ, cfg.Mapping), Log: l.Log.With("driver", t.Name()), Memory: l.Memory,
+			Name: t.Name(), Table: t, Devices: deviceConfigs(root, t, typ, cfg.Mapping), Log: l.Log.With("driver", t.Name()), Memory: l.Memory,
 		}}
 		if typ.Name == "mqtt" && t.String("broker") == "local" && cfg.Broker == nil {
 			t.Errorf("broker", `broker = "local" is the broker inside, and there is no section [broker]: add one, it may be empty`)
@@ -53,10 +53,10 @@ func withoutTables(list []devices.DeviceConfig) []devices.DeviceConfig {
 }
 
 // deviceConfigs are the devices on one driver that are enabled, in the order of the file, and those with match that are not.
-func deviceConfigs(root *schema.Table, driver string, typ *devices.Type, meaning *mapping.Config) []devices.DeviceConfig {
+func deviceConfigs(root, driver *schema.Table, typ *devices.Type, meaning *mapping.Config) []devices.DeviceConfig {
 	var out []devices.DeviceConfig
 	for _, t := range root.Table("devices").Tables() {
-		if t.String("driver") != driver || !t.Bool("enabled", true) && !t.Has("match") {
+		if t.String("driver") != driver.Name() || !t.Bool("enabled", true) && !t.Has("match") {
 			continue
 		}
 		d := devices.DeviceConfig{ID: devices.ID(t.Name()), Table: t, Disabled: !t.Bool("enabled", true)}
@@ -65,7 +65,7 @@ func deviceConfigs(root *schema.Table, driver string, typ *devices.Type, meaning
 				continue
 			}
 			d.Points = append(d.Points, devices.PointConfig{
-				Name: p.Name(), Kind: mapping.PointKind(p, typ.KindOf(t, p.Name())), Options: p.Strings("options"),
+				Name: p.Name(), Kind: mapping.PointKind(p, typ.KindOf(driver, t, p.Name())), Options: p.Strings("options"),
 				KindGiven: p.Has("kind") || p.Has("on") || p.Has("off"),
 				Safe:      meaning.SafeRaw(d.ID, p.Name()), Table: p,
 			})

@@ -2,6 +2,7 @@ package p1
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -161,17 +162,56 @@ func (t *Telegram) Offers() iter.Seq2[string, devices.Point] {
 			p := t.medium(channel)
 			p.Unit = v.Unit
 			if slices.Contains(names, p.Name) {
-				p.Name, p.Label = p.Name+"_"+channel, p.Label+" "+channel
+				p = behind(p, channel)
 			}
 			names = append(names, p.Name)
 			if !yield(code, p) {
 				return
 			}
-			if at := (devices.Point{Name: p.Name + "_time", Label: p.Label + " read at", Kind: devices.KindTime, Readable: true}); timed && !yield(code+timeSuffix, at) {
+			if timed && !yield(code+timeSuffix, timeOf(p)) {
 				return
 			}
 		}
 	}
+}
+
+// channels is how many M-Bus channels a meter has.
+const channels = 4
+
+// Offered are all the points that [Telegram.Offers] can have, whatever a meter is and whatever is connected to it.
+func Offered() []devices.Point {
+	var out []devices.Point
+	for i := range meanings {
+		if meanings[i].offered {
+			out = append(out, meanings[i].point)
+		}
+	}
+	counted := map[string]devices.Point{unknownMedium.Name: unknownMedium}
+	for _, p := range media {
+		counted[p.Name] = p
+	}
+	for _, name := range slices.Sorted(maps.Keys(counted)) {
+		out = append(out, counted[name], timeOf(counted[name]))
+		for channel := 1; channel <= channels; channel++ {
+			p := behind(counted[name], strconv.Itoa(channel))
+			out = append(out, p, timeOf(p))
+		}
+	}
+	return out
+}
+
+// unknownMedium is what a meter counts that does not say what it is.
+var unknownMedium = number("meter", "Meter", "", "")
+
+// behind is the point of a meter on a channel where one on another has the name already.
+func behind(p devices.Point, channel string) devices.Point {
+	p.Name, p.Label = p.Name+"_"+channel, p.Label+" "+channel
+	return p
+}
+
+// timeOf is the point with the time that a meter was read at.
+func timeOf(p devices.Point) devices.Point {
+	return devices.Point{Name: p.Name + "_time", Label: p.Label + " read at", Kind: devices.KindTime, Readable: true}
 }
 
 // medium is what the meter behind an M-Bus channel counts.
@@ -181,7 +221,7 @@ func (t *Telegram) medium(channel string) devices.Point {
 			return media[n]
 		}
 	}
-	return number("meter", "Meter", "", "")
+	return unknownMedium
 }
 
 func (t *Telegram) has(code string) bool {

@@ -208,6 +208,26 @@ func TestSkipped(t *testing.T) {
 	}
 }
 
+// TestOffered: what any meter offers was foreseen, with its kind.
+func TestOffered(t *testing.T) {
+	t.Parallel()
+	foreseen := map[string]devices.Point{}
+	for _, p := range p1.Offered() {
+		if _, twice := foreseen[p.Name]; twice {
+			t.Errorf("%s stands there twice", p.Name)
+		}
+		foreseen[p.Name] = p
+	}
+	for name, text := range telegrams(t) {
+		for source, p := range telegramOf(t, text).Offers() {
+			p.Unit = foreseen[p.Name].Unit // the telegram's own
+			if !reflect.DeepEqual(foreseen[p.Name], p) {
+				t.Errorf("%s: %s is offered as %+v, and was foreseen as %+v", name, source, p, foreseen[p.Name])
+			}
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	t.Parallel()
 	var telegram *p1.Telegram
