@@ -137,7 +137,7 @@ func (b *builder) fan() error {
 				if err != nil {
 					return devices.Value{}, err
 				}
-				return devices.Number(max(0, min(100, math.Floor((f-low+1)*100/speeds)))), nil
+				return devices.Number(max(0, min(100, math.Round((f-low+1)*100/speeds)))), nil
 			}), write)
 	}
 	b.modes("preset_mode", "preset_mode", [2]string{"preset_mode_value_template", "preset_mode_command_template"}, b.list("preset_modes"))

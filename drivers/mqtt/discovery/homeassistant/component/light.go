@@ -23,11 +23,12 @@ func (b *builder) light() error {
 	}
 }
 
-// percentPoint is a number from 0 to 100 % that the device counts in so many steps.
+// percentPoint is a number from 0 to 100 % that the device counts in so many steps. The second of three is shown as 67 %, as which it
+// is read.
 func percentPoint(steps float64) devices.Point {
 	p := devices.Point{Kind: devices.KindNumber, Unit: "%", Low: 0, High: 100, Step: 1}
 	if steps < 100 {
-		p.Step = 100 / steps
+		p.Step, p.Digits = 100/steps, 1
 	}
 	return p
 }
