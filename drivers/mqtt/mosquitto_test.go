@@ -22,6 +22,8 @@ import (
 	"tidings/drivers/drivertest"
 	"tidings/drivers/mqtt"
 	firmware "tidings/firmware-sim/mqtt"
+	"tidings/firmware-sim/mqtt/board"
+	"tidings/firmware-sim/mqtt/homie"
 )
 
 // mosquitto is a broker no one here wrote: plain, TLS, client certificates and WebSocket, with users and an ACL.
@@ -129,16 +131,21 @@ func (m *mosquitto) lamp() *firmware.Device {
 	d := firmware.NewLamp(firmware.Options{
 		Broker: "mqtt://" + m.plain, Username: "lamp", Password: "lamp's password", Reboot: 10 * time.Millisecond,
 	})
+	m.power(d.Run)
+	return d
+}
+
+// power has a device run for the length of the test.
+func (m *mosquitto) power(run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
+	go func() { done <- run(ctx) }()
 	m.t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			m.t.Error(err)
 		}
 	})
-	return d
 }
 
 func mosquittoLamp(url, user, more string) string {
@@ -260,6 +267,23 @@ func TestMosquittoRefuses(t *testing.T) {
 		if e.Reading.Value == devices.Bool(true) {
 			t.Error("the command of a user who may only read was done")
 		}
+	}
+}
+
+// TestMosquittoHomie: a device that has more to say with quality of service 2 than mosquitto takes at one time says all of it.
+func TestMosquittoHomie(t *testing.T) {
+	m := newMosquitto(t)
+	node := &homie.Node{ID: "meter", Name: "Meter"}
+	const many = 50
+	for i := range many {
+		node.Properties = append(node.Properties, &homie.Property{ID: fmt.Sprintf("p%d", i), Datatype: "integer", Initial: fmt.Sprint(i)})
+	}
+	device := &homie.Device{Ident: "many", Name: "Many", Nodes: []*homie.Node{node}, Every: time.Hour}
+	m.power(board.New(board.Options{Broker: "mqtt://" + m.plain, Username: "lamp", Password: "lamp's password"}, device).Run)
+	_, sink, _ := run(t, nil, mosquittoLamp("mqtt://"+m.plain, "gateway", `discovery = ["homie"]`))
+	sink.WaitLink(t, "homie:many", true)
+	for i := range many {
+		sink.WaitValue(t, "homie:many", fmt.Sprintf("p%d", i), devices.Number(float64(i)))
 	}
 }
 

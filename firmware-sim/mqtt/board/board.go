@@ -12,6 +12,7 @@ import (
 
 const (
 	sendTimeout = time.Second
+	ackTimeout  = 5 * time.Second
 	retryAfter  = 200 * time.Millisecond
 	maxWaiting  = 256 // commands that wait for the board
 )

@@ -41,7 +41,9 @@ func (b *Board) open(ctx context.Context) (*link, error) {
 	return &link{Link: l, board: b}, err
 }
 
-// send publishes messages as the faults have them. What the connection does not take in time is lost.
+// send publishes messages as the faults have them. What the connection does not take in time is lost. After a message with quality
+// of service 2 the next waits until the broker has it for good: mosquitto takes 20 such at one time and forgets the others, which it
+// acknowledges as well.
 func (c *link) send(messages []Message) {
 	garbage := c.board.has(Garbage)
 	tokens := make([]paho.Token, 0, len(messages))
@@ -52,7 +54,11 @@ func (c *link) send(messages []Message) {
 			}
 			c.remember(m)
 		}
-		tokens = append(tokens, c.Client.Publish(m.Topic, m.QoS, m.Retained, m.Payload))
+		token := c.Client.Publish(m.Topic, m.QoS, m.Retained, m.Payload)
+		if m.QoS == 2 && !c.acknowledged(token) {
+			return
+		}
+		tokens = append(tokens, token)
 	}
 	timeout := time.NewTimer(sendTimeout)
 	defer timeout.Stop()
@@ -65,6 +71,23 @@ func (c *link) send(messages []Message) {
 			return
 		}
 	}
+}
+
+// acknowledged waits until the broker has a message. Where it does not say so in time the connection ends, so that on the next one
+// all is said anew.
+func (c *link) acknowledged(token paho.Token) bool {
+	timeout := time.NewTimer(ackTimeout)
+	defer timeout.Stop()
+	select {
+	case <-token.Done():
+		if token.Error() == nil {
+			return true
+		}
+	case <-c.Lost():
+	case <-timeout.C:
+	}
+	c.Break()
+	return false
 }
 
 // remember keeps a state for the flood.

@@ -7,5 +7,5 @@
 //   - a property has its value on ID/NODE/PROPERTY, retained unless it is said otherwise; …/set sets one that is settable. A property
 //     that takes its time says on $target (version 5) where it goes.
 //
-// All is published with QoS 2, what is not retained with QoS 0, as the convention recommends.
+// All is published with QoS 2, one after the other, what is not retained with QoS 0, as the convention recommends.
 package homie
