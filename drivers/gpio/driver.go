@@ -11,8 +11,7 @@ import (
 	"tidings/drivers/handover"
 )
 
-// driver is one chip and the devices on it. Everything but ended is fixed when it is built; what changes while it
-// runs is the loop's.
+// driver is one chip and the devices on it. Everything is fixed when it is built; what changes while it runs is the loop's.
 type driver struct {
 	name    string
 	chip    string

@@ -21,7 +21,7 @@ const (
 	probeEvery = 2 * time.Second
 )
 
-// driver is one chip and the devices on it. Everything but ended is fixed when it is built; what changes while it runs is in the
+// driver is one chip and the devices on it. Everything is fixed when it is built; what changes while it runs is in the
 // outputs, which belong to the goroutine of Run.
 type driver struct {
 	name    string

@@ -13,6 +13,8 @@ import (
 // patience is how long a broker may take to let the firmware in, and to grant what it subscribes to.
 const patience = 5 * time.Second
 
+var errSilent = fmt.Errorf("the broker does not answer within %v", patience)
+
 // A Place is where a broker is.
 type Place struct {
 	Broker string                                      // mqtt://host:port; ignored with Dial
@@ -68,7 +70,7 @@ type Link struct {
 
 // Open connects and subscribes, unless ctx ends it.
 func Open(ctx context.Context, o Options) (*Link, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSilent)
 	defer cancel()
 	l := &Link{lost: make(chan struct{})}
 	release := func() bool { return true }
@@ -94,16 +96,23 @@ func Open(ctx context.Context, o Options) (*Link, error) {
 	token := l.Client.Connect()
 	<-token.Done()
 	release()
-	if err := token.Error(); err != nil {
+	err := token.Error()
+	if err != nil {
 		return nil, err
 	}
 	if len(o.Filters) == 0 {
 		return l, nil
 	}
 	token = l.Client.SubscribeMultiple(o.Filters, nil)
-	if !token.WaitTimeout(patience) || token.Error() != nil {
+	select {
+	case <-token.Done():
+		err = token.Error()
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
 		l.Client.Disconnect(0)
-		return nil, fmt.Errorf("subscribe: %w", token.Error())
+		return nil, fmt.Errorf("subscribe: %w", err)
 	}
 	return l, nil
 }
