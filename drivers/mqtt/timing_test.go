@@ -326,31 +326,63 @@ func TestWildcardSource(t *testing.T) {
 	})
 }
 
+// shellyPlug has a plug of Shelly's come to a broker, and returns its id.
+func shellyPlug(b *pipeBroker) devices.ID {
+	plug := &shelly.Device{Model: shelly.Plus1PM, MAC: "A8032ABE54DC", Name: "Boiler", Load: func(time.Time) float64 { return 0 }}
+	b.mu.Lock()
+	b.answer = func(topic, payload string) (said [][2]string) {
+		for _, m := range plug.Take(time.Now(), topic, payload) {
+			said = append(said, [2]string{m.Topic, m.Payload})
+		}
+		return said
+	}
+	b.mu.Unlock()
+	plug.Start(time.Now())
+	b.say(plug.Will().Topic, "true", true)
+	return "shelly:shellyplus1pm-a8032abe54dc"
+}
+
 // TestQuietShelly: a device that says nothing new is asked once what it is and once how it is, and then left alone.
 func TestQuietShelly(t *testing.T) {
 	simulate(t, local+"discovery = [\"shelly\"]\n", func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
-		plug := &shelly.Device{Model: shelly.Plus1PM, MAC: "A8032ABE54DC", Name: "Boiler", Load: func(time.Time) float64 { return 0 }}
-		b.mu.Lock()
-		b.answer = func(topic, payload string) (said [][2]string) {
-			for _, m := range plug.Take(time.Now(), topic, payload) {
-				said = append(said, [2]string{m.Topic, m.Payload})
-			}
-			return said
-		}
-		b.mu.Unlock()
-		plug.Start(time.Now())
-		b.say(plug.Will().Topic, "true", true)
+		id := shellyPlug(b)
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		b.mu.Lock()
 		asked := len(b.heard)
 		b.mu.Unlock()
-		const id = "shelly:shellyplus1pm-a8032abe54dc"
 		if n := kinds(sink, id, drivertest.Announced); n != 1 || asked != 4 {
 			t.Errorf("asked %d times and announced %d times in an hour: %q", asked, n, b.heard)
 		}
 		if up, cause := sink.Linked(id); !up {
 			t.Error(cause)
+		}
+	})
+}
+
+// TestGarbledShelly: of a device that cannot be understood nothing is believed, until it can be; then it is asked for what it would
+// not say by itself.
+func TestGarbledShelly(t *testing.T) {
+	simulate(t, local+"discovery = [\"shelly\"]\n", func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
+		id := shellyPlug(b)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		const events = "shellyplus1pm-a8032abe54dc/events/rpc"
+		for range 2 {
+			b.say(events, `{"method":"NotifySta`, false)
+		}
+		wantTold(t, sink, id, "signal", "-58", "faulty: payload:", "faulty: payload:")
+		b.mu.Lock()
+		asked := len(b.heard)
+		b.mu.Unlock()
+		for range 2 {
+			b.say(events, `{"method":"NotifyStatus","params":{"switch:0":{"output":true}}}`, false)
+		}
+		wantTold(t, sink, id, "signal", "-58", "faulty: payload:", "faulty: payload:", "-58")
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if len(b.heard) != asked+1 {
+			t.Errorf("asked for it: %q", b.heard[asked:])
 		}
 	})
 }

@@ -31,13 +31,13 @@ func In(doc any, path ...string) (any, bool) {
 	return doc, true
 }
 
-// At is a source that reads what a JSON payload has at a path. A payload that is no JSON, or has nothing there, says nothing of
-// the point; null says that the device does not know.
+// At is a source that reads what a JSON payload has at a path. A payload that has nothing there says nothing of the point; null says
+// that the device does not know.
 func At(topic string, parse func(any) (devices.Value, error), path ...string) Source {
 	return Source{Topic: topic, Read: func(m *Message) (devices.Value, error) {
 		doc, err := m.JSON()
 		if err != nil {
-			return devices.Value{}, ErrAbsent
+			return devices.Value{}, err
 		}
 		v, ok := In(doc, path...)
 		if !ok {

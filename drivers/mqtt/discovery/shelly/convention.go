@@ -49,6 +49,7 @@ type device struct {
 	problem     string              // why it says nothing of itself
 	refused     string              // the method that it says so of
 	answers     map[string]answered // by method
+	garbled     bool                // it has said what nobody can read, and nothing else since
 }
 
 // answered is an answer that came.
@@ -90,10 +91,7 @@ func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) 
 		return c.answer(m)
 	}
 	if prefix, ok := strings.CutSuffix(m.Topic, "/events/rpc"); ok {
-		if key := c.at[prefix]; key != "" && reconfigured(m) {
-			return nil, c.askAll(prefix)
-		}
-		return nil, nil
+		return nil, c.event(c.devices[c.at[prefix]], m)
 	}
 	prefix, ok := strings.CutSuffix(m.Topic, "/online")
 	if !ok || len(prefix) > maxPrefix || strings.HasPrefix(prefix, "shellies/") { // those are the first generation's
@@ -120,12 +118,33 @@ func (c *Convention) Take(m *discovery.Message) ([]string, []discovery.Message) 
 	return nil, nil
 }
 
-// reconfigured reports whether a message says that a device is set up otherwise than before.
-func reconfigured(m *discovery.Message) bool {
+// event hears what a device says of itself, and returns what it is asked for that.
+func (c *Convention) event(d *device, m *discovery.Message) (ask []discovery.Message) {
+	if d == nil {
+		return nil
+	}
 	doc, err := m.JSON()
 	if err != nil {
-		return false
+		d.garbled = true
+		return nil
 	}
+	if d.garbled { // what has not changed since it would not say again
+		d.garbled = false
+		ask = append(ask, c.askStatus(d))
+	}
+	if reconfigured(doc) {
+		ask = append(ask, c.askAll(d.prefix)...)
+	}
+	return ask
+}
+
+// askStatus asks a device how it is, for its points.
+func (c *Convention) askStatus(d *device) discovery.Message {
+	return request(d.prefix, c.source+"/"+d.key, 0, "Shelly.GetStatus", nil)
+}
+
+// reconfigured reports whether a message says that a device is set up otherwise than before.
+func reconfigured(doc any) bool {
 	events, _ := discovery.In(doc, "params", "events")
 	list, _ := events.([]any)
 	for _, e := range list {
@@ -170,7 +189,15 @@ func request(prefix, source string, id int, method string, params map[string]any
 
 // answer hears what a device answers to the questions of askAll.
 func (c *Convention) answer(m *discovery.Message) ([]string, []discovery.Message) {
-	if m.Topic != c.source+"/"+who+"/rpc" || len(m.Payload) > discovery.MaxAnnouncement {
+	of := strings.TrimSuffix(strings.TrimPrefix(m.Topic, c.source+"/"), "/rpc")
+	if of != who {
+		if d := c.devices[of]; d != nil {
+			_, err := m.JSON()
+			d.garbled = d.garbled || err != nil
+		}
+		return nil, nil
+	}
+	if len(m.Payload) > discovery.MaxAnnouncement {
 		return nil, nil
 	}
 	doc, err := m.JSON()
@@ -332,7 +359,7 @@ func (c *Convention) Device(key string) *discovery.Device {
 		out.Available, out.Silence = nil, 2*sleep
 		return out
 	}
-	out.Ask = []discovery.Message{request(d.prefix, b.source, 0, "Shelly.GetStatus", nil)}
+	out.Ask = []discovery.Message{c.askStatus(d)}
 	return out
 }
 

@@ -287,15 +287,20 @@ func (b *builder) inputs() {
 				continue
 			}
 			n := strconv.Itoa(i + 1)
-			p := discovery.Point{Sources: []discovery.Source{discovery.At(c.state("RESULT"), event, "Button"+n, "Action")}}
+			p := discovery.Point{Sources: []discovery.Source{{Topic: c.state("RESULT"), Read: func(m *discovery.Message) (devices.Value, error) {
+				return pressed(m, "Button"+n)
+			}}}}
 			p.Point = devices.Point{Name: "button" + n, Kind: devices.KindEvent, Readable: true}
 			b.add(p)
 		}
 	}
 }
 
-func event(v any) (devices.Value, error) {
-	s := strings.ToLower(discovery.Text(v))
+// pressed is what a message tells of a button. One that cannot be read does not tell that anything has happened.
+func pressed(m *discovery.Message, key string) (devices.Value, error) {
+	doc, _ := m.JSON()
+	action, _ := discovery.In(doc, key, "Action")
+	s := strings.ToLower(discovery.Text(action))
 	if s == "" {
 		return devices.Value{}, discovery.ErrAbsent
 	}
