@@ -22,6 +22,7 @@ type instance struct {
 	since  time.Duration // when `when` began to hold; since Rules.zero
 	state  instanceState
 	life   *life // what became of it since it was active; nil where it never was, or long ago
+	unfit  bool  // units in its conditions contradict each other: it cannot be looked at
 }
 
 type instanceState uint8
@@ -52,7 +53,7 @@ func (r *Rules) watch(d *device) {
 		return
 	}
 	for _, a := range r.cfg.Alerts {
-		if !Match(a.Device, string(d.model.ID)) || !a.when.runsOn(d.model) || a.until != nil && !a.until.runsOn(d.model) {
+		if !Match(a.Device, string(d.model.ID)) || !a.runsOn(d.model) {
 			continue
 		}
 		i := &instance{alert: a, device: d}
@@ -62,6 +63,9 @@ func (r *Rules) watch(d *device) {
 			old = slices.Delete(old, n, n+1)
 		} else {
 			r.restore(i)
+		}
+		if i.unfit = r.unitMisfit(a, d) != ""; i.unfit {
+			r.end(i, "is not watched any more")
 		}
 		d.alerts = append(d.alerts, i)
 		r.retain(a.when, d.model.ID)
@@ -165,6 +169,11 @@ func (a *AlertConfig) foreign() []devices.ID {
 	return out
 }
 
+// runsOn reports whether a device has the points of its own that an alert for it names.
+func (a *AlertConfig) runsOn(d *Device) bool {
+	return a.when.runsOn(d) && (a.until == nil || a.until.runsOn(d))
+}
+
 // runsOn reports whether a device has the points of its own that e names.
 func (e *expression) runsOn(d *Device) bool {
 	for _, ref := range e.refs {
@@ -195,6 +204,8 @@ func (i *instance) isDue(now time.Duration) bool {
 
 func (r *Rules) updateAlert(i *instance) {
 	switch {
+	case i.unfit:
+		return
 	case i.state != active:
 		r.updateIdle(i)
 	case i.life.damped:

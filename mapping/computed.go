@@ -160,7 +160,9 @@ func (r *Rules) recompute(c *computation) {
 	c.inputs, c.done = append(c.inputs[:0], r.values...), true
 	p := &d.model.Points[c.index]
 	reading := devices.Reading{Device: d.model.ID, Point: p.Name, At: r.at(r.now)}
-	switch {
+	switch fault := d.fault(c.index); {
+	case fault != "":
+		reading = p.faulty(reading, fault)
 	case unknown:
 		reading.Quality = devices.Unknown
 		if fault := r.misuse(e, d); fault != "" {

@@ -30,7 +30,8 @@ const (
 type expression struct {
 	source string // with every devices.NAME.POINT replaced by a variable of ours
 	refs   []ref
-	others []ref // what these variables stand for, whether or not they are in refs
+	root   ast.Node // of source; it is shared, and never changed
+	others []ref    // what these variables stand for, whether or not they are in refs
 }
 
 // A ref is one thing an expression depends on.
@@ -59,6 +60,7 @@ func parseExpression(source string) (*expression, error) {
 	if err := e.visit(tree.Node); err != nil {
 		return nil, err
 	}
+	e.root = tree.Node
 	if len(e.refs) == 0 {
 		return nil, errors.New("it names no point, so nothing can ever change it")
 	}

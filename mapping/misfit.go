@@ -16,14 +16,20 @@ func (r *Rules) renote(d *device, model *Device) bool {
 	var notes []string
 	if !model.Disabled {
 		for _, a := range r.cfg.Alerts {
-			if a.Device != string(model.ID) {
-				continue // of several devices those are meant that have the points
+			one := a.Device == string(model.ID)
+			why := ""
+			switch {
+			case one:
+				why = r.misfit(a, d)
+			case Match(a.Device, string(model.ID)) && a.runsOn(model):
+				why = r.unitMisfit(a, d) // of several devices those are meant that have the points
 			}
-			why := r.misfit(a, d)
 			if why != "" {
 				notes = append(notes, cutLine("alert "+a.Name+": "+why, maxMessage))
 			}
-			r.tellMisfit(a, model.ID, why)
+			if one || why != "" {
+				r.tellMisfit(a, model.ID, why)
+			}
 		}
 	}
 	if slices.Equal(before, notes) {
@@ -33,27 +39,16 @@ func (r *Rules) renote(d *device, model *Device) bool {
 	return true
 }
 
-// tellMisfit says once why an alert cannot begin.
+// tellMisfit says once why an alert cannot begin; of one for several devices once in all.
 func (r *Rules) tellMisfit(a *AlertConfig, id devices.ID, why string) {
+	before, said := r.misfits[a.Name]
 	switch {
 	case why == "":
 		delete(r.misfits, a.Name)
-	case r.misfits[a.Name] != why:
+	case before == why, said && a.Device != string(id):
+	default:
 		r.misfits[a.Name] = why
 		r.out = append(r.out, Misfit{Device: id, Alert: a.Name, Why: why})
-	}
-}
-
-// renoteWatchers looks again at the alerts of other devices that name a point of one.
-func (r *Rules) renoteWatchers(id devices.ID) {
-	for _, i := range r.watchers[id] {
-		if i.alert.Device != string(i.device.model.ID) {
-			continue
-		}
-		if model := *i.device.model; r.renote(i.device, &model) {
-			i.device.model = &model
-			r.out = append(r.out, Appeared{Device: &model})
-		}
 	}
 }
 
@@ -72,6 +67,9 @@ func (r *Rules) misfit(a *AlertConfig, d *device) string {
 			if err := r.untrue(e, d); err != nil {
 				why = err.Error()
 			}
+		}
+		if why == "" {
+			_, why = r.unitNow(e, d.model)
 		}
 		if why != "" && e == a.until {
 			why = "until: " + why

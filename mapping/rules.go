@@ -128,6 +128,7 @@ type device struct {
 	status string    // as last announced
 	shown  []float64 // by primary point: the number last shown, NaN for none; nil when no primary point has a deadband
 	alerts []*instance
+	faults []string // by computed point: why it cannot be computed whatever is read, empty where it can; nil when all can
 
 	queued    int32 // index in Rules.due, or -1
 	critical  int16 // active critical alerts
@@ -328,6 +329,7 @@ func (r *Rules) replace(d *device, model *Device, s *shape) {
 	// Primary and Settle too: whoever shows a device wants the new model.
 	before := d.model
 	d.model, d.shape = model, s
+	d.faults = r.bind(d, model)
 	r.renote(d, model)
 	same := before != nil && reflect.DeepEqual(before, model)
 	if before != nil && before.Disabled && !model.Disabled {
@@ -346,7 +348,7 @@ func (r *Rules) replace(d *device, model *Device, s *shape) {
 	r.watch(d)
 	r.remake(d, before)
 	if !same {
-		r.renoteWatchers(model.ID)
+		r.reconsider(model.ID)
 	}
 	d.dirty, d.evaluate = true, true
 	r.touch(d)
@@ -370,7 +372,7 @@ func (r *Rules) withdraw(w Withdrawal) {
 	r.reg.Withdraw(w.ID)
 	r.out = append(r.out, Gone{ID: w.ID})
 	r.touchWatchers(w.ID)
-	r.renoteWatchers(w.ID)
+	r.reconsider(w.ID)
 	r.stir(d, -1) // what others make of it is not known any more
 }
 

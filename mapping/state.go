@@ -163,7 +163,7 @@ func (r *Rules) Reload(cfg *Config, o RulesOptions, now time.Time) []Intent {
 // hours. What was faulty stays so until the next reading: nobody knows any more what the device said.
 func (r *Rules) reread(d *device, state devices.State, s *shape) {
 	for i, p := range state.Points[:d.shape.own] {
-		before := &d.model.Points[i]
+		before := &d.shape.points[i] // the model's own, which are those of its shape
 		k := slices.IndexFunc(s.points[:s.own], func(p Point) bool { return p.Name == before.Name })
 		if k < 0 {
 			continue // it is computed now

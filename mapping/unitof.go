@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/parser"
 
 	"tidings/devices"
 )
@@ -18,13 +17,7 @@ type unitReader struct {
 }
 
 // read returns the unit; empty where there is none, or it is not known.
-func (u *unitReader) read() (string, error) {
-	tree, err := parser.Parse(u.e.source)
-	if err != nil {
-		return "", plainError(err)
-	}
-	return u.of(tree.Node)
-}
+func (u *unitReader) read() (string, error) { return u.of(u.e.root) }
 
 // sameUnits are the operators and functions whose operands have to be in one unit.
 var sameUnits = []string{"+", "-", "<", "<=", ">", ">=", "==", "!=", "min", "max"}
@@ -126,13 +119,7 @@ func (u *unitReader) converted(args []ast.Node) (string, error) {
 }
 
 // likelyResult is the kind of what e results in by how it is written alone; None where that does not say it.
-func (e *expression) likelyResult() devices.ValueKind {
-	tree, err := parser.Parse(e.source)
-	if err != nil {
-		return devices.None
-	}
-	return e.likely(tree.Node)
-}
+func (e *expression) likelyResult() devices.ValueKind { return e.likely(e.root) }
 
 func (e *expression) likely(node ast.Node) devices.ValueKind {
 	switch n := node.(type) {
