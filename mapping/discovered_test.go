@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -180,6 +181,33 @@ to = ["alice@example.org"]
 	}
 	if cover := d.Point("cover"); !cover.Danger || cover.Kind != devices.KindChoice || len(cover.Options) != 3 || len(cover.States) != 2 {
 		t.Errorf("%+v", cover)
+	}
+}
+
+// TestUnknownNames: where devices are discovered, a name that is none of the file's may be what one of them is called.
+func TestUnknownNames(t *testing.T) {
+	t.Parallel()
+	const found = "[drivers.house]\ntype = \"mqtt\"\n"
+	const way = "that was discovered goes by what `tidings devices garage-door` shows as its match, as in %s, or by the name of a table with that as match"
+	for _, c := range []struct{ file, want string }{
+		{withAlert(`device = "garage-door"`), `alerts.test: there is no device "garage-door"`},
+		{found + withAlert(`device = "garage-door"`), `alerts.test: there is no device "garage-door" in this file: one ` + fmt.Sprintf(way, `device = "homeassistant:…"`)},
+		{found + withAlert("when = 'temperature > devices.garage-door.open'"), `alerts.test: when: there is no device "garage-door" in this file: one ` + fmt.Sprintf(way, `devices["homeassistant:…"].open`)},
+		{found + withAlert(`device = "garage-door"`) + "\n[devices.garage-dor]\ndriver = \"house\"", `alerts.test: there is no device "garage-door" in this file: did you mean "garage-dor"? One ` + fmt.Sprintf(way, `device = "homeassistant:…"`)},
+		{found + withPoint("value = \"devices.garage-door.open + 1\""), `devices.box.points.p: value: there is no device "garage-door" in this file: one ` + fmt.Sprintf(way, `devices["homeassistant:…"].open`)},
+		{found + house + "[access.\"c@b\"]\nrole = \"viewer\"\ndevices = [\"garage-door\"]", `access."c@b": there is no device "garage-door" in this file: one ` + fmt.Sprintf(way, `devices = ["homeassistant:…"]`)},
+		// And so they are written.
+		{found + withAlert("device = \"homeassistant:0x1\"\nwhen = \"open\""), ""},
+		{found + withAlert("when = 'devices[\"homeassistant:0x1\"].open'"), ""},
+		{found + withPoint("value = 'devices[\"homeassistant:0x1\"].level + 1'"), ""},
+		{found + house + "[access.\"c@b\"]\nrole = \"viewer\"\ndevices = [\"homeassistant:0x1\"]", ""},
+	} {
+		o := options()
+		o.Types = map[string]devices.Type{"house": {Discovers: func(*schema.Table) bool { return true }}}
+		_, problems := readFile(t, c.file, o)
+		if got := strings.Join(problems, "\n"); got != c.want && !strings.HasSuffix(got, ": "+c.want) || strings.Contains(got, "\n") {
+			t.Errorf("got\n  %s\nwant\n  %s", got, c.want)
+		}
 	}
 }
 

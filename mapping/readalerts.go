@@ -35,7 +35,7 @@ func (r *reader) alert(t *schema.Table) *AlertConfig {
 	case len(about) == 0 && strings.Contains(a.Device, "*"):
 		t.Errorf("device", "no device matches %q", a.Device)
 	case len(about) == 0:
-		t.Errorf("device", "there is no device %q%s", a.Device, didYouMean(a.Device, r.deviceNames(), ""))
+		t.Errorf("device", "%s", r.noDevice(a.Device, `device = "homeassistant:…"`))
 	}
 	a.To = r.recipients(t, a, about)
 	r.life(t, a, about)
@@ -156,7 +156,7 @@ func (r *reader) kinds(e *expression, d *DeviceConfig) (kinds []devices.ValueKin
 				kinds = append(kinds, devices.None)
 				continue
 			} else if of == nil {
-				return nil, "there is no device " + quoted(name) + didYouMean(name, r.deviceNames(), "")
+				return nil, r.noDevice(name, `devices["homeassistant:…"].`+ref.point)
 			}
 		}
 		p := findPoint(of.points, ref.point)

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -89,11 +90,26 @@ func (r *reader) grant(t *schema.Table, key string) (grant, bool) {
 		sub.Errorf("devices", "devices = [] gives nothing: name some, or take the line out")
 	}
 	for _, pattern := range g.devices {
-		if !strings.Contains(pattern, "*") && r.cfg.Devices[devices.ID(pattern)] == nil {
-			sub.Errorf("devices", "there is no device %q%s", pattern, didYouMean(pattern, r.deviceNames(), ""))
+		if !strings.Contains(pattern, "*") && r.cfg.Devices[devices.ID(pattern)] == nil && !(r.strangers && Discovered(devices.ID(pattern))) {
+			sub.Errorf("devices", "%s", r.noDevice(pattern, `devices = ["homeassistant:…"]`))
 		}
 	}
 	return g, true
+}
+
+// noDevice says that the file has no device of a name, and what else to write: where devices are discovered, the name may be what
+// one of them is called, and example is how the key is written then.
+func (r *reader) noDevice(name, example string) string {
+	near := didYouMean(name, r.deviceNames(), "")
+	if !r.strangers {
+		return fmt.Sprintf("there is no device %q%s", name, near)
+	}
+	one := " One"
+	if near == "" {
+		one = ": one"
+	}
+	return fmt.Sprintf("there is no device %q in this file%s%s that was discovered goes by what `tidings devices %s` shows as its match, as in %s, "+
+		"or by the name of a table with that as match", name, near, one, name, example)
 }
 
 func (r *reader) deviceNames() []string {
