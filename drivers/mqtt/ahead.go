@@ -1,19 +1,26 @@
 package mqtt
 
 import (
-	"io"
+	"errors"
+	"net"
+	"os"
 	"sync"
+	"time"
 )
 
 const (
 	maxAhead  = 16 << 20 // bytes that are read before they are wanted
 	aheadRead = 32 << 10 // bytes of one read at most,
 	aheadLeft = 1 << 10  // and at least
+
+	// maxSilence ends a connection on which nothing comes, not even the answer to a ping.
+	maxSilence = keepAlive + pingTimeout
 )
 
 // An ahead reads from a connection as fast as it can, before what came is wanted, so that a broker which sends all it retained need
 // not wait for what is made of it. mosquitto does not wait: of quality of service 0 it drops what a slow reader has not taken, and
-// its answers to SUBSCRIBE and PINGREQ with them. One goroutine reads.
+// its answers to SUBSCRIBE and PINGREQ with them. Here, too, it is seen that the broker is alive: the answer to a ping may stand behind
+// much that is still to be read. One goroutine reads.
 type ahead struct {
 	ended chan struct{} // closed when nothing more is read from the connection
 
@@ -25,18 +32,25 @@ type ahead struct {
 	err  error     // why nothing more comes
 }
 
-func readAhead(from io.Reader) *ahead {
+// errSilent is why a connection ends on which nothing comes any more.
+var errSilent = errors.New("nothing comes from the broker")
+
+func readAhead(from net.Conn) *ahead {
 	a := &ahead{ended: make(chan struct{})}
 	a.some.L, a.room.L = &a.mu, &a.mu
 	go a.run(from)
 	return a
 }
 
-func (a *ahead) run(from io.Reader) {
+func (a *ahead) run(from net.Conn) {
 	defer close(a.ended)
 	room := make([]byte, aheadRead)
 	for {
+		_ = from.SetReadDeadline(time.Now().Add(maxSilence))
 		n, err := from.Read(room)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = errSilent
+		}
 		a.mu.Lock()
 		for a.size > 0 && a.size+n > maxAhead && a.err == nil {
 			a.room.Wait()

@@ -2,9 +2,11 @@ package mqtt
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -165,14 +167,16 @@ type conn struct {
 	in     *bufio.Reader // of ahead
 	limit  int           // of a packet; bytes
 	packet []byte        // what paho has not read yet of the last packet
-	asked  atomic.Int32  // the number of topics in the SUBSCRIBE that waits for its answer
-	write  sync.Mutex    // paho's pings are written beside its other packets
+	write  sync.Mutex    // pings are written beside other packets
 	closed atomic.Bool
+
+	mu    sync.Mutex
+	asked map[uint16]int // by packet identifier: how many topics the SUBSCRIBE has that waits for its answer
 }
 
 func newConn(layered, raw net.Conn, limit int) *conn {
 	a := readAhead(layered)
-	return &conn{Conn: layered, raw: raw, limit: limit, ahead: a, in: bufio.NewReader(a)}
+	return &conn{Conn: layered, raw: raw, limit: limit, ahead: a, in: bufio.NewReader(a), asked: map[uint16]int{}}
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -216,14 +220,44 @@ func (c *conn) next() error {
 	if _, err := io.ReadFull(c.in, packet[len(head):]); err != nil {
 		return err
 	}
-	if asked := int(c.asked.Load()); kind>>4 == packets.Suback && length != 2+asked { // 2 bytes of identifier
-		return fmt.Errorf("the broker answers a subscription to %d topics with %d bytes", asked, length)
+	if kind>>4 == packets.Suback {
+		if err := c.answered(packet[len(head):]); err != nil {
+			return err
+		}
 	}
 	c.packet = packet
 	return nil
 }
 
+// answered checks a SUBACK, without its head, against the SUBSCRIBE it answers: MQTT 3.1.1, section 3.9.
+func (c *conn) answered(ack []byte) error {
+	if len(ack) < 2 {
+		return errors.New("the broker does not speak MQTT")
+	}
+	id := binary.BigEndian.Uint16(ack)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	asked, known := c.asked[id]
+	delete(c.asked, id)
+	if known && len(ack) != 2+asked {
+		return fmt.Errorf("the broker answers a subscription to %d topics with %d bytes", asked, len(ack))
+	}
+	if !known && len(ack) > 2 {
+		return errors.New("the broker answers a subscription that it was not asked for")
+	}
+	return nil
+}
+
+// Write writes one packet: paho hands each over in one piece.
 func (c *conn) Write(p []byte) (int, error) {
+	if p[0]>>4 == packets.Subscribe {
+		if packet, err := packets.ReadPacket(bytes.NewReader(p)); err == nil {
+			s := packet.(*packets.SubscribePacket)
+			c.mu.Lock()
+			c.asked[s.MessageID] = len(s.Topics)
+			c.mu.Unlock()
+		}
+	}
 	c.write.Lock()
 	defer c.write.Unlock()
 	return c.writeWithin(writeTimeout, p)
@@ -239,11 +273,20 @@ func (c *conn) writeWithin(d time.Duration, p []byte) (int, error) {
 	return n, err
 }
 
+// ping asks the broker for a word, whatever paho does: its own pings wait for the answer to the last one, which may stand behind much
+// that is still to be read.
+func (c *conn) ping() {
+	_ = packets.NewControlPacket(packets.Pingreq).Write(c) // whoever reads sees whether the connection is gone
+}
+
 // SetWriteDeadline does nothing: every write has its own.
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
-// SetDeadline bounds reading.
-func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+// SetDeadline does nothing: what is read has a deadline of its own, and connecting is given up with its context.
+func (c *conn) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline does nothing, as SetDeadline.
+func (c *conn) SetReadDeadline(time.Time) error { return nil }
 
 // Close ends the connection at once, also under TLS, whose own Close may wait for its last words to be taken.
 func (c *conn) Close() error {

@@ -100,18 +100,14 @@ func (d *driver) announcement(m *message) (ours bool) {
 			continue
 		}
 		ours = true
-		switch {
+		switch heard, known := c.heard[m.Topic]; {
 		case len(m.Payload) == 0:
 			delete(c.heard, m.Topic)
-		case m.Retained && (len(c.heard) < maxHeard || c.heard[m.Topic]):
-			if !c.heard[m.Topic] {
-				c.heard[m.Topic] = true
-				d.look(m.at)
-			}
-		default:
-			if _, there := c.heard[m.Topic]; there {
-				c.heard[m.Topic] = true
-			}
+		case m.Retained && !heard && (known || len(c.heard) < maxHeard):
+			c.heard[m.Topic] = true
+			d.look()
+		case known:
+			c.heard[m.Topic] = true
 		}
 		d.take(c, &m.Message)
 	}
@@ -253,11 +249,7 @@ func (d *driver) begin(s *session) {
 		for topic := range c.heard {
 			c.heard[topic] = false
 		}
-		d.alarms.add(time.Now().Add(grace), func(time.Time) {
-			if d.session == s {
-				d.sweep(c)
-			}
-		})
+		d.sweepLater(s, c)
 	}
 	if d.config.birth {
 		d.homeAssistant = false
@@ -267,6 +259,20 @@ func (d *driver) begin(s *session) {
 			}
 		})
 	}
+}
+
+func (d *driver) sweepLater(s *session, c *convention) {
+	d.alarms.add(time.Now().Add(grace), func(time.Time) {
+		switch {
+		case d.session != s:
+		case d.looks.set || d.looks.open: // some are still to come
+			d.sweepLater(s, c)
+		case d.looks.dropped:
+			d.log.Debug("mqtt announcements that did not come again are kept: the broker drops some", "convention", c.name)
+		default:
+			d.sweep(c)
+		}
+	})
 }
 
 // sweep takes back the retained announcements that were there on an earlier connection and did not come again on this one: they

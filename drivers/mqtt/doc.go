@@ -24,8 +24,8 @@
 // makes the next one, so that waiting between attempts ends with the context, a refusal is told from an absence, and
 // no message of an old connection is ever taken for one of the new. The goroutine in Run handles every message and has the one
 // timer; paho's only put messages into an inbox, which is bounded: topics that have many in it keep their latest, and of many topics
-// the rest waits in what is read ahead from the connection. A broker that drops messages all the same is asked for its announcements
-// again until none is new. What Run asks of the broker a goroutine of the session does, so that Run never waits for an
+// the rest waits in what is read ahead from the connection. A broker that may have dropped announcements is asked for them again, a few
+// times. What Run asks of the broker a goroutine of the session does, so that Run never waits for an
 // answer, which would have to come through that inbox. Session and inbox are gone, with every goroutine, when Run returns.
 //
 // A retained message counts as a reading of the moment it arrives, although it may be old: MQTT does not say when it

@@ -89,6 +89,10 @@ func cause(err error, c config) string {
 		return "there is no such name: check broker, and the network"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return closed(err, c)
+	case errors.Is(err, errSilent):
+		return fmt.Sprintf("nothing has come from the broker for %v, not even an answer to a ping: does it hang, or is the network gone?", maxSilence)
+	case errors.Is(err, errUnanswered):
+		return "the broker is there, but answers no subscription: does it hang?"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errClosed),
 		errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Sprintf("no answer in %v: is it the right address?", dialTimeout)

@@ -19,6 +19,9 @@ func init() {
 // fake is a convention as small as one can be: fake/KEY/config has a device in JSON.
 type fake struct{ said map[string]announcement }
 
+// slowly is how long the convention takes for each announcement that begins so.
+const slowly = "slowly "
+
 type announcement struct {
 	Name, Model, Area string
 	Points            []fakePoint
@@ -53,6 +56,10 @@ func (f *fake) Take(m *discovery.Message) (changed []string, publish []discovery
 	if len(m.Payload) == 0 {
 		delete(f.said, key)
 		return []string{key}, nil
+	}
+	if strings.HasPrefix(string(m.Payload), slowly) {
+		time.Sleep(3 * time.Millisecond)
+		return nil, nil
 	}
 	var a announcement
 	if err := json.Unmarshal(m.Payload, &a); err != nil {

@@ -36,8 +36,9 @@ type inbox struct {
 	room    sync.Cond
 	queue   []incoming
 	bytes   int
-	thinAt  int // messages at which it is thinned out again
-	thinned int // bytes likewise
+	thinAt  int  // messages at which it is thinned out again
+	thinned int  // bytes likewise
+	waits   bool // somebody waits for room
 	closed  bool
 
 	coalesced int // messages replaced by a later one since the last take
@@ -58,8 +59,10 @@ func (in *inbox) push(m incoming) {
 		in.thin()
 	}
 	for len(in.queue) > 0 && (len(in.queue) >= fullMessages || in.bytes+len(m.payload) > fullBytes) && !in.closed {
+		in.waits = true
 		in.room.Wait()
 	}
+	in.waits = false
 	if in.closed {
 		return
 	}
@@ -114,6 +117,19 @@ func (in *inbox) take() (messages []incoming, coalesced, dropped int) {
 	in.thinAt, in.thinned = inboxMessages, inboxBytes
 	in.room.Broadcast()
 	return messages, coalesced, dropped
+}
+
+// full reports whether somebody waits for room in it.
+func (in *inbox) full() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.waits
+}
+
+func (in *inbox) empty() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.queue) == 0
 }
 
 // close lets go of whoever waits; nothing more is taken.

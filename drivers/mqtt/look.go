@@ -11,21 +11,22 @@ const (
 // Looks see to it that no announcement is missed because the broker sent more at once than it could: where many came, it is asked
 // for all of them again until none is new.
 type looks struct {
-	asked int       // how often again, on this connection
-	open  bool      // the broker has not answered yet
-	fresh int       // announcements that were not heard before, since it was asked last
-	last  time.Time // when the last of them came
-	set   bool      // an alarm will see when they have calmed down
+	asked   int       // how often again, on this connection
+	open    bool      // the broker has not answered yet
+	dropped bool      // it has dropped something on this connection, and may have again
+	fresh   int       // announcements that were not heard before, since it was asked last
+	last    time.Time // when the last of them was
+	set     bool      // an alarm will see when they have calmed down
 }
 
 // look counts a retained announcement that was not heard on this connection before.
-func (d *driver) look(now time.Time) {
+func (d *driver) look() {
 	l := &d.looks
 	l.fresh++
-	l.last = now
+	l.last = time.Now()
 	if !l.set {
 		l.set = true
-		d.lookAgain(d.session, now.Add(lookCalm))
+		d.lookAgain(d.session, l.last.Add(lookCalm))
 	}
 }
 
@@ -36,7 +37,7 @@ func (d *driver) lookAgain(s *session, at time.Time) {
 			return
 		}
 		due := l.last.Add(lookCalm)
-		if l.open {
+		if l.open || !s.conn.ahead.empty() || !s.in.empty() {
 			due = now.Add(lookCalm)
 		}
 		if now.Before(due) {
@@ -44,6 +45,7 @@ func (d *driver) lookAgain(s *session, at time.Time) {
 			return
 		}
 		l.set = false
+		l.dropped = l.dropped || l.asked > 0
 		switch {
 		case l.asked == 0 && l.fresh <= fewFresh:
 		case l.asked == maxLooks:

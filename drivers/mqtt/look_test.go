@@ -48,3 +48,52 @@ func TestDropped(t *testing.T) {
 		})
 	}
 }
+
+// TestDroppedIsNotGone: what a broker drops each time it is asked is not taken for what was removed.
+func TestDroppedIsNotGone(t *testing.T) {
+	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
+		b.leave()
+		const count = 600
+		for i := range count {
+			b.retained[fmt.Sprintf("fake/%d/config", i)] = announcement{Points: []fakePoint{{Name: "p", Kind: "number", State: fmt.Sprint("state/", i)}}}.text()
+		}
+		b.back()
+		time.Sleep(time.Hour)
+		b.leave()
+		for range 100 {
+			b.room = append(b.room, count-50)
+		}
+		b.back()
+		time.Sleep(time.Hour)
+		for _, e := range sink.Events() {
+			if e.Kind == drivertest.Withdrawn {
+				t.Fatalf("%s is gone", e.ID)
+			}
+		}
+	})
+}
+
+// TestSlowReader: what is made of twenty thousand announcements takes a minute. That is no reason to think that the broker is gone, or to
+// ask it again before it was done.
+func TestSlowReader(t *testing.T) {
+	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
+		b.leave()
+		const count = 20_000
+		for i := range count {
+			b.retained[fmt.Sprintf("fake/%05d/config", i)] = slowly + "is a stranger's announcement read"
+		}
+		b.retained["fake/z/config"] = announcement{Points: []fakePoint{{Name: "p", Kind: "number", State: "state"}}}.text() // the last one
+		b.dials, b.asked = 0, 0
+		b.back()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if up, cause := sink.Linked("fake:z"); !up {
+			t.Errorf("the device is down: %v", cause)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.dials != 1 || b.asked != 2 {
+			t.Errorf("%d connections, asked %d times", b.dials, b.asked)
+		}
+	})
+}

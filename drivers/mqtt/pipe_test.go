@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -22,8 +23,12 @@ type pipeBroker struct {
 	away     bool
 	client   net.Conn                                // nil: none is connected
 	heard    []string                                // topic=payload of what the client published
-	asked    int                                     // how often it was asked for announcements
 	answer   func(topic, payload string) [][2]string // what devices say to what the client publishes, topics and payloads; nil: nothing
+	dials    int                                     // how often the client came
+	late     time.Duration                           // after a SUBSCRIBE, of its answer
+	mute     int                                     // answers to SUBSCRIBE that are lost
+	dead     atomic.Bool                             // it says nothing more
+	asked    int                                     // how often it was asked for announcements
 	room     []int                                   // how many retained messages it sends when asked: the others are dropped, and the answer; empty: there is room for all
 }
 
@@ -35,6 +40,7 @@ func (b *pipeBroker) dial(context.Context) (net.Conn, error) {
 	if b.away {
 		return nil, errors.New("the broker is away")
 	}
+	b.dials++
 	theirs, ours := net.Pipe()
 	b.client, b.granted = ours, map[string]bool{}
 	go b.serve(ours)
@@ -46,7 +52,9 @@ func (b *pipeBroker) serve(c net.Conn) {
 	out := make(chan packets.ControlPacket, 10_000)
 	go func() {
 		for p := range out {
-			_ = p.Write(c)
+			if !b.dead.Load() {
+				_ = p.Write(c)
+			}
 		}
 	}()
 	defer close(out)
@@ -99,7 +107,7 @@ func (b *pipeBroker) subscribe(p *packets.SubscribePacket, out chan<- packets.Co
 			ack.ReturnCodes[i] = 0x80
 		}
 	}
-	room := 10_000
+	room := 1_000_000
 	if slices.Contains(p.Topics, "fake/+/config") {
 		if b.asked++; len(b.room) > 0 {
 			room, b.room = b.room[0], b.room[1:]
@@ -114,7 +122,12 @@ func (b *pipeBroker) subscribe(p *packets.SubscribePacket, out chan<- packets.Co
 			}
 		}
 	}
-	if room > 0 {
+	switch {
+	case b.mute > 0:
+		b.mute--
+	case b.late > 0:
+		time.AfterFunc(b.late, func() { _ = ack.Write(b.client) })
+	case room > 0:
 		out <- ack
 	}
 }

@@ -21,7 +21,8 @@ const (
 	keepAlive      = 30 * time.Second
 	pingTimeout    = 10 * time.Second
 	handOver       = 500 * time.Millisecond // paho's Publish blocks so long when the connection takes nothing
-	answerWait     = 2 * time.Second        // in which neither an answer nor a message comes, then a subscription is asked for again,
+	answerWait     = 2 * time.Second        // without an answer, and nothing it may stand behind: then a subscription is asked for again,
+	answerMost     = 20 * time.Second       // or after so long while other things come,
 	subscribeTries = 5                      // so often in all
 	subscribeBatch = 100                    // topics of one SUBSCRIBE
 	qosRefused     = 0x80
@@ -36,14 +37,15 @@ type session struct {
 	in     *inbox
 	wire   *wire
 
-	came    atomic.Int64 // messages
-	resumed bool         // the broker has kept what was subscribed to before
+	retained atomic.Int64 // messages that came
+	resumed  bool         // the broker has kept what was subscribed to before
 
-	stop  context.CancelFunc // ends wire
-	wired sync.WaitGroup     // of wire
-	turn  chan struct{}      // held by the one that hands a message to paho, so that commands stay in order
-	lost  chan struct{}      // closed when the connection is gone and paho's goroutines have ended
-	err   error              // why; valid after lost
+	stop   context.CancelFunc // ends wire
+	wired  sync.WaitGroup     // of wire
+	pinged sync.WaitGroup     // of ping, which may be held up by the connection
+	turn   chan struct{}      // held by the one that hands a message to paho, so that commands stay in order
+	lost   chan struct{}      // closed when the connection is gone and paho's goroutines have ended
+	err    error              // why; valid after lost
 }
 
 // connect opens a session. It ends early with ctx.
@@ -64,7 +66,7 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 		SetOrderMatters(true).
 		SetAutoReconnect(false). // Run makes a new session instead
 		SetKeepAlive(keepAlive).
-		SetPingTimeout(pingTimeout).
+		SetPingTimeout(24 * time.Hour). // see ahead
 		SetConnectTimeout(dialTimeout).
 		SetWriteTimeout(handOver).
 		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
@@ -78,7 +80,9 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 			return s.conn, nil
 		}).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
-			s.came.Add(1)
+			if m.Retained() {
+				s.retained.Add(1)
+			}
 			// paho delivers nothing else until this returns.
 			s.in.push(incoming{topic: m.Topic(), payload: m.Payload(), retained: m.Retained(), at: time.Now()})
 		}).
@@ -98,37 +102,82 @@ func (d *driver) connect(ctx context.Context) (*session, error) {
 		if s.conn != nil {
 			s.conn.end()
 		}
-		return nil, err
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	s.resumed = token.(*paho.ConnectToken).SessionPresent()
 	s.wire = newWire(s, d.log)
 	var running context.Context
 	running, s.stop = context.WithCancel(context.Background())
 	s.wired.Go(func() { s.wire.run(running) })
+	s.pinged.Go(func() { s.ping(running) })
 	return s, nil
 }
 
-// subscribe asks for at most subscribeBatch topics and returns those the broker refuses. It asks again when no answer comes:
-// mosquitto drops answers too when it drops messages.
-func (s *session) subscribe(ctx context.Context, filters map[string]byte) (refused map[string]bool, err error) {
-	s.conn.asked.Store(int32(len(filters)))
-	ctx, cancel := context.WithCancel(ctx) // of those that wait for an answer
+// ping sees to it that there is something to hear from the broker, and for the broker something from here.
+func (s *session) ping(ctx context.Context) {
+	tick := time.NewTicker(keepAlive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.conn.ping()
+		case <-s.lost:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// errUnanswered is why a connection ends on which the broker answers no subscription.
+var errUnanswered = errors.New("the broker answers no subscription")
+
+// subscribe asks for at most subscribeBatch topics and returns those the broker refuses, and whether it had to ask again: mosquitto
+// drops answers too when it drops messages.
+func (s *session) subscribe(ctx context.Context, filters map[string]byte) (refused map[string]bool, again bool, err error) {
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answered := make(chan paho.Token, subscribeTries)
-	for range subscribeTries {
+	for try := range subscribeTries {
 		asked := s.client.SubscribeMultiple(filters, nil)
-		go func() {
+		waiting.Go(func() {
 			select {
 			case <-asked.Done():
 				answered <- asked
 			case <-ctx.Done():
 			}
-		}()
-		if token, err := s.answer(ctx, answered); err != nil || token != nil {
-			return s.refused(token, err)
+		})
+		if answer, err := s.answer(ctx, answered); err != nil || answer != nil {
+			refused, err := s.refused(answer, err)
+			return refused, try > 0, err
 		}
 	}
-	return nil, fmt.Errorf("subscribe: the broker does not answer: %w", context.DeadlineExceeded)
+	return nil, true, errUnanswered
+}
+
+// answer waits for one, nil when none comes. It may stand behind all that the broker had retained: while that comes, it is on its way.
+func (s *session) answer(ctx context.Context, answered <-chan paho.Token) (paho.Token, error) {
+	began := time.Now()
+	for {
+		before := s.retained.Load()
+		select {
+		case token := <-answered:
+			return token, nil
+		case <-s.lost:
+			return nil, s.loss()
+		case <-ctx.Done():
+			return nil, fmt.Errorf("subscribe: %w", ctx.Err())
+		case <-time.After(answerWait):
+			switch {
+			case s.retained.Load() != before, s.in.full():
+				began = time.Now()
+			case s.conn.ahead.empty() || time.Since(began) > answerMost:
+				return nil, nil
+			}
+		}
+	}
 }
 
 // refused are the topics that an answer refuses.
@@ -137,6 +186,7 @@ func (s *session) refused(answer paho.Token, err error) (map[string]bool, error)
 		return nil, err
 	}
 	if err := answer.Error(); err != nil {
+		s.in.close() // the session ends: who waits for room in it would keep it
 		select {
 		case <-s.lost: // the token fails first, and does not know why
 			return nil, s.loss()
@@ -151,26 +201,6 @@ func (s *session) refused(answer paho.Token, err error) (map[string]bool, error)
 		}
 	}
 	return refused, nil
-}
-
-// answer waits for one, nil when nothing comes. It may stand behind all that the broker had retained: while that comes, it is on
-// its way.
-func (s *session) answer(ctx context.Context, answered <-chan paho.Token) (paho.Token, error) {
-	for {
-		before := s.came.Load()
-		select {
-		case token := <-answered:
-			return token, nil
-		case <-s.lost:
-			return nil, s.loss()
-		case <-ctx.Done():
-			return nil, fmt.Errorf("subscribe: %w", ctx.Err())
-		case <-time.After(answerWait):
-			if s.came.Load() == before && s.conn.ahead.empty() {
-				return nil, nil
-			}
-		}
-	}
 }
 
 // unsubscribe drops topics. Whether it is granted does not matter: what comes on them is dropped.
@@ -235,5 +265,6 @@ func (s *session) end() {
 	case <-time.After(byeTimeout):
 	}
 	s.conn.end()
+	s.pinged.Wait()
 	<-s.lost
 }

@@ -141,6 +141,7 @@ func (d *driver) answer(a answer) {
 	for _, name := range a.topics {
 		if d.ofConvention(name) {
 			d.looks.open = false
+			d.looks.dropped = d.looks.dropped || a.again
 		}
 		refused := a.refused[name]
 		d.refuse(name, refused)

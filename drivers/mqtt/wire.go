@@ -44,6 +44,7 @@ const (
 type answer struct {
 	topics  []string
 	refused map[string]bool
+	again   bool // the broker had to be asked more than once
 	last    bool // nothing more is under way
 	err     error
 }
@@ -153,12 +154,12 @@ func (w *wire) run(ctx context.Context) {
 				return
 			}
 		case subscribing:
-			refused, err := w.session.subscribe(ctx, filters)
+			refused, again, err := w.session.subscribe(ctx, filters)
 			if ctx.Err() != nil {
 				return
 			}
 			select {
-			case w.answers <- answer{topics: topics, refused: refused, last: last, err: err}:
+			case w.answers <- answer{topics: topics, refused: refused, again: again, last: last, err: err}:
 			case <-ctx.Done():
 				return
 			}
