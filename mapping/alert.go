@@ -382,7 +382,7 @@ func (p *Point) phrase(s devices.PointState) string {
 	words := wordsOf(p.Class)
 	switch {
 	case s.Quality != devices.Good || s.At.IsZero() || p.Kind != devices.KindSwitch || words == plainWords:
-	case p.Label == words.turnOn || p.Label == words.turnOff:
+	case p.itself():
 		return "it is " + p.FormatState(s)
 	case words.turnOn == "":
 		return p.FormatState(s)

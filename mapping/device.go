@@ -138,10 +138,16 @@ func (p *Point) command(on bool) string {
 		return label(plainWords.state(on))
 	case verb == "":
 		return p.Label + " " + plainWords.state(on)
-	case p.Label == words.turnOn || p.Label == words.turnOff:
+	case p.itself():
 		return verb
 	}
 	return verb + " " + p.name()
+}
+
+// itself reports whether a switch is called like what is done with it, "open" or "lock": it stands for its device.
+func (p *Point) itself() bool {
+	words := wordsOf(p.Class)
+	return words.turnOn != "" && (p.Name == "open" || p.Label == words.turnOn || p.Label == words.turnOff)
 }
 
 // verbed is the name of the command that a verb of a choice is. A point called like its class is the device itself, which is not
@@ -225,6 +231,9 @@ func mergePoint(raw *devices.Point, c *pointConfig, deviceClass string) Point {
 	}
 	if p.Class == "" && p.Kind == devices.KindSwitch {
 		p.Class = switchClass(p.Name, p.Writable, deviceClass)
+	}
+	if p.Kind == devices.KindSwitch && p.Name == "open" && strings.EqualFold(p.Label, p.Name) && wordsOf(p.Class) == openWords {
+		p.Label = label(p.Class) // "Valve is closed", not "Open is closed"
 	}
 	if units := numberClasses[p.Class]; p.Kind == devices.KindNumber && len(units) > 0 && p.Unit == "" {
 		p.Unit = units[0]

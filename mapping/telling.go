@@ -18,8 +18,9 @@ const (
 )
 
 var tellingSwitches = map[string]int{
-	"carbon_monoxide": 0, "door": 0, "garage_door": 0, "gas": 0, "moisture": 0, "motion": 0, "occupancy": 0, "opening": 0, "presence": 0,
-	"smoke": 0, "sound": 0, "vibration": 0, "window": 0,
+	"awning": 0, "blind": 0, "carbon_monoxide": 0, "curtain": 0, "door": 0, "garage": 0, "garage_door": 0, "gas": 0, "gate": 0, "moisture": 0,
+	"motion": 0, "occupancy": 0, "opening": 0, "presence": 0, "shade": 0, "shutter": 0, "smoke": 0, "sound": 0, "valve": 0, "vibration": 0,
+	"window":  0,
 	"battery": service, "battery_charging": service, "connectivity": service, "problem": service, "tamper": service, "update": service,
 }
 

@@ -27,6 +27,23 @@ func TestTellingLabels(t *testing.T) {
 	}
 }
 
+// A valve is open, and not its "open".
+func TestTellingOpen(t *testing.T) {
+	t.Parallel()
+	for class, want := range map[string]string{"valve": "Valve", "garage_door": "Garage door", "": "Opening"} {
+		d := modelOf(t, devices.Info{ID: "homie:1", Points: []devices.Point{{Name: "open", Label: "Open", Class: class, Kind: devices.KindSwitch, Readable: true, Writable: true}}}, "")
+		if got := d.Points[0].Label; got != want {
+			t.Errorf("%q: %s", class, got)
+		}
+		if a := d.Actions(); a[0].Name != "Open" || a[1].Name != "Close" {
+			t.Errorf("%q: %+v", class, a)
+		}
+		if a, _ := d.Understand([]string{"open"}); a == nil || a.Node != "open/on" {
+			t.Errorf("%q: %+v", class, a)
+		}
+	}
+}
+
 // What configures a device, or says how that does, is shown of it when there is nothing else; two numbers of one unit are told apart;
 // a light that is on is not called light again.
 func TestTellingLine(t *testing.T) {
@@ -40,6 +57,9 @@ func TestTellingLine(t *testing.T) {
 			{Name: "child_lock", Kind: devices.KindSwitch, Minor: true, Readable: true, Writable: true},
 			{Name: "current_temperature", Kind: devices.KindNumber, Class: "temperature", Unit: "°C", Readable: true},
 			{Name: "target", Kind: devices.KindNumber, Class: "temperature", Unit: "°C", Readable: true, Writable: true}}},
+		"closed · lawn": {"", map[string]devices.Value{"open": devices.Bool(false), "program": devices.Text("lawn")}, []devices.Point{
+			{Name: "program", Kind: devices.KindChoice, Options: []string{"lawn", "beds"}, Readable: true, Writable: true},
+			{Name: "open", Kind: devices.KindSwitch, Class: "valve", Readable: true, Writable: true}}},
 		"on · 50 %": {"light", map[string]devices.Value{"light": devices.Bool(true), "brightness": num(50)}, []devices.Point{
 			{Name: "light", Kind: devices.KindSwitch, Readable: true, Writable: true},
 			{Name: "brightness", Kind: devices.KindNumber, Unit: "%", Readable: true, Writable: true}}},

@@ -236,6 +236,7 @@ type description struct {
 
 type node struct {
 	Name       string               `json:"name"`
+	Type       string               `json:"type"`
 	Properties map[string]*property `json:"properties"`
 
 	order []string
@@ -283,7 +284,7 @@ func (d *device) assembled() *description {
 		if !isID(id) || out.Nodes[id] != nil {
 			continue
 		}
-		n := &node{Name: a[id+"/$name"], Properties: map[string]*property{}}
+		n := &node{Name: a[id+"/$name"], Type: a[id+"/$type"], Properties: map[string]*property{}}
 		for p := range strings.SplitSeq(a[id+"/$properties"], ",") {
 			p = strings.TrimSuffix(strings.TrimSpace(p), ":settable")
 			if !isID(p) || n.Properties[p] != nil || properties == 8*discovery.MaxPoints {

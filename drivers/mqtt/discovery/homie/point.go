@@ -79,11 +79,17 @@ func build(out *discovery.Device, base string, about *description) {
 			default:
 				taken[name] = true
 				point.Name, point.Label = name, label
+				if point.Kind == devices.KindSwitch && id == "open" && slices.Contains(opening, n.Type) {
+					point.Class = n.Type // of what it is that is open
+				}
 				out.Points = append(out.Points, point)
 			}
 		}
 	}
 }
+
+// opening are the types of nodes that are open or closed.
+var opening = []string{"awning", "blind", "curtain", "door", "garage", "gate", "shade", "shutter", "valve", "window"}
 
 // alert is the point of one of a device's own alerts.
 func alert(id, text string) discovery.Point {
