@@ -195,6 +195,7 @@ func newShape(raw []devices.Point, config []*pointConfig, class string, zone *ti
 			s.primary = append(s.primary, i)
 		}
 	}
+	s.aims()
 	s.telling = s.most()
 	return s
 }

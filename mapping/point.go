@@ -53,6 +53,7 @@ type Point struct {
 	Safe          devices.Value // mapped; what it is set to when the gateway stops; zero: it is left alone
 
 	called bool           // Label is the device's
+	aim    bool           // it is what a point is to be that is only read: the target beside the temperature
 	zone   *time.Location // of times that people see; nil: the system's
 	short  bool           // of a number that was calculated: without a precision, what a person reads of it is shown
 }

@@ -234,13 +234,13 @@ func (r *Rules) appendStatus(dst []byte, d *device) []byte {
 	return dst
 }
 
-// needsName reports whether a value of the primary point k says too little without the name of the point: a bare number, or one
-// beside another of its unit; a switch that is merely on, unless it is the device itself.
+// needsName reports whether a value of the primary point k says too little without the name of the point: a bare number, what another
+// one is to be, or one beside another of its unit; a switch that is merely on, unless it is the device itself.
 func (d *Device) needsName(k int) bool {
 	p := &d.Points[d.Primary[k]]
 	switch p.Kind {
 	case devices.KindNumber:
-		return p.Unit == "" || slices.ContainsFunc(d.Primary[:k], func(i int) bool { return d.Points[i].Unit == p.Unit })
+		return p.Unit == "" || p.aim || slices.ContainsFunc(d.Primary[:k], func(i int) bool { return d.Points[i].Unit == p.Unit && !d.Points[i].aim })
 	case devices.KindSwitch:
 		return wordsOf(p.Class) == plainWords && p.Name != d.Class
 	}

@@ -48,7 +48,7 @@ func (p *Point) telling() int {
 	}
 	if weight, ok := weights[p.Class]; ok {
 		switch {
-		case strings.HasPrefix(p.Name, "device_"), strings.HasSuffix(p.Name, "dew_point"): // not what one takes for the temperature
+		case p.beside():
 			return max(weight, ordinary)
 		case len(p.Name) > 2 && p.Name[1] == '_' && p.Name[0] <= 'c': // one phase of three
 			return max(weight, electric)
@@ -61,8 +61,35 @@ func (p *Point) telling() int {
 	return otherwise
 }
 
-// most are the two points that say most of a device, in its driver's order where they say as much: what is shown of one that
-// announced itself. Whoever writes a device down begins with what counts, so that of those it is the first two.
+// beside reports whether it is not what one takes for the temperature.
+func (p *Point) beside() bool {
+	return strings.HasPrefix(p.Name, "device_") || strings.HasSuffix(p.Name, "dew_point")
+}
+
+// aims finds the numbers that say what another one is to be.
+func (s *shape) aims() {
+	for i := range s.points {
+		s.points[i].aim = s.measured(&s.points[i]) >= 0
+	}
+}
+
+// measured is the point that a number which can be set is the aim of: the first one of its unit that is only read and says something
+// of the room. Shares are of anything: of those only what is called a target is one. It is -1 where there is none.
+func (s *shape) measured(p *Point) int {
+	if !p.Writable || p.Kind != devices.KindNumber || p.Unit == "" || p.Minor || p.Unit == "%" && !strings.Contains(p.Name, "target") {
+		return -1
+	}
+	for i := range s.points {
+		if q := &s.points[i]; q.Readable && !q.Writable && q.Kind == devices.KindNumber && q.Unit == p.Unit && !q.beside() && q.telling() < service {
+			return i
+		}
+	}
+	return -1
+}
+
+// most are the two points that say most of a device, in its driver's order where they say as much, and what is measured before what it
+// is to be: what is shown of one that announced itself. Whoever writes a device down begins with what counts, so that of those it is
+// the first two.
 func (s *shape) most() []int {
 	var all []int
 	for i := range s.points {
@@ -71,6 +98,12 @@ func (s *shape) most() []int {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b int) int { return cmp.Compare(s.points[a].telling(), s.points[b].telling()) })
+	for k := 0; k < min(len(all), 2); k++ {
+		measured := s.measured(&s.points[all[k]])
+		if from := slices.Index(all, measured); from > k {
+			all = slices.Insert(slices.Delete(all, from, from+1), k, measured)
+		}
+	}
 	all = all[:min(len(all), 2)]
 	if len(all) == 2 && s.points[all[0]].telling() < electric && s.points[all[1]].telling() >= electric {
 		all = all[:1]

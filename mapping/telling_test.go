@@ -60,6 +60,16 @@ func TestTellingLine(t *testing.T) {
 		"closed · lawn": {"", map[string]devices.Value{"open": devices.Bool(false), "program": devices.Text("lawn")}, []devices.Point{
 			{Name: "program", Kind: devices.KindChoice, Options: []string{"lawn", "beds"}, Readable: true, Writable: true},
 			{Name: "open", Kind: devices.KindSwitch, Class: "valve", Readable: true, Writable: true}}},
+		"power off · 21.2 °C": {"", map[string]devices.Value{"power": devices.Bool(false), "target": num(80), "temperature": num(21.2)}, []devices.Point{
+			{Name: "power", Kind: devices.KindSwitch, Readable: true, Writable: true},
+			{Name: "target", Kind: devices.KindNumber, Unit: "°C", Readable: true, Writable: true},
+			{Name: "temperature", Kind: devices.KindNumber, Unit: "°C", Readable: true}}},
+		"48 % · target humidity 60 %": {"", map[string]devices.Value{"target_humidity": num(60), "humidity": num(48)}, []devices.Point{
+			{Name: "target_humidity", Kind: devices.KindNumber, Unit: "%", Readable: true, Writable: true},
+			{Name: "humidity", Kind: devices.KindNumber, Unit: "%", Readable: true}}},
+		"40 % · humidity 48 %": {"", map[string]devices.Value{"position": num(40), "humidity": num(48)}, []devices.Point{
+			{Name: "position", Kind: devices.KindNumber, Unit: "%", Readable: true, Writable: true},
+			{Name: "humidity", Kind: devices.KindNumber, Unit: "%", Readable: true}}},
 		"on · 50 %": {"light", map[string]devices.Value{"light": devices.Bool(true), "brightness": num(50)}, []devices.Point{
 			{Name: "light", Kind: devices.KindSwitch, Readable: true, Writable: true},
 			{Name: "brightness", Kind: devices.KindNumber, Unit: "%", Readable: true, Writable: true}}},
@@ -75,8 +85,27 @@ func TestTellingLine(t *testing.T) {
 		}
 		w.step(Change{Readings: readings})
 		w.wait(time.Minute)
+		state, _ := w.reg.State("homeassistant:1")
+		if got := w.rules.Device("homeassistant:1").Summary(state); got != want {
+			t.Errorf("summary: %s, want %s", got, want)
+		}
 		if got := strings.Join(w.take(), "\n"); !strings.HasSuffix(got, "online: "+want) {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+// Whoever writes a device down may begin with what it is to be: that is called so.
+func TestTellingTarget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `[devices.stove]
+driver = "line"
+settle = "0s"`)
+	w.up(devices.Info{ID: "stove", Driver: "line", Points: []devices.Point{
+		{Name: "target", Kind: devices.KindNumber, Unit: "°C", Readable: true, Writable: true},
+		{Name: "temperature", Kind: devices.KindNumber, Unit: "°C", Readable: true}}})
+	w.step(Change{Readings: []devices.Reading{{Device: "stove", Point: "target", Value: num(21)}, {Device: "stove", Point: "temperature", Value: num(19)}}})
+	if got := w.take(); len(got) == 0 || !strings.HasSuffix(got[len(got)-1], "online: target 21 °C · 19 °C") {
+		t.Errorf("%q", got)
 	}
 }
