@@ -205,30 +205,17 @@ func (r *Rules) send(d *device) {
 // statusSeparator stands between the points of a status.
 const statusSeparator = " · "
 
-// appendStatus writes what the primary points read. Points never read are left out. A switch or a bare number needs
-// its name when another point stands beside it.
+// appendStatus writes what the primary points read, or that nothing was read yet.
 func (r *Rules) appendStatus(dst []byte, d *device) []byte {
-	readable, written := false, 0
-	for k, i := range d.model.Primary {
-		p := &d.model.Points[i]
-		readable = readable || p.Readable
+	before := len(dst)
+	dst = d.model.appendPrimary(dst, func(k int, p *Point) devices.PointState {
 		state, _ := r.reg.Point(d.model.ID, p.Name)
-		if state.At.IsZero() {
-			continue
-		}
 		if d.shown != nil && state.Quality == devices.Good && !math.IsNaN(d.shown[k]) {
 			state.Value = devices.Number(d.shown[k])
 		}
-		if written > 0 {
-			dst = append(dst, statusSeparator...)
-		}
-		written++
-		if len(d.model.Primary) > 1 && (state.Quality != devices.Good || d.model.needsName(k)) {
-			dst = append(append(dst, p.name()...), ' ')
-		}
-		dst = p.appendState(dst, state)
-	}
-	if written == 0 && readable {
+		return state
+	})
+	if len(dst) == before && slices.ContainsFunc(d.model.Primary, func(i int) bool { return d.model.Points[i].Readable }) {
 		return append(dst, noReading...)
 	}
 	return dst

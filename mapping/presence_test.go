@@ -403,3 +403,29 @@ kind = "action"
 		t.Errorf("a device that is not there: %v, %q", online, why)
 	}
 }
+
+// A line has no room for what a device sent instead of a reading; the status of the point has.
+func TestPresenceOfWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, house)
+	w.announce(greenhouseInfo())
+	w.link("greenhouse", true, nil)
+	garbage := errors.New(`payload: "\xff\x00{\"battery\"" is not JSON`)
+	fault := func(point string, err error) devices.Reading {
+		return devices.Reading{Device: "greenhouse", Point: point, Quality: devices.Faulty, Err: err}
+	}
+	w.step(Change{Readings: []devices.Reading{fault("temperature", garbage), fault("humidity", garbage)}})
+	w.want("0s appeared greenhouse", "0s greenhouse online: temperature, humidity unreadable")
+	state, _ := w.reg.State("greenhouse")
+	if got := w.rules.Device("greenhouse").Summary(state); got != "temperature, humidity unreadable" {
+		t.Errorf("summary: %s", got)
+	}
+	w.wantState("greenhouse", "temperature", "fault: "+garbage.Error())
+	w.wait(20 * time.Second)
+	w.read("greenhouse", "humidity", num(48))
+	w.wait(20 * time.Second)
+	w.want("20s greenhouse online: 48 % · temperature unreadable")
+	w.step(Change{Readings: []devices.Reading{fault("temperature", errors.New("wire broken"))}})
+	w.wait(20 * time.Second)
+	w.want("40s greenhouse online: temperature fault: wire broken · 48 %")
+}
