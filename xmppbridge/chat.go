@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -28,12 +29,15 @@ const (
 	reallyLife = time.Minute
 	// chatRate is how many messages of one sender are answered within chatWindow: more is a machine talking to a
 	// machine.
-	chatRate   = 30
+	chatRate   = 60
 	chatWindow = time.Minute
 	// chatRepeats is how often in a row the same words of one sender are answered within chatWindow: two machines that
 	// answer each other say the same again and again.
-	chatRepeats = 8
-	maxChats    = 1000
+	chatRepeats = 20
+	// chatPause is how long a refusal holds at least. A machine that was quick enough to be refused answers the refusal
+	// earlier, and gets no answer to that.
+	chatPause = 10 * time.Second
+	maxChats  = 1000
 	// maxChatBody bounds what is read of a message: no command is longer.
 	maxChatBody = 500
 	// maxAnswer bounds an answer, in bytes: a device may have three hundred points.
@@ -48,8 +52,9 @@ func chatFeature() feature {
 
 // chats remembers what was asked of whom: a "Really?" waiting for its yes, and who talks too much.
 type chats struct {
-	mu   sync.Mutex
-	with map[string]*chat // by full JID
+	mu      sync.Mutex
+	with    map[string]*chat // by full JID
+	crowded time.Time        // when somebody was last told that there is no room for them
 }
 
 type chat struct {
@@ -61,32 +66,67 @@ type chat struct {
 	plain    bool   // was told that encrypted messages cannot be read
 	last     string // the last thing said, how often in a row
 	repeated int
+	refused  bool // and told so
 }
 
 func newChats() *chats { return &chats{with: map[string]*chat{}} }
 
-// admit counts a message and reports whether it is to be answered: not beyond the rate, and not the same thing
-// again and again.
-func (c *chats) admit(full, body string, now time.Time) bool {
+// admit counts a message and reports whether it is to be answered: not beyond the rate, and not the same thing again and
+// again. Otherwise refusal says so; it is empty for what follows, until a message is admitted again, so that a machine that answers
+// a refusal is not answered in turn.
+func (c *chats) admit(full, body string, now time.Time) (refusal string, admitted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	talk := c.with[full]
 	if talk == nil {
 		if len(c.with) >= maxChats {
-			return false
+			if now.Sub(c.crowded) < chatWindow {
+				return "", false
+			}
+			c.crowded = now
+			return "Too many are talking to me at once: nothing was done. Try again in a minute.", false
 		}
 		talk = &chat{window: now}
 		c.with[full] = talk
 	}
-	if now.Sub(talk.window) > chatWindow {
+	if now.Sub(talk.window) >= chatWindow {
 		talk.window, talk.count, talk.repeated = now, 0, 0
 	}
-	if talk.count++; talk.last == body {
+	if talk.count++; talk.count > 1 && talk.last == body {
 		talk.repeated++
 	} else {
 		talk.last, talk.repeated = body, 0
 	}
-	return talk.count <= chatRate && talk.repeated < chatRepeats
+	told := talk.refused
+	talk.refused = talk.count > chatRate || talk.repeated >= chatRepeats
+	switch {
+	case !talk.refused || told:
+		return "", !talk.refused
+	case talk.count > chatRate:
+		refusal = "That was too much at once"
+	default:
+		refusal = fmt.Sprintf("That was the same more than %d times in a row", chatRepeats)
+	}
+	return refusal + ": nothing was done. " + tryAgain(hold(&talk.window, now)), false
+}
+
+// hold lets a window last for another chatPause at least, and returns how long it does.
+func hold(window *time.Time, now time.Time) time.Duration {
+	left := max(chatWindow-now.Sub(*window), chatPause)
+	*window = now.Add(left - chatWindow)
+	return left
+}
+
+func tryAgain(left time.Duration) string {
+	return fmt.Sprintf("Try again in %.0f s.", math.Ceil(left.Seconds()))
+}
+
+// admit is chats.admit, with a line in the log for each refusal.
+func (b *Bridge) admit(full, body string) (refusal string, admitted bool) {
+	if refusal, admitted = b.chats.admit(full, body, time.Now()); refusal != "" {
+		b.log.Info("chat refused for a while: too much of it", "jid", full)
+	}
+	return refusal, admitted
 }
 
 // tellPlain reports whether somebody has yet to be told that their encrypted messages cannot be read. It is for those
@@ -149,7 +189,7 @@ func (c *chats) expire(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for full, talk := range c.with {
-		if now.After(talk.until) && now.Sub(talk.window) > chatWindow {
+		if now.After(talk.until) && now.Sub(talk.window) >= chatWindow {
 			delete(c.with, full)
 		}
 	}
@@ -181,9 +221,9 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 	if _, own := b.addresses().Resolve(a.full); own {
 		return // never to ourselves
 	}
-	if !b.chats.admit(a.full, body, time.Now()) {
-		b.log.Debug("chat not answered: too much of it", "jid", a.full)
-		return
+	refusal, admitted := b.admit(a.full, body)
+	if !admitted && refusal == "" {
+		return // was told
 	}
 	to := st.Attr("to")
 	target, known := b.spokenTo(a, to)
@@ -210,6 +250,10 @@ func (b *Bridge) deliverMessage(st *stream.Element, fresh bool) {
 		}
 	}
 	t := &talk{b: b, asker: a, st: st, target: target, fresh: fresh}
+	if !admitted {
+		t.say(refusal)
+		return
+	}
 	if encrypted(st) {
 		if b.chats.tellPlain(a.full) {
 			t.say("I cannot read encrypted messages: turn encryption (OMEMO) off for this contact.")

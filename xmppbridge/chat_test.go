@@ -1,8 +1,10 @@
 package xmppbridge
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -211,14 +213,14 @@ func TestLoops(t *testing.T) {
 		for range 100 {
 			answered += len(f.hear(otto, lamp, "I did not understand that."))
 		}
-		if answered != chatRepeats {
+		if answered != chatRepeats+1 { // and once that it is too much
 			t.Errorf("the same words were answered %d times", answered)
 		}
 		answered = 0
 		for i := range 100 {
 			answered += len(f.hear(alice, lamp, fmt.Sprintf("number %d", i)))
 		}
-		if answered != chatRate {
+		if answered != chatRate+1 {
 			t.Errorf("a flood was answered %d times", answered)
 		}
 		if got := f.hear(vera, lamp, "status"); len(got) != 1 {
@@ -233,6 +235,71 @@ func TestLoops(t *testing.T) {
 		f.silence("<message type='headline' from='" + vera + "' to='" + lamp + "'><body>status</body></message>")
 		f.silence("<message type='chat' from='" + vera + "' to='" + lamp + "'><received xmlns='urn:xmpp:receipts' id='1'/></message>")
 		f.silence(said(hub, lamp, "status"))
+	})
+}
+
+// Whoever says too much is told so once, with how long it lasts, and the log says who.
+func TestTooMuch(t *testing.T) {
+	var log bytes.Buffer
+	noted := func() []string {
+		defer log.Reset()
+		return strings.Split(strings.TrimSpace(log.String()), "\n")
+	}
+	bubble(t, setup{more: func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) }}, func(f *fixture) {
+		const refused = `level=INFO msg="chat refused for a while: too much of it" jid=otto@example.org/desk`
+		burst := func(n int, say func(i int) string) []string {
+			t.Helper()
+			for i := range n {
+				if got := f.hear(otto, lamp, say(i)); len(got) != 1 || strings.Contains(got[0], "Try again") {
+					t.Fatalf("message %d: %q", i, got)
+				}
+			}
+			return append(f.hear(otto, lamp, say(n)), f.hear(otto, lamp, say(n+1))...)
+		}
+		turns := func(i int) string { return []string{"on", "off"}[i%2] }
+		noted()
+		f.requests()
+		time.Sleep(chatWindow)
+		f.hear(otto, lamp, "status")
+		time.Sleep(20 * time.Second)
+		equal(t, "too much", burst(chatRate-1, turns), []string{"That was too much at once: nothing was done. Try again in 40 s."})
+		if got := noted(); len(got) != 1 || !strings.Contains(got[0], refused) {
+			t.Errorf("the log says %q", got)
+		}
+		if n := len(f.requests()); n != chatRate-1 {
+			t.Errorf("%d are done", n)
+		}
+		time.Sleep(40*time.Second - time.Nanosecond)
+		equal(t, "too early", f.hear(otto, lamp, "on"), nil)
+		time.Sleep(time.Nanosecond)
+		equal(t, "the same", burst(chatRepeats, func(int) string { return "on" }),
+			[]string{"That was the same more than 20 times in a row: nothing was done. Try again in 60 s."})
+		if got := noted(); len(got) != 1 || !strings.Contains(got[0], refused) {
+			t.Errorf("the log says %q", got)
+		}
+		equal(t, "something else", f.hear(otto, lamp, "off"), []string{"Lamp: Power is off (confirmed by the device)."})
+		equal(t, "too much of that, too", burst(chatRate-chatRepeats-3, turns), []string{"That was too much at once: nothing was done. Try again in 60 s."})
+		equal(t, "somebody else", f.hear(alice, lamp, "off"), []string{"Lamp: Power is off (confirmed by the device)."})
+	})
+}
+
+// A machine that answers all that it is told, refusals too, gets no answer any more before long, however quick or slow it is.
+func TestEcho(t *testing.T) {
+	const step = 100 * time.Millisecond
+	bubble(t, setup{}, func(f *fixture) {
+		loop := func(what string, most int, body func(n int) string) {
+			for delay := time.Duration(0); delay*time.Duration(most) < chatWindow; delay += step {
+				for n := 0; len(f.hear(otto, lamp, body(n))) != 0; n++ {
+					if n > most {
+						t.Fatalf("%s, every %v: goes on for ever", what, delay)
+					}
+					time.Sleep(delay)
+				}
+				time.Sleep(2 * chatWindow)
+			}
+		}
+		loop("the same", chatRepeats, func(int) string { return "I do not understand you" })
+		loop("something else each time", chatRate, func(n int) string { return fmt.Sprint("I do not understand you ", n) })
 	})
 }
 

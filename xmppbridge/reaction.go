@@ -24,7 +24,7 @@ func (b *Bridge) reacted(a asker, st *stream.Element, fresh bool) bool {
 		return reactions != nil
 	}
 	m, known := b.told.find(person(a.full), reactions.Attr("id"))
-	if !known || !thumbUp(reactions) || !b.sees(a, m.Device) || !b.chats.admit(a.full, "👍 "+m.ID, time.Now()) {
+	if !known || !thumbUp(reactions) || !b.sees(a, m.Device) {
 		return true
 	}
 	target, ok := b.addresses().Resolve(st.Attr("to"))
@@ -32,6 +32,12 @@ func (b *Bridge) reacted(a asker, st *stream.Element, fresh bool) bool {
 		return true
 	}
 	t := &talk{b: b, asker: a, st: st, target: target, fresh: fresh}
+	if refusal, admitted := b.admit(a.full, "👍 "+m.ID); !admitted {
+		if refusal != "" {
+			t.say(refusal)
+		}
+		return true
+	}
 	t.acknowledge([]mapping.AlertRef{m.AlertRef}, func([]mapping.Alert) {}) // the thumb itself is what they see
 	return true
 }

@@ -11,20 +11,23 @@ import (
 )
 
 // roomRate is how many messages of a room are answered in chatWindow, whoever they are from.
-const roomRate = 60
+const roomRate = 120
 
-// A rate counts what is answered within a window.
+// A rate counts what is answered within chatWindow.
 type rate struct {
 	window time.Time
 	count  int
 }
 
-func (r *rate) admit(now time.Time, most int, window time.Duration) bool {
-	if now.Sub(r.window) > window {
+// admit counts one more. Of the first that is too much it returns for how long the others are, too.
+func (r *rate) admit(now time.Time, most int) (admitted bool, wait time.Duration) {
+	if now.Sub(r.window) >= chatWindow {
 		r.window, r.count = now, 0
 	}
-	r.count++
-	return r.count <= most
+	if r.count++; r.count == most+1 {
+		wait = hold(&r.window, now)
+	}
+	return r.count <= most, wait
 }
 
 // groupchat takes what is said in the room. It counts when it addresses us by our nick, by somebody whom the room tells us the
@@ -74,15 +77,15 @@ func (m *room) groupchat(st *stream.Element, fresh bool) {
 	if a.role == mapping.None {
 		return
 	}
-	m.mu.Lock()
-	admitted := m.said.admit(time.Now(), roomRate, chatWindow)
-	m.mu.Unlock()
-	if !b.chats.admit(a.full, words, time.Now()) || !admitted {
-		b.log.Debug("chat not answered: too much of it", "jid", a.full)
-		return
-	}
 	t := &talk{b: b, asker: a, st: st, target: hubTarget, fresh: fresh, room: m, nick: nick}
+	refusal, admitted := b.admit(a.full, words)
+	if admitted {
+		refusal, admitted = m.admit(a.full)
+	}
 	switch {
+	case !admitted && refusal == "": // was told
+	case !admitted:
+		t.say(refusal)
 	case reactions != nil && b.sees(a, about.Device):
 		t.acknowledge([]mapping.AlertRef{about.AlertRef}, func([]mapping.Alert) {}) // the thumb itself is what they see
 	case reactions != nil:
@@ -91,6 +94,18 @@ func (m *room) groupchat(st *stream.Element, fresh bool) {
 	default:
 		t.hear(words)
 	}
+}
+
+// admit counts what the room is answered, as Bridge.admit does for each who is there.
+func (m *room) admit(who string) (refusal string, admitted bool) {
+	m.mu.Lock()
+	admitted, wait := m.said.admit(time.Now(), roomRate)
+	m.mu.Unlock()
+	if wait > 0 {
+		m.b.log.Info("room refused for a while: too much is said there", "room", m.jid, "jid", who)
+		refusal = "That was too much at once for this room: nothing was done. " + tryAgain(wait)
+	}
+	return refusal, admitted
 }
 
 // addressedTo takes the nick that a message begins with off it, as in "home: lamp on", "home, lamp on" or "@home lamp on".

@@ -152,24 +152,33 @@ func TestRoomReally(t *testing.T) {
 func TestRoomRate(t *testing.T) {
 	inRoom(t, func(r *testRoom) {
 		r.joins()
+		refused := 0
 		burst := func(nick string, n int) (answered int) {
 			for i := range n {
 				r.deliver(fmt.Sprintf("<message from='%s/%s' to='%s' type='groupchat' id='%s-%d'><body>home: help %d</body></message>", ops, nick, hub, nick, i, i))
 			}
-			return len(bodies(r.sent()))
+			for _, body := range bodies(r.sent()) {
+				if strings.Contains(body, "too much at once") {
+					refused++
+				} else {
+					answered++
+				}
+			}
+			return answered
 		}
-		if n := burst("rob", 2*chatRate); n != chatRate {
-			t.Errorf("rob is answered %d times", n)
+		if n := burst("rob", 2*chatRate); n != chatRate || refused != 1 {
+			t.Errorf("rob is answered %d times and refused %d times", n, refused)
 		}
 		time.Sleep(2 * chatWindow)
 		total := 0
+		refused = 0
 		for i := range 4 {
 			nick := fmt.Sprintf("rob%d", i)
 			r.presence(nick, "", "<item affiliation='member' role='participant' jid='"+nick+"@example.org/x'/>")
 			total += burst(nick, chatRate)
 		}
-		if total != roomRate {
-			t.Errorf("the room is answered %d times", total)
+		if total != roomRate || refused != 1 {
+			t.Errorf("the room is answered %d times and refused %d times", total, refused)
 		}
 		echo := 0
 		time.Sleep(2 * chatWindow)
