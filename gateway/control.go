@@ -326,9 +326,17 @@ func (g *Gateway) Send(ctx context.Context, r SendRequest) (SendResult, error) {
 	if d.Disabled {
 		return SendResult{}, disabled(d)
 	}
-	action, text := d.Understand(r.Words)
+	said := strings.TrimSpace(strings.Join(r.Words, " "))
+	var action *mapping.Action
+	var text string
+	if said != "" { // words in quotes, too; a text keeps its spaces
+		action, text = d.Understand(strings.Split(said, " "))
+	}
 	if action == nil {
-		return SendResult{}, notUnderstood(d, string(r.Device), strings.Join(r.Words, " "))
+		action, text = d.Understand(strings.Fields(said))
+	}
+	if action == nil {
+		return SendResult{}, notUnderstood(d, string(r.Device), said)
 	}
 	value := action.Value
 	if action.Ask {

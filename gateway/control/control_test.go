@@ -107,6 +107,11 @@ func TestClient(t *testing.T) {
 	if err != nil || !out.Confirmed || !chip.Relay("OUT").On() {
 		t.Errorf("send: %+v, %v", out, err)
 	}
+	for _, words := range [][]string{{"power off"}, {" power ", "on"}} { // in quotes
+		if out, err := c.Send(ctx, gateway.SendRequest{Device: "heater", Words: words}); err != nil || !out.Confirmed {
+			t.Errorf("send %q: %+v, %v", words, out, err)
+		}
+	}
 	if _, err := c.Send(ctx, gateway.SendRequest{Device: "heater", Words: []string{"boost", "on"}}); err == nil || !strings.Contains(err.Error(), "--yes") || chip.Relay("OUT2").On() {
 		t.Errorf("danger: %v", err)
 	}
