@@ -314,14 +314,9 @@ func (g *Gateway) DeviceStatus() []DeviceStatus {
 
 // Send carries out what words say to a device, for the control socket.
 func (g *Gateway) Send(ctx context.Context, r SendRequest) (SendResult, error) {
-	d, _, ok := g.router.Device(r.Device)
-	if !ok { // by its name in addresses, too: the ID of a discovered device is nothing to type
-		if id, known := g.addresses.Load().Lookup(string(r.Device)); known {
-			d, _, ok = g.router.Device(id)
-		}
-	}
-	if !ok {
-		return SendResult{}, g.unknownDevice(r.Device)
+	d, err := g.called(r.Device)
+	if err != nil {
+		return SendResult{}, err
 	}
 	if d.Disabled {
 		return SendResult{}, disabled(d)
@@ -336,11 +331,10 @@ func (g *Gateway) Send(ctx context.Context, r SendRequest) (SendResult, error) {
 		action, text = d.Understand(strings.Fields(said))
 	}
 	if action == nil {
-		return SendResult{}, notUnderstood(d, string(r.Device), said)
+		return SendResult{}, notUnderstood(d, string(r.Device), g.addresses.Load().Slug(d.ID), said)
 	}
 	value := action.Value
 	if action.Ask {
-		var err error
 		if value, err = action.Point.Parse(text); err != nil {
 			return SendResult{}, err
 		}
@@ -356,20 +350,26 @@ func (g *Gateway) Send(ctx context.Context, r SendRequest) (SendResult, error) {
 	return SendResult{Text: sentWords(d, action.Point, outcome), Confirmed: outcome.Confirmed}, nil
 }
 
-// unknownDevice says that there is no such device, and which may have been meant.
-func (g *Gateway) unknownDevice(id devices.ID) error {
-	var ids []string
-	for _, d := range g.router.Devices() {
-		ids = append(ids, string(d.ID))
+// called finds the device that somebody means by its ID, its name in addresses or what it is called.
+func (g *Gateway) called(said devices.ID) (*mapping.Device, error) {
+	if d, _, ok := g.router.Device(said); ok {
+		return d, nil
 	}
-	if near := schema.Nearest(string(id), ids); near != "" {
-		return fmt.Errorf("%s: %w: did you mean %q?", id, devices.ErrUnknownDevice, near)
+	list := g.router.Devices()
+	names := make([]mapping.Names, len(list))
+	for i, d := range list {
+		names[i] = mapping.Names{ID: d.ID, Slug: g.addresses.Load().Slug(d.ID), Name: d.Name}
 	}
-	return fmt.Errorf("%s: %w: `tidings devices` lists what there is", id, devices.ErrUnknownDevice)
+	i, err := mapping.Called(string(said), names)
+	if err != nil {
+		return nil, err
+	}
+	return list[i], nil
 }
 
-// notUnderstood says that words mean nothing to a device, by the name it was asked for, and which may have been meant.
-func notUnderstood(d *mapping.Device, name, said string) error {
+// notUnderstood says that words mean nothing to a device, by the name it was asked for, and which may have been meant. The slug is
+// for what to type.
+func notUnderstood(d *mapping.Device, name, slug, said string) error {
 	var names []string
 	for _, a := range d.Actions() {
 		if !a.Really && !a.Ask {
@@ -377,10 +377,10 @@ func notUnderstood(d *mapping.Device, name, said string) error {
 			names = append(names, name, name[strings.LastIndexByte(name, ' ')+1:])
 		}
 	}
-	if near := schema.Nearest(strings.ToLower(said), names); near != "" {
+	if near := schema.Near(strings.ToLower(said), names); near != "" {
 		return fmt.Errorf("%s does not understand %q: did you mean %q?", name, said, near)
 	}
-	return fmt.Errorf("%s does not understand %q: `tidings devices %s` lists what it does", name, said, name)
+	return fmt.Errorf("%s does not understand %q: `tidings devices %s` lists what it does", name, said, slug)
 }
 
 func sentWords(d *mapping.Device, p *mapping.Point, o devices.Outcome) string {

@@ -107,8 +107,12 @@ func (g *Gateway) Silence(ctx context.Context, r SilenceRequest) error {
 		}
 		return fmt.Errorf("there is no alert %s in the configuration", r.Name)
 	}
-	if _, _, ok := g.router.Device(r.Device); r.Device != "" && !ok {
-		return g.unknownDevice(r.Device)
+	if r.Device != "" {
+		d, err := g.called(r.Device)
+		if err != nil {
+			return err
+		}
+		r.Device = d.ID
 	}
 	d := time.Duration(r.Seconds * float64(time.Second))
 	if !r.End && (d < time.Second || d > 30*24*time.Hour) {

@@ -500,6 +500,26 @@ func TestPanic(t *testing.T) {
 	})
 }
 
+// What is only a little alike is not asked about.
+func TestFarFetched(t *testing.T) {
+	file := strings.Replace(strings.Replace(houseFile, `name = "Lamp"`, `name = "Bed"`, 1), `name = "Oven"`, `name = "Awning"`, 1)
+	const none = `I did not understand that. Say "devices" for what there is, or "help".`
+	for _, c := range []struct{ to, say, want string }{
+		{hub, "set", none}, {hub, "living room off", none}, {hub, "bet", none}, {hub, "on", none},
+		{hub, "awnign off", `I know no device "awnign": did you mean "awning"?`},
+		{oven, "what is the color?", `I did not understand "what is color?". Awning understands: `},
+		{oven, "chrat target", `I did not understand "chrat target": did you mean "chart target"?`},
+	} {
+		t.Run(c.say, func(t *testing.T) {
+			bubble(t, setup{file: file}, func(f *fixture) {
+				if got := f.hear(otto, c.to, c.say); len(got) != 1 || !strings.HasPrefix(got[0], c.want) || len(f.requests()) != 0 {
+					t.Errorf("%q: %q, want %q", c.say, got, c.want)
+				}
+			})
+		})
+	}
+}
+
 // What people call their devices and points is never taken for noise.
 func TestNoisyNames(t *testing.T) {
 	for _, c := range []struct{ name, to, say string }{

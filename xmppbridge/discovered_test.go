@@ -81,7 +81,7 @@ func TestTwins(t *testing.T) {
 			{"lamp on", "There are several of that name: lamp-2, lamp@things.example.org. Say which by its address.", ""},
 			{"lamp-2 on", "Lamp: Power is on (confirmed by the device).", twin},
 			{"lamp@things.example.org on", "Lamp: Power is on (confirmed by the device).", "lamp"},
-			{"lamp-3 on", `I know no device "lamp-3 on": did you mean "lamp-2"?`, ""},
+			{"lamp-3 on", `I know no device "lamp-3": did you mean "lamp-2"?`, ""},
 		} {
 			if got := f.hear(otto, hub, c.say); len(got) != 1 || got[0] != c.want {
 				t.Errorf("%s: %q", c.say, got)

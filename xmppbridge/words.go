@@ -187,7 +187,7 @@ func (t *talk) unknownName(visible []*mapping.Device, words []string) string {
 	}
 	for n := min(len(words), 3); n > 0; n-- {
 		for _, part := range []string{lower(words[:n]), lower(words[len(words)-n:])} {
-			if near := schema.Nearest(part, names); near != "" {
+			if near := mapping.NearName(part, names); near != "" {
 				return fmt.Sprintf("I know no device %q: did you mean %q?", part, near)
 			}
 		}
@@ -259,11 +259,11 @@ func (t *talk) notUnderstood(d *mapping.Device, all string) string {
 	if len(photoPoints(d)) > 0 {
 		names = append(names, photoNode)
 	}
-	if near := schema.Nearest(all, append(names, "status", "help")); near != "" {
+	if near := schema.Near(all, append(names, "status", "help")); near != "" {
 		return fmt.Sprintf("I did not understand %q: did you mean %q?", all, near)
 	}
 	if first, rest, _ := strings.Cut(all, " "); len(chartPoints(d)) > 0 {
-		if near := schema.Nearest(first, chartWords); near != "" {
+		if near := schema.Near(first, chartWords); near != "" {
 			return fmt.Sprintf("I did not understand %q: did you mean %q?", all, strings.TrimSpace(near+" "+rest))
 		}
 	}

@@ -8,9 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidings/devices"
-	"tidings/devices/schema"
 	"tidings/gateway"
+	"tidings/mapping"
 )
 
 func devicesCommand() *cobra.Command {
@@ -47,17 +46,16 @@ func devicesCommand() *cobra.Command {
 	return c
 }
 
-func findDevice(list []gateway.DeviceStatus, id string) (gateway.DeviceStatus, error) {
-	ids := make([]string, len(list))
+func findDevice(list []gateway.DeviceStatus, said string) (gateway.DeviceStatus, error) {
+	names := make([]mapping.Names, len(list))
 	for i, d := range list {
-		if ids[i] = d.Slug; d.Slug == id || string(d.ID) == id {
-			return d, nil
-		}
+		names[i] = mapping.Names{ID: d.ID, Slug: d.Slug, Name: d.Name}
 	}
-	if near := schema.Nearest(id, ids); near != "" {
-		return gateway.DeviceStatus{}, fmt.Errorf("%s: %w: did you mean %q?", id, devices.ErrUnknownDevice, near)
+	i, err := mapping.Called(said, names)
+	if err != nil {
+		return gateway.DeviceStatus{}, err
 	}
-	return gateway.DeviceStatus{}, fmt.Errorf("%s: %w: `tidings devices` lists what there is", id, devices.ErrUnknownDevice)
+	return list[i], nil
 }
 
 func stateOf(d gateway.DeviceStatus) string {

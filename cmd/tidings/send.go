@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +17,8 @@ func sendCommand() *cobra.Command {
 		Use:   "send DEVICE WORDS…",
 		Short: "Have a device do something",
 		Long: "Have a device do something and say what became of it. `tidings devices DEVICE`\n" +
-			"lists what it understands; what is marked as dangerous needs --yes. Behind --\n" +
+			"lists what it understands; what is marked as dangerous needs --yes. DEVICE is\n" +
+			"what `tidings devices` lists it under, or its name: \"Reading lamp\". Behind --\n" +
 			"everything is a word, so that a value may be below zero.",
 		Example: "  tidings send lamp on\n  tidings send greenhouse set target 21.5\n  tidings send freezer set target -- -18\n  tidings send heater on --yes",
 		Args:    cobra.MinimumNArgs(1),
@@ -27,7 +30,11 @@ func sendCommand() *cobra.Command {
 	})
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 1 {
-			return fmt.Errorf("send: what is %s to do? `tidings devices %s` lists what it understands", args[0], args[0])
+			typed := args[0]
+			if strings.Contains(typed, " ") {
+				typed = strconv.Quote(typed)
+			}
+			return fmt.Errorf("send: what is %s to do? `tidings devices %s` lists what it understands", args[0], typed)
 		}
 		result, err := client().Send(c.Context(), gateway.SendRequest{Device: devices.ID(args[0]), Words: args[1:], Yes: yes})
 		if err != nil {

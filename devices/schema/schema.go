@@ -116,9 +116,19 @@ func (s Spec) nearest(name string) string {
 // Nearest returns the candidate closest to name by edit distance (a swap of neighbours counts once), or "" when
 // none is close enough to be a slip of the finger.
 func Nearest(name string, candidates []string) string {
-	best, bestDistance := "", 1+len(name)/3
+	return nearest(name, candidates, func(string) int { return 1 + len(name)/3 })
+}
+
+// Near is Nearest for what people say, among words that are not all about the same: at most a third of the longer of the two may
+// differ.
+func Near(said string, candidates []string) string {
+	return nearest(said, candidates, func(c string) int { return max(len(said), len(c)) / 3 })
+}
+
+func nearest(name string, candidates []string, most func(candidate string) int) string {
+	best, bestDistance := "", 0
 	for _, c := range candidates {
-		if d := distance(strings.ToLower(name), strings.ToLower(c)); d <= bestDistance && (best == "" || d < bestDistance) {
+		if d := distance(strings.ToLower(name), strings.ToLower(c)); d <= most(c) && (best == "" || d < bestDistance) {
 			best, bestDistance = c, d
 		}
 	}

@@ -137,6 +137,15 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+func TestNear(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"lmap": "lamp", "lam": "lamp", "Lamp 2": "lamp", "set": "", "bet": "bed", "living": "", "what": "", "chrat": "chart", "xx": "", "": ""} {
+		if got := Near(name, []string{"lamp", "bed", "awning", "chart"}); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestCanonical(t *testing.T) {
 	t.Parallel()
 	text := func(doc string) string {

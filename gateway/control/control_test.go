@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tidings/devices"
 	"tidings/drivers"
 	gpiodriver "tidings/drivers/gpio"
 	gpiosim "tidings/firmware-sim/gpio"
@@ -37,7 +38,7 @@ socket = %q
 type = "gpio"
 [devices.heater]
 driver = "pins"
-name = "Heater"
+name = "Heating below"
 location = "Hall"
 settle = "50ms"
 [devices.heater.points.power]
@@ -92,7 +93,7 @@ func TestClient(t *testing.T) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	if d := list[0]; d.Name != "Heater" || d.JID != "heater@home.arpa/heater" || d.Location != "Hall" || d.Driver != "pins" ||
+	if d := list[0]; d.Name != "Heating below" || d.JID != "heater@home.arpa/heater" || d.Location != "Hall" || d.Driver != "pins" ||
 		!slices.Contains(d.Commands, "power on") || len(d.Points) != 2 || d.Points[0].Value != "off" {
 		t.Errorf("devices: %+v", d)
 	}
@@ -108,7 +109,7 @@ func TestClient(t *testing.T) {
 		t.Errorf("send: %+v, %v", out, err)
 	}
 	for _, words := range [][]string{{"power off"}, {" power ", "on"}} { // in quotes
-		if out, err := c.Send(ctx, gateway.SendRequest{Device: "heater", Words: words}); err != nil || !out.Confirmed {
+		if out, err := c.Send(ctx, gateway.SendRequest{Device: "heating below", Words: words}); err != nil || !out.Confirmed {
 			t.Errorf("send %q: %+v, %v", words, out, err)
 		}
 	}
@@ -117,6 +118,14 @@ func TestClient(t *testing.T) {
 	}
 	if _, err := c.Send(ctx, gateway.SendRequest{Device: "heater", Words: []string{"boost", "on"}, Yes: true}); err != nil || !chip.Relay("OUT2").On() {
 		t.Errorf("danger with a yes: %v", err)
+	}
+	for _, row := range []struct{ device, word, want string }{
+		{"Heatng below", "on", `Heatng below: no such device: did you mean "Heating below"?`},
+		{"Heating below", "explode", "Heating below does not understand \"explode\": `tidings devices heater` lists what it does"},
+	} {
+		if _, err := c.Send(ctx, gateway.SendRequest{Device: devices.ID(row.device), Words: []string{row.word}}); err == nil || err.Error() != row.want {
+			t.Errorf("%s %s: %v", row.device, row.word, err)
+		}
 	}
 	for _, r := range []gateway.SendRequest{{Device: "sink", Words: []string{"on"}}, {Device: "heater", Words: []string{"explode"}}, {Device: "heater"}} {
 		if _, err := c.Send(ctx, r); err == nil {
