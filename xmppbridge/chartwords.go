@@ -162,13 +162,7 @@ func (t *talk) show(address string) {
 }
 
 // sentence is an error as something said.
-func sentence(err error) string {
-	s := capital(err.Error())
-	if strings.HasSuffix(s, "?") {
-		return s
-	}
-	return s + "."
-}
+func sentence(err error) string { return ended(capital(err.Error())) }
 
 // sendPicture sends a picture to a client that asked for it otherwise than in chat.
 func (b *Bridge) sendPicture(from, to, address string) {

@@ -357,10 +357,10 @@ func (t *talk) from() string {
 // refuse says why something is not done.
 func (t *talk) refuse(err error) {
 	if e := (*stream.StanzaError)(nil); errors.As(err, &e) && e.Text != "" {
-		t.say(capital(e.Text) + ".")
+		t.say(ended(capital(e.Text)))
 		return
 	}
-	t.say("Not done: " + err.Error() + ".")
+	t.say(ended("Not done: " + err.Error()))
 }
 
 // act carries out requests, each in its device's queue, and says what became of them. What is dangerous is asked
@@ -430,13 +430,30 @@ func (t *talk) do(d *mapping.Device, p *mapping.Point, r devices.Request) bool {
 		done, err := t.b.execute(ctx, d, p, r)
 		switch {
 		case err != nil:
-			t.say(fmt.Sprintf("%s: %s: %v.", d.Name, p.Label, err))
+			t.say(ended(notDone(d, p, err)))
 		case done.level == "error":
-			t.say(done.note + ".")
+			t.say(ended(done.note))
 		default:
 			t.say(d.Name + ": " + done.note + ".")
 		}
 	}})
+}
+
+// notDone says why something is not done, with the name of the device once: most errors begin with it.
+func notDone(d *mapping.Device, p *mapping.Point, err error) string {
+	text := err.Error()
+	if rest, named := strings.CutPrefix(text, d.Name); named && (strings.HasPrefix(rest, ":") || strings.HasPrefix(rest, " is ")) {
+		return text
+	}
+	return d.Name + ": " + p.Label + ": " + text
+}
+
+// ended ends a text with a full stop, unless it ends already: with the question of what may be wrong, say.
+func ended(s string) string {
+	if strings.HasSuffix(s, "?") || strings.HasSuffix(s, "!") || strings.HasSuffix(s, ".") {
+		return s
+	}
+	return s + "."
 }
 
 func capital(s string) string {

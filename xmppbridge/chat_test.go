@@ -3,6 +3,7 @@ package xmppbridge
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -71,6 +72,30 @@ func TestWords(t *testing.T) {
 				if got := f.requests(); len(got) != 0 {
 					t.Errorf("%q did %+v", c.say, got)
 				}
+			})
+		})
+	}
+}
+
+// Why a device did not do something is said once, with its name once, and ends once.
+func TestNotDone(t *testing.T) {
+	const cause = "mqtt house: 127.0.0.1:21883: connection refused: is the broker running, and the port right?"
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("Lamp is %w: %s", devices.ErrDown, cause), "Lamp is offline: " + cause},
+		{fmt.Errorf("Lamp is %w: silent for 2 min", devices.ErrDown), "Lamp is offline: silent for 2 min."},
+		{fmt.Errorf("Lamp: %w", devices.ErrTimeout), "Lamp: no answer in time."},
+		{fmt.Errorf("Lamp: Power: %w", devices.ErrNotWritable), "Lamp: Power: read only."},
+		{devices.ErrBusy, "Lamp: Power: too many commands at once: try again in a moment."},
+		{&devices.AskedError{Err: errors.New("no answer: is it plugged in?")}, "Lamp: Power: no answer: is it plugged in?"},
+		{&devices.AskedError{Err: devices.ErrTimeout}, "Lamp: Power: no answer in time."},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			bubble(t, setup{}, func(f *fixture) {
+				f.execute = func(context.Context, devices.Request) (devices.Outcome, error) { return devices.Outcome{}, c.err }
+				equal(t, "chat", f.hear(otto, lamp, "on"), []string{c.want})
 			})
 		})
 	}

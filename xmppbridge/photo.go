@@ -132,7 +132,7 @@ func (t *talk) photo(d *mapping.Device, words []string) {
 		case errors.Is(err, devices.ErrUnknownDevice): // since they asked: to them it is not there
 			return
 		case err != nil:
-			t.say("The picture (" + t.b.photoTitle(f) + ") cannot be sent: " + err.Error() + ".")
+			t.say(ended("The picture (" + t.b.photoTitle(f) + ") cannot be sent: " + err.Error()))
 			return
 		}
 		if age := t.b.photoAge(f); age != "" {

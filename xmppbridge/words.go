@@ -242,7 +242,7 @@ func (t *talk) tell(d *mapping.Device, said []string) {
 			v, err = action.Point.Check(v)
 		}
 		if err != nil {
-			t.say(capital(err.Error()) + ".")
+			t.say(sentence(err))
 			return
 		}
 	}
