@@ -14,7 +14,8 @@ var otherWords = map[string]string{"dim": "brightness", "colour": "color", "temp
 // Understand finds the one action that words mean, in any case: its name or node; its verb alone ("on", "open") where only one
 // action has it, those apart that configure the device; a value after "set", after the point's name or the end of it ("brightness 40" of the desk lamp's brightness, where
 // no other ends so), or after both. It returns nil when they mean none, or more than one: nothing is ever guessed. The value is
-// for Point.Parse; alone it is enough where it says by itself what it is and only one point takes it: "#ff8800", "heat", "40 %".
+// for Point.Parse; alone it is enough where it says by itself what it is and only one point takes it: "#ff8800", "heat", "40 %". A number
+// without its unit does not: it may be the end of a name, as in "lamp 2".
 func (d *Device) Understand(said []string) (action *Action, value string) {
 	if len(said) == 0 {
 		return nil, ""

@@ -38,7 +38,7 @@ func TestUnderstandDiscovered(t *testing.T) {
 		{[]devices.Point{number("target", "°C", 30), choice("mode", "off", "heat"), choice("swing_mode", "off", "vertical"), minor(toggle("child_lock"))},
 			"Set target…, Set mode…, Set swing mode…, Child lock on, Child lock off",
 			map[string]string{"heat": "mode/set heat", "off": "mode/set off", "mode off": "mode/set off", "vertical": "swing_mode/set vertical",
-				"21.5 °C": "target/set 21.5 °C", "temperature 21.5": "target/set 21.5", "child lock on": "child_lock/on "}},
+				"21.5 °C": "target/set 21.5 °C", "21.5": "", "22": "", "target 22": "target/set 22", "temperature 21.5": "target/set 21.5", "child lock on": "child_lock/on "}},
 	} {
 		d := modelOf(t, devices.Info{ID: "homeassistant:0x3", Match: "homeassistant:0x3", Points: device.points}, "")
 		var menu []string
