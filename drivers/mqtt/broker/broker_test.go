@@ -300,7 +300,7 @@ func TestListenErrors(t *testing.T) {
 	}{
 		{broker.Options{Listen: []string{"127.0.0.1:0", taken}}, "is taken: another broker"},
 		{broker.Options{Listen: []string{"0.0.0.0:0"}}, "there are no users"},
-		{broker.Options{UsersFile: missing}, "tidings broker adduser NAME"},
+		{broker.Options{UsersFile: missing}, "there is no file " + missing + ": add a user with `tidings broker adduser NAME --file " + missing + "`"},
 		{broker.Options{UsersFile: open}, "chmod 600"},
 	} {
 		b := broker.New(c.o)
@@ -316,7 +316,7 @@ func TestListenErrors(t *testing.T) {
 func TestParse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	private, public := filepath.Join(dir, "private"), filepath.Join(dir, "public")
+	private, public, missing := filepath.Join(dir, "private"), filepath.Join(dir, "public"), filepath.Join(dir, "missing")
 	for file, mode := range map[string]os.FileMode{private: 0o600, public: 0o640} {
 		if err := os.WriteFile(file, nil, mode); err != nil {
 			t.Fatal(err)
@@ -331,6 +331,7 @@ func TestParse(t *testing.T) {
 		{`listen = [":1883"]`, "there are no users"},
 		{"listen = [\"[::]:1883\"]\nusers_file = \"private\"", ``},
 		{"users_file = \"public\"", "mode 0640"},
+		{"users_file = \"missing\"", "broker: users_file: there is no file " + missing + ": add a user with `tidings broker adduser NAME --file " + missing + "`"},
 		{`listen = ["1883"]`, `"1883" is not an address`},
 		{`max_packet = 12`, "between 1KB and 10MB"},
 		{`max_packet = "1MB"`, ``},

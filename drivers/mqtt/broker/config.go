@@ -1,9 +1,7 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -30,7 +28,7 @@ var Keys = []schema.Key{
 	{Name: "listen", Kind: schema.Strings, Default: `["127.0.0.1:1883"]`,
 		Help: "addresses to listen on; without users only loopback ones; an empty list leaves the gateway's own driver"},
 	{Name: "users_file", Kind: schema.String,
-		Help: "the file of users that `tidings broker adduser NAME` writes: lines NAME:HASH, bcrypt as of htpasswd -B, and below each what the user may read and write; mode 0600"},
+		Help: "the file of users that `tidings broker adduser NAME --file FILE` writes: lines NAME:HASH, bcrypt as of htpasswd -B, and below each what the user may read and write; mode 0600"},
 	{Name: "tls_listen", Kind: schema.Strings, Help: "addresses to listen on with TLS, such as `[\"[::]:8883\"]`; default: none"},
 	{Name: "cert_file", Kind: schema.String, Help: "the certificate for TLS, in PEM; read again when it changes; default: one made once and kept in data_dir as " + CertificateFile},
 	{Name: "key_file", Kind: schema.String, Help: "its key; mode 0600"},
@@ -77,7 +75,7 @@ func (o Options) NeedsCertificate() bool {
 }
 
 // Parse reads the [broker] table and records its mistakes there: an address that is none or is there twice, one that
-// others can reach without users, a file of users that is wrong or that others can read, a certificate that is none. A
+// others can reach without users, a file of users that is not there, is wrong or that others can read, a certificate that is none. A
 // nil table gives the defaults.
 func Parse(t *schema.Table, log *slog.Logger) Options {
 	o := Options{
@@ -88,7 +86,7 @@ func Parse(t *schema.Table, log *slog.Logger) Options {
 		o.Listen = t.Strings("listen")
 	}
 	if o.UsersFile != "" {
-		if _, err := readUsers(o.UsersFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if _, err := readUsers(o.UsersFile); err != nil {
 			t.Errorf("users_file", "users_file: %s", strings.TrimPrefix(err.Error(), "users: "))
 		}
 	}

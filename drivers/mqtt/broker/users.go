@@ -93,7 +93,7 @@ func (u *users) load() (changed bool, err error) {
 	defer u.mu.Unlock()
 	info, err := os.Stat(u.path)
 	if err != nil {
-		return false, fmt.Errorf("users: %w: add one with `tidings broker adduser NAME`", err)
+		return false, unread(u.path, err)
 	}
 	if u.file != nil && info.ModTime().Equal(u.file.ModTime()) && info.Size() == u.file.Size() {
 		return false, nil
@@ -114,11 +114,11 @@ func (u *users) load() (changed bool, err error) {
 // readUsers reads a file of users that nobody else can read.
 func readUsers(path string) (*table, error) {
 	if err := checkMode(path); err != nil {
-		return nil, fmt.Errorf("users: %w", err)
+		return nil, unread(path, err)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("users: %w", err)
+		return nil, unread(path, err)
 	}
 	if info.Size() > maxUsersFile || !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("users: %s: not a file of at most %d bytes", path, maxUsersFile)
@@ -132,6 +132,14 @@ func readUsers(path string) (*table, error) {
 		return nil, fmt.Errorf("users: %s:%w", path, err)
 	}
 	return t, nil
+}
+
+// unread says why the file cannot be read, and what makes one where there is none.
+func unread(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("users: there is no file %s: add a user with `tidings broker adduser NAME --file %s`", path, path)
+	}
+	return fmt.Errorf("users: %w", err)
 }
 
 // recalls reports whether the password was right before, which costs next to nothing to say. The hash is the user's.
@@ -197,7 +205,7 @@ func parseUsers(text []byte) (*table, error) {
 			continue
 		}
 		if !isRule(line) {
-			return nil, fmt.Errorf("%d: neither a line NAME:HASH with a bcrypt hash, which `tidings broker adduser NAME` and htpasswd -B write, nor a rule: %s", n, ruleFormat)
+			return nil, fmt.Errorf("%d: neither a line NAME:HASH with a bcrypt hash, which `tidings broker adduser` and htpasswd -B write, nor a rule: %s", n, ruleFormat)
 		}
 		r, err := parseRule(line)
 		if err != nil {
