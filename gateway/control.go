@@ -386,7 +386,7 @@ func notUnderstood(d *mapping.Device, name, slug, said string) error {
 func sentWords(d *mapping.Device, p *mapping.Point, o devices.Outcome) string {
 	what := d.Name + ": " + p.Label
 	if got, ok := p.Underway(o.Value, o.Reading); ok && o.Confirmed {
-		return what + " " + got + " (accepted by the device)"
+		return what + " is " + got + " (accepted by the device)"
 	}
 	if p.Kind != devices.KindAction {
 		what += " " + p.Format(o.Value)

@@ -350,7 +350,7 @@ func TestUnderway(t *testing.T) {
 	for got, want := range map[float64]struct {
 		nears bool
 		reads string
-	}{100: {false, "100 %"}, 99: {true, "99 %"}, 41: {true, "41 %"}, 40: {false, ""}, 39: {false, "39 %"}} {
+	}{100: {false, "going to 40 %, now 100 %"}, 99: {true, "going to 40 %, now 99 %"}, 41: {true, "going to 40 %, now 41 %"}, 40: {false, ""}, 39: {false, "going to 40 %, now 39 %"}} {
 		reads, underway := position.Underway(asked, devices.Number(got))
 		if !underway {
 			reads = ""

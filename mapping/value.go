@@ -323,7 +323,8 @@ func (p *Point) Nears(before, asked, got devices.Value) bool {
 	return p.Unit == "%" && okA && okB && okG && (b < g && g < a || a < g && g < b)
 }
 
-// Underway is what a point reads, where a device has taken a command and is still on its way; false where it is there.
+// Underway says where a device is that has taken a command and is still on its way, "opening" or "going to 30 %, now 95 %", for a
+// sentence as "Cover is …"; false where it is there.
 func (p *Point) Underway(asked, reading devices.Value) (string, bool) {
 	switch p.Kind {
 	case devices.KindChoice:
@@ -331,7 +332,7 @@ func (p *Point) Underway(asked, reading devices.Value) (string, bool) {
 		wanted, _ := asked.Text()
 		return now, ok && !strings.EqualFold(now, wanted)
 	case devices.KindNumber:
-		return p.Format(reading), p.Unit == "%" && !reading.IsZero() && !p.Same(asked, reading)
+		return "going to " + p.Format(asked) + ", now " + p.Format(reading), p.Unit == "%" && !reading.IsZero() && !p.Same(asked, reading)
 	}
 	return "", false
 }

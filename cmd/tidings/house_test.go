@@ -146,8 +146,8 @@ func TestHouseObeys(t *testing.T) {
 	})
 	var asking sync.WaitGroup
 	for device, lines := range map[string][]string{
-		"lamp":             {"on", "brightness 40", "color red", "color_temp 3000", "off"},
-		"blind":            {"close > closing", "stop", "position 10 >"},
+		"lamp":             {"on", "brightness 40", "color red", "color_temp 3000", "brightness 0"},
+		"blind":            {"close > closing", "stop", "position 10 > is going to 10 %, now "},
 		"television":       {"on", "off"},
 		"bedroom-radiator": {"target 19.5", "mode off"},
 		"thermostat":       {"target 22", "mode auto"},
@@ -159,13 +159,13 @@ func TestHouseObeys(t *testing.T) {
 		"coffee":           {"on"},
 		"desk":             {"brightness 30", "off"},
 		"ball":             {"color blue", "color_temp 4000", "brightness 70"},
-		"shutter":          {"close > closing", "stop > open", "position 10 >"},
+		"shutter":          {"close > closing", "stop > open", "position 10 > is going to 10 %, now "},
 		"boiler":           {"on", "off"},
-		"awning":           {"close > closing", "stop", "position 10 >"},
+		"awning":           {"close > closing", "stop", "position 10 > is going to 10 %, now "},
 		"dining":           {"on", "brightness 25"},
 		"irrigation":       {"open", "program beds"},
 		"sauna":            {"power on", "target 95"},
-		"skylight":         {"opening 80 >"},
+		"skylight":         {"opening 80 > is going to 80 %, now "},
 		"lights":           {"relay3 on"},
 		"bed":              {"valve on"},
 	} {
