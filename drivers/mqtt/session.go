@@ -25,6 +25,7 @@ const (
 	answerMost     = 20 * time.Second       // or after so long while other things come,
 	subscribeTries = 5                      // so often in all
 	subscribeBatch = 100                    // topics of one SUBSCRIBE
+	maxExact       = 10                     // messages of quality of service 2 that are under way
 	qosRefused     = 0x80
 )
 
@@ -43,6 +44,7 @@ type session struct {
 	stop   context.CancelFunc // ends wire
 	wired  sync.WaitGroup     // of wire
 	pinged sync.WaitGroup     // of ping, which may be held up by the connection
+	exact  chan struct{}      // holds a token for each message of quality of service 2 that is under way
 	turn   chan struct{}      // held by the one that hands a message to paho, so that commands stay in order
 	lost   chan struct{}      // closed when the connection is gone and paho's goroutines have ended
 	err    error              // why; valid after lost
@@ -50,7 +52,7 @@ type session struct {
 
 // connect opens a session. It ends early with ctx.
 func (d *driver) connect(ctx context.Context) (*session, error) {
-	s := &session{qos: d.config.qos, in: newInbox(d.whole), turn: make(chan struct{}, 1), lost: make(chan struct{})}
+	s := &session{qos: d.config.qos, in: newInbox(d.whole), turn: make(chan struct{}, 1), exact: make(chan struct{}, maxExact), lost: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	var dialErr error
@@ -228,12 +230,24 @@ func (s *session) publish(ctx context.Context, m discovery.Message) (time.Time, 
 	if m.QoS >= 0 {
 		qos = byte(min(m.QoS, 2))
 	}
-	select {
-	case s.turn <- struct{}{}:
-	case <-ctx.Done():
-		return time.Time{}, ctx.Err()
-	case <-s.lost:
-		return time.Time{}, fmt.Errorf("%w: %w", devices.ErrDown, s.err)
+	enter := func(gate chan<- struct{}) error {
+		select {
+		case gate <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.lost:
+			return fmt.Errorf("%w: %w", devices.ErrDown, s.err)
+		}
+	}
+	if qos == 2 { // of more than 20 at once mosquitto forgets some, and acknowledges them
+		if err := enter(s.exact); err != nil {
+			return time.Time{}, err
+		}
+		defer func() { <-s.exact }()
+	}
+	if err := enter(s.turn); err != nil {
+		return time.Time{}, err
 	}
 	left := time.Now() // before: the answer may overtake the acknowledgement
 	token := s.client.Publish(m.Topic, qos, m.Retained, m.Payload)

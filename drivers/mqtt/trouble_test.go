@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,6 +134,53 @@ func TestBrokerThatAnswersNoMore(t *testing.T) {
 func asked(err error) bool {
 	_, ok := errors.AsType[*devices.AskedError](err)
 	return ok
+}
+
+// A broker that forgets what is above twenty messages of quality of service 2 at once, as mosquitto does: it gets no more.
+func TestManyExactCommands(t *testing.T) {
+	t.Parallel()
+	const many = 40
+	var mu sync.Mutex
+	underWay, most := 0, 0
+	addr := fakeBroker(t, func(c net.Conn, p packets.ControlPacket) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch p := p.(type) {
+		case *packets.SubscribePacket:
+			grant(c, p)
+		case *packets.PublishPacket:
+			underWay++
+			most = max(most, underWay)
+			time.AfterFunc(50*time.Millisecond, func() {
+				rec := packets.NewControlPacket(packets.Pubrec).(*packets.PubrecPacket)
+				rec.MessageID = p.MessageID
+				mu.Lock()
+				defer mu.Unlock()
+				_ = rec.Write(c)
+			})
+		case *packets.PubrelPacket:
+			underWay--
+			comp := packets.NewControlPacket(packets.Pubcomp).(*packets.PubcompPacket)
+			comp.MessageID = p.MessageID
+			_ = comp.Write(c)
+		}
+	})
+	do, sink, _ := run(t, nil, at("mqtt://"+addr, "qos = 2\n"))
+	sink.WaitLink(t, "lamp", true)
+	var all sync.WaitGroup
+	for range many {
+		all.Go(func() {
+			if _, err := do.Do(t.Context(), devices.Command{Device: "lamp", Point: "power", Value: devices.Bool(true)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	mu.Lock()
+	defer mu.Unlock()
+	if most > 20 || underWay != 0 {
+		t.Errorf("%d at once, %d are left", most, underWay)
+	}
 }
 
 // A broker that takes a command and goes without a word: nobody knows whether the lamp is on.
