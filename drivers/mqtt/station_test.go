@@ -216,11 +216,11 @@ func (a *authority) make(t testing.TB, name string, template *x509.Certificate) 
 	return key, cert
 }
 
-// issue makes NAME.crt and NAME.key, for 127.0.0.1 unless hosts are named.
+// issue makes NAME.crt and NAME.key, for this process unless hosts are named.
 func (a *authority) issue(t testing.TB, name string, template *x509.Certificate) tls.Certificate {
 	t.Helper()
 	if len(template.DNSNames) == 0 {
-		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), own}
 	}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	key, cert := a.make(t, name, template)
