@@ -114,20 +114,27 @@ func (a *alerts) send(ctx context.Context, m Outgoing) error {
 			return err // nothing may come between the two
 		}
 	}
+	undo := func() {}
+	note := func() {
+		if m.Alert != "" && m.Occasion.Active() {
+			undo = a.b.told.note(&m, from, m.Body, time.Now())
+		}
+	}
+	note()
 	st := a.message(m, from)
 	err := a.hand(m.To, st)
 	if up := a.b.hubUp.Load(); err != nil && a.b.o.Audience == Broadcast && up != nil && time.Since(*up) > streamsUp {
+		undo()
 		_, from = a.b.addresses().Hub() // the device has no stream: the server lets it have none
+		note()
 		st = a.message(m, from)
 		err = a.hand(m.To, st)
 	}
 	if err != nil {
+		undo()
 		return err
 	}
 	a.b.told.said(st)
-	if m.Alert != "" && m.Occasion.Active() {
-		a.b.told.note(&m, from, m.Body, time.Now())
-	}
 	a.b.charts.add(m, from)
 	return nil
 }

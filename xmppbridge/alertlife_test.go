@@ -417,6 +417,27 @@ func TestAlertUndelivered(t *testing.T) {
 	})
 }
 
+// An alert that comes back before the sender has got to anything else has not arrived, either.
+func TestAlertReturnedAtOnce(t *testing.T) {
+	bubble(t, setup{file: warned, store: subscribed()}, func(f *fixture) {
+		f.network.set(func(n *testNetwork) {
+			n.refuse = func(st *stream.Element) error {
+				if st.Name == "message" && st.Attr("to") == veraBare {
+					f.deliver("<message type='error' id='" + st.Attr("id") + "' from='" + veraBare + "' to='" + lamp + "'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>")
+				}
+				return nil
+			}
+		})
+		f.light(true)
+		synctest.Wait()
+		f.house.mu.Lock()
+		defer f.house.mu.Unlock()
+		if len(f.house.lost) != 1 || f.house.lost[0].To != veraBare || !f.house.lost[0].Returned {
+			t.Errorf("lost: %+v", f.house.lost)
+		}
+	})
+}
+
 // What waited for a connection is not sent to somebody who has lost access meanwhile.
 func TestAlertOfLostAccess(t *testing.T) {
 	bubble(t, setup{file: warned, store: subscribed()}, func(f *fixture) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,8 +92,9 @@ func (t *told) keep(m *Told) {
 	t.sent[m.To] = append(list, m)
 }
 
-// note remembers a message about an active alert that went out.
-func (t *told) note(m *Outgoing, from, body string, now time.Time) {
+// note remembers a message about an active alert that is to go out: before it does, since it may come back at once. undo is for one
+// that could not be sent.
+func (t *told) note(m *Outgoing, from, body string, now time.Time) (undo func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	one := &Told{ID: m.ID, To: m.To, From: from, AlertRef: m.Ref(), Body: body, At: now}
@@ -101,6 +103,11 @@ func (t *told) note(m *Outgoing, from, body string, now time.Time) {
 	}
 	t.keep(one)
 	t.store.SaveTold(*one)
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.sent[m.To] = slices.DeleteFunc(t.sent[m.To], func(other *Told) bool { return other == one })
+	}
 }
 
 // said notes the last message of a conversation.

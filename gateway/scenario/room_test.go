@@ -140,7 +140,7 @@ func hasRoom(t *testing.T, g *ground, room string) {
 	heard(alice, "house: lamp on", "alice: Lamp: Power is on (confirmed by the device).")
 	heard(carol, "house, lamp off", "carol: Lamp: Power is off (confirmed by the device).")
 	heard(bob, "house: lamp on", "bob: Your role may see Lamp but not control it.")
-	heard(carol, "house: pump on", "carol: I know no device")
+	heard(carol, "house: pump on", "carol: I did not understand")
 	heard(carol, "house: greenhouse pump on", `carol: Really Greenhouse: Pump on? Say "house: yes" within a minute.`)
 	carol.SayInRoom(room, "yes")
 	heard(carol, "house: yes", "carol: Greenhouse: Pump is on (confirmed by the device).")
