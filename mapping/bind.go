@@ -52,11 +52,11 @@ func (r *Rules) unitMisfit(a *AlertConfig, d *device) string {
 
 // bind gives the computed points of a model that nobody was shown yet their units. It returns why those of them cannot be computed
 // whose units contradict each other.
-func (r *Rules) bind(d *device, model *Device) []string {
+func (r *Rules) bind(d *device, model *Device) {
 	own := d.shape.own
-	model.Points = d.shape.points
+	model.Points, model.faults = d.shape.points, nil
 	if own == len(model.Points) {
-		return nil
+		return
 	}
 	type point struct {
 		index int
@@ -83,18 +83,17 @@ func (r *Rules) bind(d *device, model *Device) []string {
 		}
 		faults[p.index-own], some = why, some || why != ""
 	}
-	if !some {
-		return nil
+	if some {
+		model.faults = &faults
 	}
-	return faults
 }
 
 // fault says why a computed point cannot be computed whatever is read; empty where it can.
 func (d *device) fault(index int) string {
-	if d.faults == nil {
+	if d.model.faults == nil {
 		return ""
 	}
-	return d.faults[index-d.shape.own]
+	return (*d.model.faults)[index-d.shape.own]
 }
 
 // measuredIn has a computed point be made of something in a unit. A point that has its own unit by its table keeps it.
@@ -150,9 +149,9 @@ func (r *Rules) rebind(d *device) {
 		return
 	}
 	model := *before
-	faults := r.bind(d, &model)
-	bound := !slices.Equal(faults, d.faults) || !reflect.DeepEqual(model.Points[own:], before.Points[own:])
-	d.model, d.faults = &model, faults
+	r.bind(d, &model)
+	bound := !reflect.DeepEqual(model.faults, before.faults) || !reflect.DeepEqual(model.Points[own:], before.Points[own:])
+	d.model = &model
 	if noted := r.renote(d, &model); bound || noted {
 		r.out = append(r.out, Appeared{Device: &model})
 	} else {

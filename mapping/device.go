@@ -31,8 +31,9 @@ type Device struct {
 	OfflineAfter time.Duration // silent for this long: offline; 0: only its driver decides
 	Settle       time.Duration // a change of online state shorter than this is not announced
 
-	readable bool // some point is read
-	said     int  // of Notes: those of its driver; behind them are those of alerts
+	readable bool      // some point is read
+	said     uint16    // of Notes: those of its driver; behind them are those of alerts
+	faults   *[]string // by computed point: why it cannot be computed whatever is read, empty where it can; nil when all can
 }
 
 // Point finds a point by name, or returns nil.
@@ -341,7 +342,7 @@ func (c *Config) model(info *devices.Info, s *shape) *Device {
 		ID: info.ID, Name: cutLine(info.Name, maxName), Location: cutLine(info.Area, maxName), Driver: info.Driver, Model: cutLine(info.Model, maxName),
 		Version: cutLine(info.Version, maxName), Match: info.Match, Address: info.Address, Notes: info.Notes,
 		Disabled: info.Disabled, Points: s.points, Primary: s.primary, OfflineAfter: info.Silence, Settle: defaultSettle,
-		readable: s.readable, said: len(info.Notes),
+		readable: s.readable, said: uint16(len(info.Notes)),
 	}
 	if info.Match != "" {
 		d.Primary = s.telling

@@ -128,7 +128,6 @@ type device struct {
 	status string    // as last announced
 	shown  []float64 // by primary point: the number last shown, NaN for none; nil when no primary point has a deadband
 	alerts []*instance
-	faults []string // by computed point: why it cannot be computed whatever is read, empty where it can; nil when all can
 
 	queued    int32 // index in Rules.due, or -1
 	critical  int16 // active critical alerts
@@ -329,7 +328,7 @@ func (r *Rules) replace(d *device, model *Device, s *shape) {
 	// Primary and Settle too: whoever shows a device wants the new model.
 	before := d.model
 	d.model, d.shape = model, s
-	d.faults = r.bind(d, model)
+	r.bind(d, model)
 	r.renote(d, model)
 	same := before != nil && reflect.DeepEqual(before, model)
 	if before != nil && before.Disabled && !model.Disabled {

@@ -289,13 +289,13 @@ func (d *driver) causeOf(dev *device) error {
 		switch {
 		case !u.topic.answered && !dev.up:
 			return errAsking
-		case u.topic.refused != nil && u.watch != nil && u.point == nil:
-			return u.topic.refused
+		case u.topic.refused && u.watch != nil && u.point == nil:
+			return d.refusal(u.topic.name)
 		case u.source != nil:
 			readable++
-			if u.topic.refused != nil {
+			if u.topic.refused {
 				denied++
-				refused = cmp.Or(refused, u.topic.refused)
+				refused = cmp.Or(refused, d.refusal(u.topic.name))
 			}
 		}
 	}
@@ -325,9 +325,11 @@ func (d *driver) judgePoint(p *point, fresh bool) {
 			if u.point != p || u.source == nil {
 				continue
 			}
-			if refused = u.topic.refused; refused == nil {
+			if !u.topic.refused {
+				refused = nil
 				break
 			}
+			refused = d.refusal(u.topic.name)
 		}
 		if refused != nil {
 			d.out.Publish(devices.Reading{Device: p.device.info.ID, Point: p.Name, Quality: devices.Faulty, At: time.Now(), Err: refused})

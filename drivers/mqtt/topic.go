@@ -16,8 +16,8 @@ import (
 type topic struct {
 	name     string // of a source it may have + for some levels
 	uses     []*use
-	answered bool     // the broker has said whether it is granted, on this connection
-	refused  error    // that it is not
+	answered bool     // the broker has said whether it is granted, on this connection,
+	refused  bool     // and that it is not
 	held     *message // what came last, while some use waits for it
 }
 
@@ -149,10 +149,7 @@ func (d *driver) answer(a answer) {
 		if t == nil {
 			continue
 		}
-		t.answered, t.refused = true, nil
-		if refused {
-			t.refused = d.refusal(name)
-		}
+		t.answered, t.refused = true, refused
 		for _, u := range t.uses {
 			touched[u.device] = true
 		}
