@@ -89,7 +89,7 @@ func (r *Rules) watch(d *device) {
 func conditions(alerts []*instance) []*expression {
 	var out []*expression
 	for _, i := range alerts {
-		for _, e := range []*expression{i.alert.when, i.alert.until} {
+		for _, e := range i.alert.conditions() {
 			if e.folds() {
 				out = append(out, e)
 			}
@@ -98,9 +98,9 @@ func conditions(alerts []*instance) []*expression {
 	return out
 }
 
-// folds reports whether e looks at a point over time; nil does not.
+// folds reports whether e looks at a point over time.
 func (e *expression) folds() bool {
-	return e != nil && slices.ContainsFunc(e.refs, func(r ref) bool { return r.fold != present })
+	return slices.ContainsFunc(e.refs, func(r ref) bool { return r.fold != present })
 }
 
 // endAll takes back the alerts of a device that is disabled, those of an earlier life too.
@@ -153,13 +153,18 @@ func (r *Rules) unwatchForeign(d *device) {
 	}
 }
 
+// conditions are when, and until where there is one.
+func (a *AlertConfig) conditions() []*expression {
+	if a.until == nil {
+		return []*expression{a.when}
+	}
+	return []*expression{a.when, a.until}
+}
+
 // foreign are the other devices an alert looks at.
 func (a *AlertConfig) foreign() []devices.ID {
 	var out []devices.ID
-	for _, e := range []*expression{a.when, a.until} {
-		if e == nil {
-			continue
-		}
+	for _, e := range a.conditions() {
 		for _, ref := range e.refs {
 			if ref.device != "" && !slices.Contains(out, ref.device) {
 				out = append(out, ref.device)

@@ -39,10 +39,7 @@ func (r *Rules) unitNow(e *expression, own *Device) (unit, why string) {
 
 // unitMisfit says which units in the conditions of an alert contradict each other on a device.
 func (r *Rules) unitMisfit(a *AlertConfig, d *device) string {
-	for _, e := range []*expression{a.when, a.until} {
-		if e == nil {
-			continue
-		}
+	for _, e := range a.conditions() {
 		if _, why := r.unitNow(e, d.model); why != "" {
 			return why
 		}
@@ -50,10 +47,10 @@ func (r *Rules) unitMisfit(a *AlertConfig, d *device) string {
 	return ""
 }
 
-// bind gives the computed points of a model that nobody was shown yet their units. It returns why those of them cannot be computed
-// whose units contradict each other.
-func (r *Rules) bind(d *device, model *Device) {
-	own := d.shape.own
+// bind gives the computed points of a device their units, and faults to those that cannot be computed since units contradict each
+// other. The device's model has to be one that nobody was shown yet.
+func (r *Rules) bind(d *device) {
+	model, own := d.model, d.shape.own
 	model.Points, model.faults = d.shape.points, nil
 	if own == len(model.Points) {
 		return
@@ -149,10 +146,10 @@ func (r *Rules) rebind(d *device) {
 		return
 	}
 	model := *before
-	r.bind(d, &model)
-	bound := !reflect.DeepEqual(model.faults, before.faults) || !reflect.DeepEqual(model.Points[own:], before.Points[own:])
 	d.model = &model
-	if noted := r.renote(d, &model); bound || noted {
+	r.bind(d)
+	bound := !reflect.DeepEqual(model.faults, before.faults) || !reflect.DeepEqual(model.Points[own:], before.Points[own:])
+	if noted := r.renote(d); bound || noted {
 		r.out = append(r.out, Appeared{Device: &model})
 	} else {
 		d.model = before

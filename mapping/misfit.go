@@ -9,9 +9,10 @@ import (
 // What a condition names of a device that announces itself is known only once it has done so. Where it has not what an alert that is
 // for this device alone asks for, the alert can never begin: the device's notes say so, for as long as that is the case.
 
-// renote brings the notes of a device's model in line with its alerts, and reports whether they were others. The model has to be one
-// that nobody was shown yet.
-func (r *Rules) renote(d *device, model *Device) bool {
+// renote brings the notes of a device in line with its alerts, and reports whether they were others. The device's model has to be
+// one that nobody was shown yet.
+func (r *Rules) renote(d *device) bool {
+	model := d.model
 	before := model.Notes[model.said:]
 	var notes []string
 	if !model.Disabled {
@@ -55,10 +56,7 @@ func (r *Rules) tellMisfit(a *AlertConfig, id devices.ID, why string) {
 // misfit says why the condition of an alert can never hold on a device, or never be over, as the devices in it are now known to be. It
 // is empty where it can, and where one of them is not there.
 func (r *Rules) misfit(a *AlertConfig, d *device) string {
-	for _, e := range []*expression{a.when, a.until} {
-		if e == nil {
-			continue
-		}
+	for _, e := range a.conditions() {
 		why := d.model.lacks(e)
 		if why == "" {
 			why = r.misuse(e, d)

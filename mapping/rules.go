@@ -328,8 +328,8 @@ func (r *Rules) replace(d *device, model *Device, s *shape) {
 	// Primary and Settle too: whoever shows a device wants the new model.
 	before := d.model
 	d.model, d.shape = model, s
-	r.bind(d, model)
-	r.renote(d, model)
+	r.bind(d)
+	r.renote(d)
 	same := before != nil && reflect.DeepEqual(before, model)
 	if before != nil && before.Disabled && !model.Disabled {
 		// It begins anew: what it said before it was disabled says nothing about now.
