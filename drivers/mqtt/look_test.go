@@ -27,9 +27,7 @@ func TestDropped(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
 				b.leave()
-				for i := range c.devices {
-					b.retained[fmt.Sprintf("fake/%d/config", i)] = announcement{Points: []fakePoint{{Name: "p", Kind: "number", State: fmt.Sprint("state/", i)}}}.text()
-				}
+				b.announceMany(c.devices)
 				b.room, b.asked = c.room, 0
 				b.back()
 				for i := range c.devices {
@@ -54,9 +52,7 @@ func TestDroppedIsNotGone(t *testing.T) {
 	simulate(t, discover, func(t *testing.T, b *pipeBroker, sink *drivertest.Sink, _ devices.Actuator) {
 		b.leave()
 		const count = 600
-		for i := range count {
-			b.retained[fmt.Sprintf("fake/%d/config", i)] = announcement{Points: []fakePoint{{Name: "p", Kind: "number", State: fmt.Sprint("state/", i)}}}.text()
-		}
+		b.announceMany(count)
 		b.back()
 		time.Sleep(time.Hour)
 		b.leave()

@@ -151,8 +151,12 @@ func (s *session) subscribe(ctx context.Context, filters map[string]byte) (refus
 			case <-ctx.Done():
 			}
 		})
-		if answer, err := s.answer(ctx, answered); err != nil || answer != nil {
-			refused, err := s.refused(answer, err)
+		answer, err := s.answer(ctx, answered)
+		switch {
+		case err != nil:
+			return nil, false, err
+		case answer != nil:
+			refused, err := s.refused(answer)
 			return refused, try > 0, err
 		}
 	}
@@ -183,10 +187,7 @@ func (s *session) answer(ctx context.Context, answered <-chan paho.Token) (paho.
 }
 
 // refused are the topics that an answer refuses.
-func (s *session) refused(answer paho.Token, err error) (map[string]bool, error) {
-	if err != nil {
-		return nil, err
-	}
+func (s *session) refused(answer paho.Token) (map[string]bool, error) {
 	if err := answer.Error(); err != nil {
 		s.in.close() // the session ends: who waits for room in it would keep it
 		select {
