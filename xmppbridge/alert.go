@@ -114,28 +114,30 @@ func (a *alerts) send(ctx context.Context, m Outgoing) error {
 			return err // nothing may come between the two
 		}
 	}
-	undo := func() {}
-	note := func() {
-		if m.Alert != "" && m.Occasion.Active() {
-			undo = a.b.told.note(&m, from, m.Body, time.Now())
-		}
-	}
-	note()
-	st := a.message(m, from)
-	err := a.hand(m.To, st)
+	err := a.sendFrom(from, m)
 	if up := a.b.hubUp.Load(); err != nil && a.b.o.Audience == Broadcast && up != nil && time.Since(*up) > streamsUp {
-		undo()
 		_, from = a.b.addresses().Hub() // the device has no stream: the server lets it have none
-		note()
-		st = a.message(m, from)
-		err = a.hand(m.To, st)
+		err = a.sendFrom(from, m)
 	}
 	if err != nil {
+		return err
+	}
+	a.b.charts.add(m, from)
+	return nil
+}
+
+// sendFrom sends the message from one of our addresses.
+func (a *alerts) sendFrom(from string, m Outgoing) error {
+	undo := func() {}
+	if m.Alert != "" && m.Occasion.Active() {
+		undo = a.b.told.note(&m, from, m.Body, time.Now())
+	}
+	st := a.message(m, from)
+	if err := a.hand(m.To, st); err != nil {
 		undo()
 		return err
 	}
 	a.b.told.said(st)
-	a.b.charts.add(m, from)
 	return nil
 }
 
