@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"tidings/devices"
-	"tidings/devices/schema"
 	"tidings/mapping"
 )
 
@@ -79,14 +78,7 @@ func execution(t *testing.T, test func(*executing)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		root, err := schema.Parse("gateway.toml", []byte(executorFile))
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg := mapping.Read(root, mapping.ReadOptions{Mode: mapping.Component, Domain: "things.example.org", Hub: "home"})
-		if err := root.Problems().Err(); err != nil {
-			t.Fatal(err)
-		}
+		cfg := readMapping(t, executorFile)
 		registry := devices.NewRegistry()
 		x := &executing{t: t, access: cfg.Access}
 		x.router = newRouter(mapping.NewRules(cfg, registry, mapping.RulesOptions{}), registry, nobody{}, slog.New(slog.DiscardHandler))

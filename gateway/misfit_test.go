@@ -7,14 +7,13 @@ import (
 	"testing"
 
 	"tidings/devices"
-	"tidings/devices/schema"
 	"tidings/mapping"
 )
 
 // An alert that does not fit the device that announced itself is in the log, once.
 func TestMisfitLogged(t *testing.T) {
 	t.Parallel()
-	root, err := schema.Parse("gateway.toml", []byte(`
+	cfg := readMapping(t, `
 [access]
 "alice@example.org" = "admin"
 [devices.thermostat]
@@ -24,14 +23,7 @@ match = "homeassistant:1"
 device = "thermostat"
 when = "temprature > 3"
 to = ["alice@example.org"]
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := mapping.Read(root, mapping.ReadOptions{Mode: mapping.Component, Domain: "things.example.org", Hub: "home"})
-	if err := root.Problems().Err(); err != nil {
-		t.Fatal(err)
-	}
+`)
 	var log bytes.Buffer
 	registry := devices.NewRegistry()
 	r := newRouter(mapping.NewRules(cfg, registry, mapping.RulesOptions{}), registry, nobody{}, slog.New(slog.NewTextHandler(&log, nil)))

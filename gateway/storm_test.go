@@ -29,9 +29,23 @@ type storm struct {
 	readings []devices.Reading
 }
 
+// readMapping reads a configuration's meaning.
+func readMapping(t testing.TB, text string) *mapping.Config {
+	t.Helper()
+	root, err := schema.Parse("gateway.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := mapping.Read(root, mapping.ReadOptions{Mode: mapping.Component, Domain: "things.example.org", Hub: "home"})
+	if err := root.Problems().Err(); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
 func newStorm(t testing.TB, n int) *storm {
 	t.Helper()
-	root, err := schema.Parse("gateway.toml", []byte(`
+	cfg := readMapping(t, `
 [access]
 "alice@example.org" = "admin"
 [devices.some]
@@ -42,14 +56,7 @@ kind = "switch"
 device = "*"
 when = "open"
 to = ["alice@example.org"]
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := mapping.Read(root, mapping.ReadOptions{Mode: mapping.Component, Domain: "things.example.org", Hub: "home"})
-	if err := root.Problems().Err(); err != nil {
-		t.Fatal(err)
-	}
+`)
 	registry, out := devices.NewRegistry(), &deaf{}
 	s := &storm{out: out, router: newRouter(mapping.NewRules(cfg, registry, mapping.RulesOptions{}), registry, out, slog.New(slog.DiscardHandler))}
 	for i := range n {
